@@ -1,0 +1,206 @@
+"""From texts to tokens and back: rules, a tokenizer, rules for tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.text.chars import CharTokenizer
+from ulmfit.text.detokenize import detokenize
+from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
+from ulmfit.text.words import SpacyTokenizer, WordTokenizer
+
+__all__ = ["BareTokenizer", "CharTokenizer", "SpacyTokenizer", "Tokenizer", "WordTokenizer"]
+
+_FILE = "tokenizer.json"
+_FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
+_BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}  # type: ignore[attr-defined]
+
+
+class BareTokenizer(Protocol):
+    """What a tokenizer must offer. `split` and `tokenize_units` let its answers be remembered unit by unit."""
+
+    kind: str
+    chunked: bool
+
+    def config(self) -> dict[str, Any]:
+        """Tell the arguments that make an equal tokenizer."""
+        ...
+
+    def split(self, text: str) -> list[str]:
+        """Cut a text into units whose tokens do not depend on each other."""
+        ...
+
+    def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
+        """Cut units into tokens."""
+        ...
+
+
+_KINDS: dict[str, Any] = {"word": WordTokenizer, "char": CharTokenizer}
+
+
+class Tokenizer:
+    """Rules, a bare tokenizer and rules for tokens, as one function from text to tokens.
+
+    Args:
+        tok: the bare tokenizer; None for `WordTokenizer()`.
+        rules: functions from text to text, applied in order before the cut; None for `DEFAULT_RULES`.
+        post_rules: functions from token to token, applied in order after it; None for `DEFAULT_POST_RULES`.
+    """
+
+    def __init__(
+        self, tok: BareTokenizer | None = None, rules: Sequence[Rule] | None = None, post_rules: Sequence[Rule] | None = None
+    ) -> None:
+        self.tok: BareTokenizer = WordTokenizer() if tok is None else tok
+        self.rules: tuple[Rule, ...] = DEFAULT_RULES if rules is None else tuple(rules)
+        self.post_rules: tuple[Rule, ...] = DEFAULT_POST_RULES if post_rules is None else tuple(post_rules)
+
+    def __call__(self, text: str) -> list[str]:
+        """Cut one text into tokens.
+
+        Args:
+            text: the text.
+
+        Returns:
+            Its tokens.
+
+        Raises:
+            DataError: if `text` is not a string.
+        """
+        return next(self.tokenize([text]))
+
+    def tokenize(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        """Cut texts into tokens.
+
+        Args:
+            texts: any number of texts.
+
+        Yields:
+            The tokens of each text, in the order of the texts.
+
+        Raises:
+            DataError: if one of them is not a string; the message names its position.
+        """
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise DataError(f"Text {position} is {type(text).__name__} ({text!r:.50}); every text must be a string.")
+            for rule in self.rules:
+                text = rule(text)
+            tokens = [token for unit in self.tok.tokenize_units(self.tok.split(text)) for token in unit]
+            for rule in self.post_rules:
+                tokens = [rule(token) for token in tokens]
+            yield tokens
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        """Write tokens as readable text.
+
+        Args:
+            tokens: the tokens of one text.
+
+        Returns:
+            The text, without special tokens, with their meaning carried out.
+        """
+        return detokenize(tokens)
+
+    def config(self) -> dict[str, Any]:
+        """Tell what this tokenizer consists of, in terms of JSON.
+
+        Returns:
+            The kind and arguments of the bare tokenizer and the names of the rules.
+        """
+        return {
+            "tok": {"kind": self.tok.kind} | self.tok.config(),
+            "rules": [_rule_to_json(rule) for rule in self.rules],
+            "post_rules": [_rule_to_json(rule) for rule in self.post_rules],
+        }
+
+    def fingerprint(self) -> str:
+        """Tell tokenizers that may give different tokens apart.
+
+        Returns:
+            A hexadecimal string, equal for equal tokenizers, across processes and machines.
+        """
+        return hashlib.sha256(json.dumps(self.config(), sort_keys=True).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self.config() == other.config()
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint())
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer as plain files.
+
+        Args:
+            folder: where to; made if need be.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"format": _FORMAT, "version": _FORMAT_VERSION} | self.config()
+        (folder / _FILE).write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, rules: Sequence[Rule] | None = None, post_rules: Sequence[Rule] | None = None) -> Tokenizer:
+        """Read what `save` wrote.
+
+        Args:
+            folder: where from.
+            rules: needed only if the tokenizer has rules that are not of this library.
+            post_rules: likewise.
+
+        Returns:
+            The tokenizer.
+
+        Raises:
+            FormatError: if the file is missing, damaged, or was written by a newer version.
+            ConfigError: if rules of the user's own are needed and were not given.
+        """
+        path = Path(folder) / _FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            form, version, tok = content["format"], content["version"], dict(content["tok"])
+            names, post_names = list(content["rules"]), list(content["post_rules"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{path} is missing, damaged, or not a tokenizer written by this library ({error}).") from error
+        if form != _FORMAT or version != _FORMAT_VERSION:
+            raise FormatError(f"{path} has format {form!r} {version!r}; this version reads {_FORMAT} {_FORMAT_VERSION}.")
+        kind = tok.pop("kind", None)
+        if kind not in _KINDS:
+            raise FormatError(f"{path} holds a tokenizer of the unknown kind {kind!r}; known are {', '.join(_KINDS)}.")
+        try:
+            bare: BareTokenizer = _KINDS[kind](**tok)
+        except TypeError as error:
+            raise FormatError(f"{path} is damaged: {error}") from error
+        return cls(
+            bare,
+            [_rule_from_json(entry, path) for entry in names] if rules is None else rules,
+            [_rule_from_json(entry, path) for entry in post_names] if post_rules is None else post_rules,
+        )
+
+
+def _rule_to_json(rule: Rule) -> dict[str, Any]:
+    keywords: dict[str, Any] = {}
+    inner: Any = rule
+    if isinstance(rule, partial) and not rule.args:
+        inner, keywords = rule.func, dict(rule.keywords)
+    name = getattr(inner, "__name__", type(inner).__name__)
+    if _BUILT_IN_RULES.get(name) is inner:
+        return {"name": name} | ({"keywords": keywords} if keywords else {})
+    code = getattr(inner, "__code__", None)
+    body = code.co_code.hex() + repr(code.co_consts) if code else ""
+    return {"custom": f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', name)}", "body": body}
+
+
+def _rule_from_json(entry: Any, path: Path) -> Rule:
+    if isinstance(entry, dict) and "custom" in entry:
+        raise ConfigError(f"{path} was saved with the rule {entry['custom']} of your own. Give all rules: load(folder, rules=...).")
+    try:
+        rule = _BUILT_IN_RULES[entry["name"]]
+        return partial(rule, **entry["keywords"]) if "keywords" in entry else rule
+    except (KeyError, TypeError) as error:
+        raise FormatError(f"{path} names an unknown rule: {entry!r}.") from error
