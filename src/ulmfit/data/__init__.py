@@ -1,1 +1,1 @@
-
+"""Files and ids to batches: sources with their checks, splits, loaders."""

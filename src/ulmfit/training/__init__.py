@@ -1,1 +1,1 @@
-
+"""Activations to weights: the loop, its schedules and callbacks, and the ULMFiT recipe."""

@@ -1,0 +1,314 @@
+"""From files to texts and labels: tables, class folders, and the checks that every input passes."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from ulmfit.errors import DataError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
+LABEL_COLUMNS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "topic")
+UNLABELLED_FOLDERS = ("unsup", "unlabelled", "unlabeled")
+_SHOWN = 8  # rows, files or labels named in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Texts with their labels, as read from one source.
+
+    Args:
+        texts: N texts.
+        labels: N labels (None for a row without one), or None if the source has no labels at all.
+        source: what they were read from, for messages.
+        notes: what was guessed or set aside while reading, one sentence each.
+    """
+
+    texts: list[str]
+    labels: list[str | None] | None
+    source: str
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def labelled(self) -> tuple[list[str], list[str]]:
+        """The texts that have a label, and their labels."""
+        if self.labels is None:
+            raise DataError(f"{self.source} has no labels")
+        pairs = [(text, label) for text, label in zip(self.texts, self.labels, strict=True) if label is not None]
+        return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a CSV, TSV, JSONL or Parquet file, every cell as it stands (no value is turned into NaN).
+
+    Raises:
+        DataError: the file is missing, empty, not decodable or not of its format.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist")
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise DataError(f"{path}: the ending {suffix or '(none)'} is not known; expected one of {', '.join(TABLE_SUFFIXES)} or a folder")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty")
+    try:
+        if suffix == ".parquet":
+            table = pd.read_parquet(path)
+        elif suffix in (".jsonl", ".ndjson"):
+            table = pd.DataFrame(list(_json_lines(path, encoding)))
+        else:
+            separator = "\t" if suffix == ".tsv" else ","
+            table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding=encoding, encoding_errors="strict")
+    except UnicodeDecodeError as error:
+        raise decoding_error(path, encoding) from error
+    except LookupError as error:
+        raise DataError(f"encoding {encoding!r} is not known to Python") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as {suffix[1:].upper()}: {error}") from error
+    if table.empty:
+        raise DataError(f"{path} has a header but no rows" if len(table.columns) else f"{path} has no rows")
+    return table
+
+
+def _json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+    with path.open(encoding=encoding) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}, line {number}: not JSON ({error.msg})") from error
+            if not isinstance(value, dict):
+                raise DataError(f"{path}, line {number}: expected an object with named fields, got {type(value).__name__}")
+            yield value
+
+
+def decoding_error(path: Path, encoding: str) -> DataError:
+    """The error for a file that is not in the encoding, with the offset of the first bad byte."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset = 0
+    pending = 0
+    with path.open("rb") as file:
+        while True:
+            block = file.read(1 << 20)
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                offset += error.start - pending
+                break
+            if not block:
+                break
+            offset += len(block)
+            pending = len(decoder.getstate()[0])
+    return DataError(
+        f"{path}: the bytes at offset {offset} are not {encoding}. If the file is in another encoding, name it, for example --encoding latin-1"
+    )
+
+
+def read_text_file(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a file.
+
+    Raises:
+        DataError: missing, unreadable or not decodable.
+    """
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise decoding_error(path, encoding) from error
+    except LookupError as error:
+        raise DataError(f"encoding {encoding!r} is not known to Python") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def load_examples(
+    path: Path, *, text: str | None = None, label: str | None = None, encoding: str = "utf-8", need_labels: bool = True
+) -> Examples:
+    """Read texts and labels from a table or from a folder of class folders.
+
+    Args:
+        path: a CSV, TSV, JSONL or Parquet file; or a folder whose sub-folders are the classes.
+        text: name of the text column; guessed when only one column can be meant.
+        label: name of the label column; likewise.
+        encoding: of the text files.
+        need_labels: a source without labels is an error.
+
+    Raises:
+        DataError: see the message.
+    """
+    if path.is_dir():
+        return _load_class_folders(path, encoding)
+    table = read_table(path, encoding)
+    notes: list[str] = []
+    text_column = _column(table, text, TEXT_COLUMNS, "text", path, notes)
+    if text_column is None:
+        raise DataError(f"{path}: cannot tell which column holds the text; name it with --text. Columns: {_names(table.columns)}")
+    label_column = _column(table, label, LABEL_COLUMNS, "label", path, notes, taken=text_column)
+    if label_column is None and need_labels:
+        raise DataError(f"{path}: cannot tell which column holds the label; name it with --label. Columns: {_names(table.columns)}")
+    if label_column == text_column:
+        raise DataError(f"{path}: column {text_column!r} is named both as text and as label")
+    texts = _texts(table[text_column], path, text_column)
+    labels = None if label_column is None else [_label(value) for value in table[label_column]]
+    if labels is not None and (missing := labels.count(None)):
+        if missing == len(labels) and need_labels:
+            raise DataError(f"{path}: every cell of the label column {label_column!r} is empty")
+        notes.append(f"{missing} of {len(labels)} rows have no label: they are used for the language model only")
+    return Examples(texts=texts, labels=labels, source=str(path), notes=notes)
+
+
+def load_texts(path: Path, *, text: str | None = None, encoding: str = "utf-8") -> Examples:
+    """Read texts only: a table, a text file (one document), or a folder of text files at any depth."""
+    if not path.exists():
+        raise DataError(f"{path} does not exist")
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*.txt") if p.is_file())
+        if not files:
+            raise DataError(f"{path} holds no .txt files")
+        texts = [read_text_file(p, encoding) for p in files]
+        _refuse_empty([(str(p.relative_to(path)), not t.strip()) for p, t in zip(files, texts, strict=True)], str(path), "file")
+        return Examples(texts=texts, labels=None, source=str(path))
+    if path.suffix.lower() == ".txt":
+        content = read_text_file(path, encoding)
+        if not content.strip():
+            raise DataError(f"{path} is empty")
+        return Examples(texts=[content], labels=None, source=str(path))
+    examples = load_examples(path, text=text, encoding=encoding, need_labels=False)
+    return Examples(texts=examples.texts, labels=None, source=examples.source, notes=[n for n in examples.notes if "text" in n])
+
+
+def _column(
+    table: pd.DataFrame, asked: str | None, known: Sequence[str], role: str, path: Path, notes: list[str], taken: str | None = None
+) -> str | None:
+    """The column that is meant, or None if that is not plain."""
+    columns = [str(c) for c in table.columns]
+    if len(set(columns)) != len(columns):
+        twice = [name for name, n in Counter(columns).items() if n > 1]
+        raise DataError(f"{path}: columns stand twice: {_names(twice)}")
+    if asked is not None:
+        if asked not in columns:
+            raise DataError(f"{path}: there is no column {asked!r}. Columns: {_names(columns)}")
+        return asked
+    free = [c for c in columns if c != taken]
+    matches = [c for c in free if c.lower() in known]
+    if len(matches) == 1:
+        notes.append(f"column {matches[0]!r} is taken as the {role}")
+        return matches[0]
+    if not matches and len(free) == 1 and (role == "text" or len(columns) == 2):
+        notes.append(f"column {free[0]!r} is taken as the {role}: it is the only one left")
+        return free[0]
+    return None
+
+
+def _texts(column: pd.Series, path: Path, name: str) -> list[str]:
+    values = column.tolist()
+    wrong = [(row, type(v).__name__) for row, v in enumerate(values, start=1) if not isinstance(v, str) and not _is_missing(v)]
+    if wrong:
+        rows = ", ".join(f"{row} ({kind})" for row, kind in wrong[:_SHOWN])
+        raise DataError(f"{path}: {len(wrong)} rows of column {name!r} are not text: rows {rows}{_more(wrong)}")
+    texts = ["" if _is_missing(v) else v for v in values]
+    _refuse_empty([(str(row), not t.strip()) for row, t in enumerate(texts, start=1)], str(path), "row")
+    return texts
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and value != value) or value is pd.NA or value is pd.NaT
+
+
+def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:
+    empty = [name for name, is_empty in rows if is_empty]
+    if empty:
+        count = f"1 {what} has" if len(empty) == 1 else f"{len(empty)} {what}s have"
+        counting = " (counted from 1 below the header)" if what == "row" else ""
+        raise DataError(f"{source}: {count} no text: {what} {', '.join(empty[:_SHOWN])}{_more(empty)}{counting}. Remove or fill them")
+
+
+def _label(value: object) -> str | None:
+    if _is_missing(value):
+        return None
+    return str(value).strip() or None
+
+
+def _names(columns: Sequence[object] | pd.Index) -> str:
+    return ", ".join(repr(str(c)) for c in columns)
+
+
+def _more(items: Sequence[object]) -> str:
+    return f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+
+
+def _load_class_folders(path: Path, encoding: str) -> Examples:
+    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        raise DataError(f"{path} holds no class folders: expected one sub-folder for each class with its text files inside")
+    texts: list[str] = []
+    labels: list[str | None] = []
+    names: list[tuple[str, bool]] = []
+    notes: list[str] = []
+    for folder in folders:
+        files = _document_files(folder)
+        if not files:
+            raise DataError(f"{folder} holds no text files: each sub-folder of {path} is taken as a class")
+        label = None if folder.name.lower() in UNLABELLED_FOLDERS else folder.name
+        if label is None:
+            notes.append(f"folder {folder.name!r} ({len(files)} texts) is taken as unlabelled: used for the language model only")
+        for file in files:
+            texts.append(read_text_file(file, encoding))
+            labels.append(label)
+            names.append((str(file.relative_to(path)), not texts[-1].strip()))
+    _refuse_empty(names, str(path), "file")
+    return Examples(texts=texts, labels=labels, source=str(path), notes=notes)
+
+
+def _document_files(folder: Path) -> list[Path]:
+    """The .txt files of a folder, or where there is none, the files without an ending (as 20 Newsgroups has them)."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    return [p for p in files if p.suffix.lower() == ".txt"] or [p for p in files if not p.suffix or p.suffix[1:].isdigit()]
+
+
+def check_classes(labels: Sequence[str], source: str) -> Counter[str]:
+    """Count the classes of a training part, and refuse what cannot be learned from.
+
+    Raises:
+        DataError: fewer than two classes, or a class with a single example.
+    """
+    counts = Counter(labels)
+    if not counts:
+        raise DataError(f"{source} has no labelled examples")
+    if len(counts) == 1:
+        raise DataError(f"{source}: all {len(labels)} examples have the label {next(iter(counts))!r}; a classifier needs at least two classes")
+    single = sorted(label for label, n in counts.items() if n == 1)
+    if single:
+        shown = ", ".join(repr(s) for s in single[:_SHOWN])
+        raise DataError(
+            f"{source}: {len(single)} of {len(counts)} classes have a single example: {shown}{_more(single)}. "
+            "A class needs at least two, one to learn from and one to check with: add examples, merge or drop these classes"
+        )
+    return counts
+
+
+def check_known_labels(labels: Sequence[str], known: Sequence[str], source: str) -> None:
+    """Refuse labels that the training part does not have.
+
+    Raises:
+        DataError: listing them with their counts.
+    """
+    unknown = Counter(label for label in labels if label not in set(known))
+    if unknown:
+        listed = ", ".join(f"{label!r} ({n}x)" for label, n in sorted(unknown.items())[:_SHOWN])
+        raise DataError(
+            f"{source}: labels that do not occur in the training part: {listed}{_more(list(unknown))}. "
+            f"The training part has: {_names(sorted(known)[:20])}"
+        )

@@ -1,0 +1,90 @@
+"""Learning-rate and momentum schedules: pure functions of the progress of a fit, from 0 to 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ulmfit.errors import ConfigError
+
+
+class Hyper(NamedTuple):
+    """What a schedule sets at a step.
+
+    Args:
+        lr: factor on the maximum learning rate of each group.
+        mom: momentum (Adam's first beta).
+    """
+
+    lr: float
+    mom: float
+
+
+Schedule = Callable[[float], Hyper]
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def one_cycle(
+    *, moms: tuple[float, float, float] = (0.8, 0.7, 0.8), div: float = 25.0, div_final: float = 1e5, pct_start: float = 0.25
+) -> Schedule:
+    """Warm up to the maximum learning rate, then anneal to almost nothing, with momentum the other way round.
+
+    Args:
+        moms: momentum at the start, at the maximum learning rate, and at the end.
+        div: the learning rate starts at the maximum divided by this.
+        div_final: and ends at the maximum divided by this.
+        pct_start: share of the fit that warms up.
+
+    Source: Smith 2018, "A disciplined approach to neural network hyper-parameters", with cosine annealing.
+    """
+    if not 0 <= pct_start <= 1:
+        raise ConfigError(f"pct_start={pct_start} must be between 0 and 1")
+
+    def schedule(progress: float) -> Hyper:
+        if progress < pct_start:
+            p = progress / pct_start
+            return Hyper(_cosine(1 / div, 1.0, p), _cosine(moms[0], moms[1], p))
+        p = (progress - pct_start) / (1 - pct_start) if pct_start < 1 else 1.0
+        return Hyper(_cosine(1.0, 1 / div_final, p), _cosine(moms[1], moms[2], p))
+
+    return schedule
+
+
+def constant(mom: float = 0.8) -> Schedule:
+    """The maximum learning rate all the time."""
+    return lambda progress: Hyper(1.0, mom)
+
+
+def group_rates(lr: float | slice, n_groups: int) -> list[float]:
+    """A maximum learning rate for each parameter group, lowest first.
+
+    Args:
+        lr: one rate for all groups; `slice(low, high)` for rates in geometric progression from the lowest group to the
+            highest; `slice(high)` for `high` in the last group and a tenth of it in the others.
+        n_groups: number of groups.
+
+    Raises:
+        ConfigError: a rate is missing or not positive.
+
+    Source: Howard and Ruder 2018, section 3.2, discriminative fine-tuning.
+    """
+    if isinstance(lr, slice):
+        if lr.stop is None or lr.step is not None:
+            raise ConfigError(f"lr={lr} must be slice(high) or slice(low, high)")
+        high, low = float(lr.stop), lr.start
+        if low is None:
+            rates = [high / 10] * (n_groups - 1) + [high]
+        elif n_groups == 1:
+            rates = [high]
+        else:
+            step = (high / float(low)) ** (1 / (n_groups - 1)) if low > 0 else 0.0
+            rates = [float(low) * step**i for i in range(n_groups)]
+    else:
+        rates = [float(lr)] * n_groups
+    if any(not math.isfinite(r) or r <= 0 for r in rates):
+        raise ConfigError(f"lr={lr} gives the rates {rates}; each must be a positive number")
+    return rates
