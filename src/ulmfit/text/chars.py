@@ -33,6 +33,14 @@ class CharTokenizer:
         """
         return {"special_toks": list(self.special_toks)}
 
+    def identity(self) -> dict[str, Any]:
+        """Tell all that the tokens depend on.
+
+        Returns:
+            The arguments.
+        """
+        return self.config()
+
     def split(self, text: str) -> list[str]:
         """Cut a text into units whose tokens do not depend on each other: here the whole text.
 
@@ -54,6 +62,32 @@ class CharTokenizer:
             The tokens of each unit.
         """
         return [[special or character for special, character in self._pattern.findall(unit)] for unit in units]
+
+    def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
+        """Not asked, as no text is cut into several units.
+
+        Args:
+            unit: a unit.
+            tokens: its tokens.
+
+        Returns:
+            False.
+        """
+        return False
+
+    def sticks(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+        """Not asked, as no text is cut into several units.
+
+        Args:
+            left: a unit.
+            left_tokens: its tokens.
+            right: the next unit.
+            right_tokens: its tokens.
+
+        Returns:
+            False.
+        """
+        return False
 
     def __call__(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Cut texts into tokens, without rules.

@@ -2,21 +2,22 @@
 
 What is unusual here, and why it is exact:
 
-* After the rules, a text is a sequence of units (see `WordTokenizer.split`) whose tokens do not depend on each other.
-  A dictionary from unit to tokens therefore gives the same tokens as the tokenizer applied to the whole text.
-* All the default rules but `fix_html` and `replace_wrep` look no further than the next white space. So the rules too are
-  applied once per distinct piece of raw text (here: a chunk, with any white space before it other than spaces), in
-  the default order or with some of them left out. `replace_wrep` needs three equal words in a row. That is rare and cheap
-  to rule out; a text in which it is possible goes the long way, all rules on the whole text.
-* With any other rules, the text goes the long way too.
+* After the rules, a text is a sequence of units (`BareTokenizer.split`) whose tokens do not depend on each other. A
+  dictionary from unit to tokens therefore gives the tokens that the tokenizer gives for the whole text. Where spaCy's
+  special cases could reach across a space (`BareTokenizer.sticks`), the neighbours are made one unit.
+* All the default rules but `fix_html` and `replace_wrep` look no further than the next white space. So they too are
+  applied once per distinct piece of raw text: a chunk, together with the white space before it if that is more than
+  spaces. `replace_wrep` needs a word three times in a row. That is rare and cheap to rule out; a text where it cannot be
+  ruled out goes the long way: all rules on the whole text, then unit by unit. So do texts under rules of the user's own.
 
-Pieces that no text has used for a while are forgotten, so that memory is bounded whatever the texts are.
+Pieces that were not used for a while are forgotten, so that memory is bounded whatever the texts are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -26,35 +27,46 @@ from typing import Any, Generic, Protocol, TypeVar
 from ulmfit.text.rules import DEFAULT_RULES, Rule, lowercase, replace_rep, replace_wrep, rm_useless_spaces
 
 T = TypeVar("T")
+_Work = tuple[int, list[str], bool]  # the position of a text, what to look up for it, whether rules were applied
 
-_ODD_SPACE = re.compile(r" *([^\S ]\s*)")
-_ODD_SPACE_IN = re.compile(r"[^\S ]").search
-_WORD = re.compile(r"\w+").fullmatch
+_ODD_SPACE = re.compile(r"([^\S ]\s*)")
 _SEPARATOR = "\x1c"  # white space to every rule, and very rare in texts
 _RULED = " "  # begins the keys of units to which the rules have been applied; no other key begins with a space
+_STICKY, _EXPANDED, _DOUBLED = 1, 2, 4
 
 
 class BareTokenizer(Protocol):
     """What a tokenizer must offer for its answers to be remembered."""
 
     kind: str
-    chunked: bool
-    """Whether tokens never depend on what stands beyond a space, so that rules may be remembered by chunk."""
+
+    @property
+    def chunked(self) -> bool:
+        """Whether tokens depend on nothing beyond a space, but for what `sticks` tells."""
+        ...
 
     def config(self) -> dict[str, Any]:
         """Tell the arguments that make an equal tokenizer."""
         ...
 
+    def identity(self) -> dict[str, Any]:
+        """Tell all that its tokens depend on, versions of other libraries among them."""
+        ...
+
     def split(self, text: str) -> list[str]:
-        """Cut a text into units whose tokens do not depend on each other."""
+        """Cut a text into units whose tokens do not depend on each other, but for what `sticks` tells."""
         ...
 
     def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
         """Cut units into tokens."""
         ...
 
-    def sticks(self, chunk: str) -> bool:
-        """Tell whether the tokens of a chunk might depend on the chunk before it or after it."""
+    def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
+        """Tell whether `sticks` can be true of this unit with some unit before it. False is a promise."""
+        ...
+
+    def sticks(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+        """Tell whether the tokens of "left right" may be others than those of both apart. False is a promise."""
         ...
 
 
@@ -66,8 +78,8 @@ class Plan:
         whole: the rules that see the whole text.
         chunkwise: the rules that are applied to each distinct chunk, without `replace_wrep` and `lowercase`.
         wrep: whether `replace_wrep` is one of the rules.
-        before: tokens that `lowercase` puts before a text.
-        after: tokens that it puts behind it.
+        before: the keys of the tokens that `lowercase` puts before a text.
+        after: those of the tokens that it puts behind it.
     """
 
     whole: tuple[Rule, ...]
@@ -84,14 +96,13 @@ def make_plan(rules: Sequence[Rule]) -> Plan | None:
         rules: the rules of a tokenizer.
 
     Returns:
-        The plan, or None if they must all see the whole text. They need not if the list ends with rules of
-        `DEFAULT_RULES[1:]` in that order, among them `rm_useless_spaces` and `lowercase`.
+        The plan, or None if all must see the whole text. They need not if the list ends with rules of
+        `DEFAULT_RULES[1:]` in that order, `rm_useless_spaces` and `lowercase` among them.
     """
-    if not rules:
-        return None
-    last, keywords = rules[-1], dict[str, Any]()
-    if isinstance(last, partial) and last.func is lowercase and not last.args:
-        last, keywords = lowercase, last.keywords
+    last: Any = rules[-1] if rules else None
+    keywords: dict[str, Any] = {}
+    if isinstance(last, partial) and not last.args:
+        last, keywords = last.func, last.keywords
     if last is not lowercase:
         return None
     order = {rule: i for i, rule in enumerate(DEFAULT_RULES) if i}
@@ -99,15 +110,262 @@ def make_plan(rules: Sequence[Rule]) -> Plan | None:
     while start > 0 and order.get(rules[start - 1], at) < at:
         start -= 1
         at = order[rules[start]]
-    local = tuple(rules[start:-1])
+    local = rules[start:-1]
     if rm_useless_spaces not in local:
         return None
-    extra = lowercase("", **keywords).split()
-    after = tuple(extra[-1:]) if keywords.get("add_eos") else ()
-    return Plan(
-        tuple(rules[:start]),
-        tuple(rule for rule in local if rule is not replace_wrep),
-        replace_wrep in local,
-        tuple(extra[: len(extra) - len(after)]),
-        after,
-    )
+    before = lowercase("", **(keywords | {"add_eos": False})).split()
+    after = lowercase("", **(keywords | {"add_bos": False})).split()
+    chunkwise = tuple(rule for rule in local if rule is not replace_wrep)
+    marks = (tuple(_RULED + token for token in tokens) for tokens in (before, after))
+    return Plan(tuple(rules[:start]), chunkwise, replace_wrep in local, *marks)
+
+
+def without_surrogates(text: str) -> str:
+    """Mend a text that holds halves of characters, which no encoding can write.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text with pairs of halves joined, and U+FFFD for each half without a partner.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+class _Generations(dict[str, T]):
+    """A dictionary that falls back on its previous generation, and notes what it does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.old: dict[str, T] = {}
+        self.unknown: dict[str, None] = {}
+        self.misses = 0
+
+    def __missing__(self, key: str) -> T | None:
+        value = self.old.get(key)
+        if value is None:
+            self.misses += 1
+            self.unknown[key] = None
+        else:
+            self[key] = value
+        return value
+
+    def turn(self) -> None:
+        """Forget the previous generation and begin a new one."""
+        self.old = dict(self)
+        self.clear()
+
+
+class Memo(Generic[T]):
+    """Tokenizes texts piece by piece and remembers an answer of any type for each piece.
+
+    Args:
+        tok: the bare tokenizer.
+        rules: the rules before the cut.
+        encode: makes the answer for a piece from its tokens; must not give None.
+        limit: how many characters of pieces a generation may hold before it is the previous one. Two are kept. A piece
+            takes about 200 bytes besides its characters.
+    """
+
+    def __init__(
+        self, tok: BareTokenizer, rules: Sequence[Rule], encode: Callable[[Sequence[str]], T], limit: int = 4_000_000
+    ) -> None:
+        self._tok, self._rules, self._encode, self._limit = tok, tuple(rules), encode, limit
+        self._plan = make_plan(rules) if tok.chunked else None
+        self._values: _Generations[T] = _Generations()
+        self._units: dict[str, list[str]] = {}
+        self._watched: dict[str, int] = {}
+        self._pairs: dict[tuple[str, str], bool] = {}
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, texts: Sequence[str]) -> list[list[T]]:
+        """Tokenize texts.
+
+        Args:
+            texts: some texts; hundreds are better than one, as new pieces are cut together.
+
+        Returns:
+            For each text the answers for its pieces, in order.
+        """
+        if not self._tok.chunked:
+            return [self._whole(text) for text in texts]
+        with self._lock:
+            if self._size > self._limit:
+                self._turn()
+            answers: list[list[T]] = [[]] * len(texts)
+            work = [(i, *self._keys(text)) for i, text in enumerate(texts)]
+            while work:
+                work = list(self._round(texts, work, answers))
+                self._learn()
+            return answers
+
+    def _whole(self, text: str) -> list[T]:
+        text = self._apply(without_surrogates(text))
+        return [self._encode(tokens) for tokens in self._tok.tokenize_units(self._tok.split(text))]
+
+    def _apply(self, text: str) -> str:
+        for rule in self._rules:
+            text = rule(text)
+        return text
+
+    def _turn(self) -> None:
+        self._values.turn()
+        self._watched = {key: flags for key, flags in self._watched.items() if key in self._values.old}
+        self._units, self._pairs, self._size = {}, {}, 0
+
+    def _round(self, texts: Sequence[str], work: Iterable[_Work], answers: list[list[T]]) -> Iterable[_Work]:
+        """Answer the texts all of whose pieces are known; give back the others, with what to look up next."""
+        values, watched = self._values, self._watched.keys()
+        for i, keys, ruled in work:
+            misses = values.misses
+            found = [values[key] for key in keys]
+            if values.misses != misses:
+                yield i, keys, ruled
+            elif watched.isdisjoint(keys) or not (close := self._close(keys)):
+                answers[i] = found
+            elif ruled:
+                yield i, _merged(keys, close), True
+            else:
+                yield i, self._ruled_keys(texts[i]), True
+
+    def _keys(self, text: str) -> tuple[list[str], bool]:
+        """Cut a text into the pieces to look up: raw chunks if nothing speaks against it yet, else ruled units."""
+        plan = self._plan
+        if plan is None:
+            return self._ruled_keys(text), True
+        fixed = without_surrogates(text)
+        for rule in plan.whole:
+            fixed = rule(fixed)
+        keys = chunks = fixed.split()
+        if plan.wrep and any(map(eq, chunks, islice(chunks, 1, None))) and _thrice(chunks):
+            return self._ruled_keys(text), True
+        if not fixed.isprintable():  # only then can there be white space other than spaces
+            keys = _with_odd_space(fixed)
+        return [*plan.before, *keys, *plan.after], False
+
+    def _ruled_keys(self, text: str) -> list[str]:
+        return [_RULED + unit for unit in self._tok.split(self._apply(without_surrogates(text)))]
+
+    def _close(self, keys: Sequence[str]) -> list[int]:
+        """Find the pieces whose answers cannot be taken as they are: because of the piece before, or any (raw only)."""
+        watched, found = self._watched, []
+        for i, key in enumerate(keys):
+            flags = watched.get(key, 0)
+            if (
+                flags & _DOUBLED
+                or (flags and i and self._interact(keys[i - 1], key))
+                or (flags & _EXPANDED and i + 1 < len(keys) and self._interact(key, keys[i + 1]))
+            ):
+                found.append(i)
+        return found
+
+    def _interact(self, left: str, right: str) -> bool:
+        """Tell whether two neighbours can have other tokens together than apart."""
+        answer = self._pairs.get((left, right))
+        if answer is None:
+            answer = False
+            if self._watched.get(right, 0) & _STICKY:
+                a, b = self._units_of(left)[-1], self._units_of(right)[0]
+                answer = self._tok.sticks(a, self._tokens(a), b, self._tokens(b))
+            if not answer and (self._watched.get(left, 0) | self._watched.get(right, 0)) & _EXPANDED:
+                answer = replace_rep(left).split()[-1] == replace_rep(right).split()[0]
+            self._pairs[left, right] = answer
+        return answer
+
+    def _units_of(self, key: str) -> list[str]:
+        return [key[1:]] if key[0] == _RULED else self._tok.split(self._chunk_rules(key).strip(" "))
+
+    def _tokens(self, unit: str) -> list[str]:
+        return self._units.get(unit) or self._tok.tokenize_units([unit])[0]
+
+    def _chunk_rules(self, text: str) -> str:
+        for rule in self._plan.chunkwise if self._plan else ():
+            text = rule(text)
+        return text.lower()
+
+    def _learn(self) -> None:
+        """Cut the pieces that were asked for and not known."""
+        keys = list(self._values.unknown)
+        self._values.unknown = {}
+        raw = [key for key in keys if key[0] != _RULED]
+        pieces: list[tuple[str, int, list[str]]] = [(key, 0, [key[1:]]) for key in keys if key[0] == _RULED]
+        # The rules see all new chunks as one text. White space keeps the chunks apart for every one of them.
+        plain = [key for key in raw if _SEPARATOR not in key]
+        pieces += self._ruled(plain, _SEPARATOR.join(plain))
+        for key in raw:
+            if _SEPARATOR in key:
+                pieces += [(key, self._flags(key, replace_rep(key)), self._units_of(key))]
+        known = self._units
+        new = list({unit: None for _, _, units in pieces for unit in units if unit not in known})
+        known.update(zip(new, self._tok.tokenize_units(new), strict=True))
+        for key, flags, units in pieces:
+            self._add(key, flags, units)
+
+    def _ruled(self, keys: Sequence[str], joined: str) -> Iterable[tuple[str, int, list[str]]]:
+        """Apply the chunk rules to many keys at once; give each with its flags and units."""
+        if not keys:
+            return
+        split = self._tok.split
+        expands = self._plan is not None and replace_rep in self._plan.chunkwise
+        expanded = replace_rep(joined).split(_SEPARATOR) if expands else keys
+        ruled = self._chunk_rules(joined).split(_SEPARATOR)
+        for key, longer, line in zip(keys, expanded, ruled, strict=True):
+            yield key, self._flags(key, longer), split(line.strip(" "))
+
+    def _flags(self, key: str, expanded: str) -> int:
+        if key == expanded or self._plan is None or not self._plan.wrep:
+            return 0
+        words = expanded.split()
+        return _EXPANDED | (_DOUBLED if any(map(eq, words, words[1:])) else 0)
+
+    def _add(self, key: str, flags: int, units: list[str]) -> None:
+        """Remember the answer for a piece."""
+        known, tok = self._units, self._tok
+        if len(units) == 1:
+            tokens = known[units[0]]
+        else:
+            close = []
+            for i, (left, right) in enumerate(zip(units, units[1:], strict=False)):
+                if tok.may_stick(right, known[right]) and tok.sticks(left, known[left], right, known[right]):
+                    close.append(i + 1)
+            tokens = [t for unit in (_merged(units, close) if close else units) for t in self._tokens(unit)]
+        if tok.may_stick(units[0], known[units[0]]):
+            flags |= _STICKY
+        if flags:
+            self._watched[key] = flags
+        self._values[key] = self._encode(tokens)
+        self._size += len(key) + 50
+
+
+def _with_odd_space(text: str) -> list[str]:
+    """Cut a text at its spaces; other white space stays at the front of the chunk that follows it."""
+    parts = _ODD_SPACE.split(text.strip())
+    keys = parts[0].split()
+    for space, words in zip(parts[1::2], parts[2::2], strict=True):
+        first, *others = words.split()
+        keys.append(space + first)
+        keys += others
+    return keys
+
+
+def _thrice(chunks: Sequence[str]) -> bool:
+    """Tell whether a chunk may stand three times in a row for `replace_wrep`, the third time perhaps with a tail."""
+    return any(a == b and c.startswith(a) for a, b, c in zip(chunks, chunks[1:], chunks[2:], strict=False))
+
+
+def _merged(keys: Sequence[str], close: Sequence[int]) -> list[str]:
+    """Make one piece of those at the positions `close` and the ones before them."""
+    out: list[str] = []
+    at = frozenset(close)
+    for i, key in enumerate(keys):
+        if i in at:
+            out[-1] += key if key[0] == _RULED else f" {key}"
+        else:
+            out.append(key)
+    return out

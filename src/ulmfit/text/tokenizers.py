@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.chars import CharTokenizer
 from ulmfit.text.detokenize import detokenize
+from ulmfit.text.engine import BareTokenizer, Memo
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
 from ulmfit.text.words import SpacyTokenizer, WordTokenizer
 
@@ -20,25 +22,6 @@ __all__ = ["BareTokenizer", "CharTokenizer", "SpacyTokenizer", "Tokenizer", "Wor
 _FILE = "tokenizer.json"
 _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
 _BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}  # type: ignore[attr-defined]
-
-
-class BareTokenizer(Protocol):
-    """What a tokenizer must offer. `split` and `tokenize_units` let its answers be remembered unit by unit."""
-
-    kind: str
-    chunked: bool
-
-    def config(self) -> dict[str, Any]:
-        """Tell the arguments that make an equal tokenizer."""
-        ...
-
-    def split(self, text: str) -> list[str]:
-        """Cut a text into units whose tokens do not depend on each other."""
-        ...
-
-    def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
-        """Cut units into tokens."""
-        ...
 
 
 _KINDS: dict[str, Any] = {"word": WordTokenizer, "char": CharTokenizer}
@@ -59,6 +42,22 @@ class Tokenizer:
         self.tok: BareTokenizer = WordTokenizer() if tok is None else tok
         self.rules: tuple[Rule, ...] = DEFAULT_RULES if rules is None else tuple(rules)
         self.post_rules: tuple[Rule, ...] = DEFAULT_POST_RULES if post_rules is None else tuple(post_rules)
+        self._memo: Memo[tuple[str, ...]] | None = None
+
+    @property
+    def memo(self) -> Memo[tuple[str, ...]]:
+        """What this tokenizer remembers."""
+        if self._memo is None:
+            self._memo = Memo(self.tok, self.rules, self._finish)
+        return self._memo
+
+    def _finish(self, tokens: Sequence[str]) -> tuple[str, ...]:
+        for rule in self.post_rules:
+            tokens = [rule(token) for token in tokens]
+        return tuple(tokens)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_memo": None}
 
     def __call__(self, text: str) -> list[str]:
         """Cut one text into tokens.
@@ -86,15 +85,10 @@ class Tokenizer:
         Raises:
             DataError: if one of them is not a string; the message names its position.
         """
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise DataError(f"Text {position} is {type(text).__name__} ({text!r:.50}); every text must be a string.")
-            for rule in self.rules:
-                text = rule(text)
-            tokens = [token for unit in self.tok.tokenize_units(self.tok.split(text)) for token in unit]
-            for rule in self.post_rules:
-                tokens = [rule(token) for token in tokens]
-            yield tokens
+        memo = self.memo
+        for batch in batches(texts):
+            for pieces in memo(batch):
+                yield list(chain.from_iterable(pieces))
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Write tokens as readable text.
@@ -125,7 +119,8 @@ class Tokenizer:
         Returns:
             A hexadecimal string, equal for equal tokenizers, across processes and machines.
         """
-        return hashlib.sha256(json.dumps(self.config(), sort_keys=True).encode()).hexdigest()
+        content = self.config() | {"tok": {"kind": self.tok.kind} | self.tok.identity()}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and self.config() == other.config()
@@ -181,6 +176,34 @@ class Tokenizer:
             [_rule_from_json(entry, path) for entry in names] if rules is None else rules,
             [_rule_from_json(entry, path) for entry in post_names] if post_rules is None else post_rules,
         )
+
+
+def batches(texts: Iterable[str], documents: int = 512, characters: int = 2_000_000) -> Iterator[list[str]]:
+    """Gather texts into lists of a size that is worth while and fits into memory.
+
+    Args:
+        texts: any number of texts.
+        documents: how many of them a list holds at most.
+        characters: a list is full when its texts have this many characters.
+
+    Yields:
+        Lists of texts.
+
+    Raises:
+        DataError: if one of them is not a string; the message names its position.
+    """
+    batch: list[str] = []
+    size = 0
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"Text {position} is {type(text).__name__} ({text!r:.50}); every text must be a string.")
+        batch.append(text)
+        size += len(text)
+        if len(batch) >= documents or size >= characters:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _rule_to_json(rule: Rule) -> dict[str, Any]:

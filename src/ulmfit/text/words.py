@@ -1,19 +1,24 @@
-"""The word tokenizer: spaCy's rules for a language, applied to each distinct chunk of text once."""
+"""The word tokenizer: spaCy's rules for a language, cut into units that can be remembered one by one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import Any
 
 from ulmfit.errors import ConfigError
 from ulmfit.text.rules import SPECIAL_TOKENS
 
-if TYPE_CHECKING:
-    from spacy.tokenizer import Tokenizer as _SpacyRules
+LONGEST_UNIT = 1_000
+"""A word of more characters than this is cut. spaCy needs time quadratic in the length of a word."""
 
-# Every run of white space but a single space is a token of its own for spaCy.
+_MAX_LEXEMES = 200_000
+_UNITS_AT_ONCE = 4_000
+
+# Every run of white space but a single space is a token of its own for spaCy, without the space it may begin with.
 _ODD_SPACE = re.compile(r"(\s\s+|[^\S ])")
+_SEPARATOR = "\n"
 
 
 class WordTokenizer:
@@ -22,66 +27,116 @@ class WordTokenizer:
     Args:
         lang: a language that spaCy knows, as its two- or three-letter code.
         special_toks: tokens that are never cut; None for the usual nine.
+        buf_sz: not used; there for programs that give it.
 
     Source: Honnibal, Montani, Van Landeghem and Boyd (2020), "spaCy: Industrial-strength Natural Language Processing in
-    Python"; the algorithm stands in its documentation under "Linguistic features", "Tokenization".
+    Python"; its documentation describes the algorithm under "Linguistic features", "Tokenization".
     """
 
     kind = "word"
-    chunked = True
 
-    def __init__(self, lang: str = "en", special_toks: Sequence[str] | None = None) -> None:
-        self.lang = lang
+    def __init__(self, lang: str = "en", special_toks: Sequence[str] | None = None, buf_sz: int = 5000) -> None:
+        self.lang, self.buf_sz = lang, buf_sz
         self.special_toks = tuple(SPECIAL_TOKENS if special_toks is None else special_toks)
-        self._spacy: _SpacyRules | None = None
+        self._spacy: _Spacy | None = None
 
     def config(self) -> dict[str, Any]:
-        """Tell what distinguishes this tokenizer from others of its kind.
+        """Tell the arguments that make an equal tokenizer.
 
         Returns:
-            The arguments that make an equal tokenizer.
+            Name and value of each.
         """
         return {"lang": self.lang, "special_toks": list(self.special_toks)}
 
-    def _rules(self) -> _SpacyRules:
-        if self._spacy is None:
-            import spacy
-            from spacy.symbols import ORTH
+    def identity(self) -> dict[str, Any]:
+        """Tell all that the tokens depend on.
 
-            try:
-                nlp = spacy.blank(self.lang)
-            except ImportError as error:
-                raise ConfigError(f"spaCy has no rules for the language {self.lang!r}, or they need more packages: {error}") from error
-            for token in self.special_toks:
-                nlp.tokenizer.add_special_case(token, [{ORTH: token}])
-            self._spacy = nlp.tokenizer
+        Returns:
+            The arguments and the version of spaCy.
+        """
+        return self.config() | {"spacy": version("spacy")}
+
+    @property
+    def chunked(self) -> bool:
+        """Whether tokens depend on nothing beyond a space, but for what `sticks` tells.
+
+        Not so for languages that are written without spaces (Chinese, Japanese, Thai ...).
+        """
+        return self._rules().regular
+
+    def _rules(self) -> _Spacy:
+        if self._spacy is None:
+            self._spacy = _Spacy(self.lang, self.special_toks)
         return self._spacy
 
     def split(self, text: str) -> list[str]:
-        """Cut a text into units whose tokens do not depend on each other.
+        """Cut a text into units whose tokens do not depend on each other, but for what `sticks` tells.
 
         Args:
             text: any text.
 
         Returns:
-            The units in order. The tokens of the text are those of its units, one after the other.
+            Words, and runs of white space other than one space. The tokens of the text are those of its units, one
+            after the other.
         """
-        return [text]
+        if not self._rules().regular:
+            return [text] if text else []
+        if text.isprintable() and "  " not in text and text[:1] != " ":
+            units = text.rstrip(" ").split(" ") if text else []
+        else:
+            units = _split_oddly(text)
+        if len(text) > LONGEST_UNIT:
+            units = [part for unit in units for part in _parts(unit)]
+        return units
 
     def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
         """Cut units into tokens.
 
         Args:
-            units: what `split` gave.
+            units: what `split` gave, or several joined by one space each.
 
         Returns:
             The tokens of each unit.
         """
-        rules = self._rules()
-        return [[token.text for token in rules(unit)] for unit in units]
+        spacy = self._rules()
+        out: list[list[str]] = []
+        if not spacy.regular:
+            return [spacy.cut(unit) for unit in units]
+        for start in range(0, len(units), _UNITS_AT_ONCE):
+            out += spacy.cut_all(units[start : start + _UNITS_AT_ONCE])
+        return out
+
+    def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
+        """Tell whether `sticks` can be true of this unit with some unit before it.
+
+        Args:
+            unit: a unit.
+            tokens: its tokens.
+
+        Returns:
+            False is a promise.
+        """
+        return self._rules().may_follow(unit, tokens)
+
+    def sticks(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+        """Tell whether the tokens of "left right" may be others than those of both apart.
+
+        spaCy looks for its special cases (emoticons, abbreviations) in the sequence of tokens, where a space between two
+        tokens does not count: the bracket in "x:) )" keeps ":)" from being found.
+
+        Args:
+            left: a unit.
+            left_tokens: its tokens.
+            right: the unit that follows it after a space.
+            right_tokens: its tokens.
+
+        Returns:
+            False is a promise.
+        """
+        return self._rules().may_join(left, left_tokens, right, right_tokens)
 
     def __call__(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Cut texts into tokens, without rules.
+        """Cut texts into tokens, without rules and without remembering.
 
         Args:
             texts: any number of texts.
@@ -89,11 +144,126 @@ class WordTokenizer:
         Yields:
             The tokens of each text.
         """
+        spacy = self._rules()
         for text in texts:
-            yield [token for tokens in self.tokenize_units(self.split(text)) for token in tokens]
+            yield spacy.cut(text)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_spacy": None}
 
 
 SpacyTokenizer = WordTokenizer
+
+
+class _Spacy:
+    """spaCy's tokenizer for one language, and what must be known of its special cases.
+
+    A special case of several tokens is found wherever its tokens follow each other, even across a space. `pairs` holds
+    which token may follow which in such a case; `outputs` are the tokens that the cases leave behind.
+    """
+
+    def __init__(self, lang: str, special_toks: Sequence[str]) -> None:
+        import spacy
+        from spacy.symbols import ORTH
+        from spacy.tokenizer import Tokenizer
+
+        try:
+            nlp = spacy.blank(lang)
+        except ImportError as error:
+            raise ConfigError(
+                f"spaCy has no rules for the language {lang!r}, or they need another package. Give the code of a language "
+                f"that is listed on https://spacy.io/usage/models#languages. ({error})"
+            ) from error
+        self._tokenizer: Any = nlp.tokenizer
+        self.regular = isinstance(nlp.tokenizer, Tokenizer)
+        if not self.regular:
+            return
+        for token in special_toks:
+            self._tokenizer.add_special_case(token, [{ORTH: token}])
+        # Only the tokens are wanted. In a vocabulary without functions for attributes a new word costs a third less.
+        self._tokenizer = self._renewed()
+        self._learn_special_cases()
+
+    def _learn_special_cases(self) -> None:
+        plain, rules = self._renewed({}), self._tokenizer.rules
+        self.pairs: set[tuple[str, str]] = set()
+        self.first_outputs: set[str] = set()
+        self.last_outputs: set[str] = set()
+        for case in rules:
+            tokens = [token.text for token in plain(case)]
+            if len(tokens) > 1:
+                self.pairs.update(zip(tokens, tokens[1:], strict=False))
+                whole = [token.text for token in self._tokenizer(case)]
+                self.first_outputs.add(whole[0])
+                self.last_outputs.add(whole[-1])
+        self.firsts = frozenset(a for a, _ in self.pairs)
+        self.seconds = frozenset(b for _, b in self.pairs)
+        self._any_second = tuple(self.seconds)
+        self._cases = frozenset(rules)
+
+    def _renewed(self, rules: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+        """Make the same tokenizer with an empty vocabulary, and perhaps with other special cases."""
+        from spacy.tokenizer import Tokenizer
+        from spacy.vocab import Vocab
+
+        old = self._tokenizer
+        return Tokenizer(
+            Vocab(),
+            rules=old.rules if rules is None else rules,
+            prefix_search=old.prefix_search,
+            suffix_search=old.suffix_search,
+            infix_finditer=old.infix_finditer,
+            token_match=old.token_match,
+            url_match=old.url_match,
+            faster_heuristics=old.faster_heuristics,
+        )
+
+    def cut(self, text: str) -> list[str]:
+        if self.regular and len(self._tokenizer.vocab) > _MAX_LEXEMES:  # it never forgets a word
+            self._tokenizer = self._renewed()
+        return [token.text for token in self._tokenizer(text)]
+
+    def cut_all(self, units: Sequence[str]) -> list[list[str]]:
+        """Cut many units as one text, in which a newline keeps them apart."""
+        words = [unit for unit in units if not unit.isspace()]
+        ends = self.cut(_SEPARATOR.join(words))
+        ends.append(_SEPARATOR)
+        cut: list[list[str]] = []
+        start = 0
+        for _ in words:
+            end = ends.index(_SEPARATOR, start)
+            cut.append(ends[start:end])
+            start = end + 1
+        if len(words) == len(units):
+            return cut
+        answers = iter(cut)
+        return [self.cut(unit) if unit.isspace() else next(answers) for unit in units]
+
+    def may_follow(self, unit: str, tokens: Sequence[str]) -> bool:
+        first = tokens[0]
+        if first in self.seconds:
+            return True
+        return first in self.first_outputs and unit not in self._cases and unit.startswith(self._any_second)
+
+    def may_join(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+        lasts, firsts = {left_tokens[-1]}, {right_tokens[0]}
+        if left_tokens[-1] in self.last_outputs and left not in self._cases:
+            lasts.update(token for token in self.firsts if left.endswith(token))
+        if right_tokens[0] in self.first_outputs and right not in self._cases:
+            firsts.update(token for token in self.seconds if right.startswith(token))
+        return not self.pairs.isdisjoint((a, b) for a in lasts for b in firsts)
+
+
+def _split_oddly(text: str) -> list[str]:
+    units: list[str] = []
+    for i, part in enumerate(_ODD_SPACE.split(text)):
+        if not i % 2:
+            # A single space that begins the text is a token for spaCy; any other only separates.
+            units += ([" "] if i == 0 and part[:1] == " " else []) + part.split()
+        else:
+            units.append(part[1:] if part[0] == " " and i + len(units) > 1 else part)
+    return units
+
+
+def _parts(unit: str) -> Iterable[str]:
+    return (unit[i : i + LONGEST_UNIT] for i in range(0, len(unit), LONGEST_UNIT))
