@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from ulmfit.text.rules import SPECIAL_TOKENS
@@ -52,16 +53,17 @@ class CharTokenizer:
         """
         return [text] if text else []
 
-    def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
+    def tokenize_units(self, units: Sequence[str]) -> tuple[list[str], list[int]]:
         """Cut units into tokens.
 
         Args:
             units: what `split` gave.
 
         Returns:
-            The tokens of each unit.
+            The tokens of all units, one after the other, and how many each unit has.
         """
-        return [[special or character for special, character in self._pattern.findall(unit)] for unit in units]
+        cut = [[special or character for special, character in self._pattern.findall(unit)] for unit in units]
+        return list(chain.from_iterable(cut)), [len(tokens) for tokens in cut]
 
     def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
         """Not asked, as no text is cut into several units.

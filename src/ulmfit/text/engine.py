@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from operator import eq
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -57,15 +57,15 @@ class BareTokenizer(Protocol):
         """Cut a text into units whose tokens do not depend on each other, but for what `sticks` tells."""
         ...
 
-    def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
-        """Cut units into tokens."""
+    def tokenize_units(self, units: Sequence[str]) -> tuple[list[str], list[int]]:
+        """Cut units into tokens; give the tokens of all units, one after the other, and how many each unit has."""
         ...
 
     def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
-        """Tell whether `sticks` can be true of this unit with some unit before it. False is a promise."""
+        """Tell whether `sticks` can be true of this unit and some unit before it. False is a promise."""
         ...
 
-    def sticks(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+    def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Tell whether the tokens of "left right" may be others than those of both apart. False is a promise."""
         ...
 
@@ -167,22 +167,34 @@ class Memo(Generic[T]):
     Args:
         tok: the bare tokenizer.
         rules: the rules before the cut.
-        encode: makes the answer for a piece from its tokens; must not give None.
-        limit: how many characters of pieces a generation may hold before it is the previous one. Two are kept. A piece
-            takes about 200 bytes besides its characters.
+        table: the answer for a token. May make it when asked (`__missing__`).
+        combine: makes one answer of several.
+        limit: how many bytes, roughly, a generation of pieces may take before it becomes the previous one. Two are kept.
     """
 
     def __init__(
-        self, tok: BareTokenizer, rules: Sequence[Rule], encode: Callable[[Sequence[str]], T], limit: int = 4_000_000
+        self,
+        tok: BareTokenizer,
+        rules: Sequence[Rule],
+        table: Mapping[str, T],
+        combine: Callable[[Iterable[T]], T],
+        limit: int = 64_000_000,
     ) -> None:
-        self._tok, self._rules, self._encode, self._limit = tok, tuple(rules), encode, limit
+        self._tok, self._rules, self._table, self._combine, self._limit = tok, tuple(rules), table, combine, limit
         self._plan = make_plan(rules) if tok.chunked else None
-        self._values: _Generations[T] = _Generations()
-        self._units: dict[str, list[str]] = {}
-        self._watched: dict[str, int] = {}
-        self._pairs: dict[tuple[str, str], bool] = {}
+        self._values: _Generations[T] = _Generations()  # by piece
+        self._units: dict[str, T] = {}
+        self._sticky: dict[str, Sequence[str]] = {}  # tokens of the units that may stick to the one before them
+        self._watched: dict[str, int] = {}  # pieces
+        self._pairs: dict[tuple[str, str], bool] = {}  # pieces
         self._size = 0
         self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Forget everything, as needed when the answers of `table` have changed."""
+        with self._lock:
+            self._turn()
+            self._turn()
 
     def __call__(self, texts: Sequence[str]) -> list[list[T]]:
         """Tokenize texts.
@@ -199,15 +211,16 @@ class Memo(Generic[T]):
             if self._size > self._limit:
                 self._turn()
             answers: list[list[T]] = [[]] * len(texts)
-            work = [(i, *self._keys(text)) for i, text in enumerate(texts)]
-            while work:
-                work = list(self._round(texts, work, answers))
+            # Not a list: a text all of whose pieces are known is done before the next is cut, while in the CPU's cache.
+            work: Iterable[_Work] = ((i, *self._keys(text)) for i, text in enumerate(texts))
+            while left := list(self._round(texts, work, answers)):
                 self._learn()
+                work = left
             return answers
 
     def _whole(self, text: str) -> list[T]:
-        text = self._apply(without_surrogates(text))
-        return [self._encode(tokens) for tokens in self._tok.tokenize_units(self._tok.split(text))]
+        tokens, _ = self._tok.tokenize_units(self._tok.split(self._apply(without_surrogates(text))))
+        return [self._table[token] for token in tokens]
 
     def _apply(self, text: str) -> str:
         for rule in self._rules:
@@ -217,7 +230,7 @@ class Memo(Generic[T]):
     def _turn(self) -> None:
         self._values.turn()
         self._watched = {key: flags for key, flags in self._watched.items() if key in self._values.old}
-        self._units, self._pairs, self._size = {}, {}, 0
+        self._units, self._sticky, self._pairs, self._size = {}, {}, {}, 0
 
     def _round(self, texts: Sequence[str], work: Iterable[_Work], answers: list[list[T]]) -> Iterable[_Work]:
         """Answer the texts all of whose pieces are known; give back the others, with what to look up next."""
@@ -254,16 +267,16 @@ class Memo(Generic[T]):
 
     def _close(self, keys: Sequence[str]) -> list[int]:
         """Find the pieces whose answers cannot be taken as they are: because of the piece before, or any (raw only)."""
-        watched, found = self._watched, []
-        for i, key in enumerate(keys):
-            flags = watched.get(key, 0)
-            if (
-                flags & _DOUBLED
-                or (flags and i and self._interact(keys[i - 1], key))
-                or (flags & _EXPANDED and i + 1 < len(keys) and self._interact(key, keys[i + 1]))
-            ):
-                found.append(i)
-        return found
+        watched = self._watched
+        return [i for i in [i for i, key in enumerate(keys) if key in watched] if self._is_close(keys, i)]
+
+    def _is_close(self, keys: Sequence[str], i: int) -> bool:
+        flags = self._watched[keys[i]]
+        return (
+            flags & _DOUBLED != 0
+            or (i > 0 and self._interact(keys[i - 1], keys[i]))
+            or (flags & _EXPANDED != 0 and i + 1 < len(keys) and self._interact(keys[i], keys[i + 1]))
+        )
 
     def _interact(self, left: str, right: str) -> bool:
         """Tell whether two neighbours can have other tokens together than apart."""
@@ -271,8 +284,7 @@ class Memo(Generic[T]):
         if answer is None:
             answer = False
             if self._watched.get(right, 0) & _STICKY:
-                a, b = self._units_of(left)[-1], self._units_of(right)[0]
-                answer = self._tok.sticks(a, self._tokens(a), b, self._tokens(b))
+                answer = self._sticks(self._units_of(left)[-1], self._units_of(right)[0])
             if not answer and (self._watched.get(left, 0) | self._watched.get(right, 0)) & _EXPANDED:
                 answer = replace_rep(left).split()[-1] == replace_rep(right).split()[0]
             self._pairs[left, right] = answer
@@ -280,9 +292,6 @@ class Memo(Generic[T]):
 
     def _units_of(self, key: str) -> list[str]:
         return [key[1:]] if key[0] == _RULED else self._tok.split(self._chunk_rules(key).strip(" "))
-
-    def _tokens(self, unit: str) -> list[str]:
-        return self._units.get(unit) or self._tok.tokenize_units([unit])[0]
 
     def _chunk_rules(self, text: str) -> str:
         for rule in self._plan.chunkwise if self._plan else ():
@@ -293,54 +302,67 @@ class Memo(Generic[T]):
         """Cut the pieces that were asked for and not known."""
         keys = list(self._values.unknown)
         self._values.unknown = {}
-        raw = [key for key in keys if key[0] != _RULED]
-        pieces: list[tuple[str, int, list[str]]] = [(key, 0, [key[1:]]) for key in keys if key[0] == _RULED]
+        ruled = [key for key in keys if key[0] == _RULED]
+        raw = [key for key in keys if key[0] != _RULED and _SEPARATOR not in key]
+        odd = [key for key in keys if key[0] != _RULED and _SEPARATOR in key]
         # The rules see all new chunks as one text. White space keeps the chunks apart for every one of them.
-        plain = [key for key in raw if _SEPARATOR not in key]
-        pieces += self._ruled(plain, _SEPARATOR.join(plain))
-        for key in raw:
-            if _SEPARATOR in key:
-                pieces += [(key, self._flags(key, replace_rep(key)), self._units_of(key))]
-        known = self._units
-        new = list({unit: None for _, _, units in pieces for unit in units if unit not in known})
-        known.update(zip(new, self._tok.tokenize_units(new), strict=True))
-        for key, flags, units in pieces:
-            self._add(key, flags, units)
-
-    def _ruled(self, keys: Sequence[str], joined: str) -> Iterable[tuple[str, int, list[str]]]:
-        """Apply the chunk rules to many keys at once; give each with its flags and units."""
-        if not keys:
-            return
+        joined = _SEPARATOR.join(raw)
+        lines = self._chunk_rules(joined).split(_SEPARATOR) if raw else []
         split = self._tok.split
-        expands = self._plan is not None and replace_rep in self._plan.chunkwise
-        expanded = replace_rep(joined).split(_SEPARATOR) if expands else keys
-        ruled = self._chunk_rules(joined).split(_SEPARATOR)
-        for key, longer, line in zip(keys, expanded, ruled, strict=True):
-            yield key, self._flags(key, longer), split(line.strip(" "))
+        pieces = [split(line.strip(" ")) if len(line) > 100 or not line.isalnum() else [line] for line in lines]
+        pieces += [self._units_of(key) for key in odd]
+        pieces += [[key[1:]] for key in ruled]
+        self._cut(pieces)
+        for key, units in zip(raw + odd + ruled, pieces, strict=True):
+            self._add(key, units)
+        if self._plan is not None and self._plan.wrep and replace_rep in self._plan.chunkwise:
+            expanded = (replace_rep(joined).split(_SEPARATOR) if raw else []) + [replace_rep(key) for key in odd]
+            self._watch_expanded(raw + odd, expanded)
 
-    def _flags(self, key: str, expanded: str) -> int:
-        if key == expanded or self._plan is None or not self._plan.wrep:
-            return 0
-        words = expanded.split()
-        return _EXPANDED | (_DOUBLED if any(map(eq, words, words[1:])) else 0)
+    def _cut(self, pieces: Iterable[Iterable[str]]) -> None:
+        """Find the answers for units that are not known yet."""
+        known, table, may_stick = self._units, self._table, self._tok.may_stick
+        units = list(set(chain.from_iterable(pieces)).difference(known))
+        tokens, counts = self._tok.tokenize_units(units)
+        start = 0
+        for unit, count in zip(units, counts, strict=True):
+            if count == 1:
+                own: Sequence[str] = (tokens[start],)
+                known[unit] = table[tokens[start]]
+            else:
+                own = tokens[start : start + count]
+                known[unit] = self._combine([table[token] for token in own])
+            if may_stick(unit, own):
+                self._sticky[unit] = own
+            start += count
 
-    def _add(self, key: str, flags: int, units: list[str]) -> None:
-        """Remember the answer for a piece."""
-        known, tok = self._units, self._tok
+    def _add(self, key: str, units: Sequence[str]) -> None:
+        """Remember the answer for a piece, now that its units are known."""
+        known, sticky = self._units, self._sticky
+        self._size += len(key) + 250
+        if units[0] in sticky:
+            self._watched[key] = _STICKY
         if len(units) == 1:
-            tokens = known[units[0]]
-        else:
-            close = []
-            for i, (left, right) in enumerate(zip(units, units[1:], strict=False)):
-                if tok.may_stick(right, known[right]) and tok.sticks(left, known[left], right, known[right]):
-                    close.append(i + 1)
-            tokens = [t for unit in (_merged(units, close) if close else units) for t in self._tokens(unit)]
-        if tok.may_stick(units[0], known[units[0]]):
-            flags |= _STICKY
-        if flags:
-            self._watched[key] = flags
-        self._values[key] = self._encode(tokens)
-        self._size += len(key) + 50
+            self._values[key] = known[units[0]]
+            return
+        if not sticky.keys().isdisjoint(units):
+            close = [i for i in range(1, len(units)) if units[i] in sticky and self._sticks(units[i - 1], units[i])]
+            if close:
+                units = _merged(units, close)
+                self._cut([units])
+        self._values[key] = self._combine([known[unit] for unit in units])
+
+    def _sticks(self, left: str, right: str) -> bool:
+        if right not in self._sticky:  # forgotten since its piece was learned
+            self._sticky[right] = self._tok.tokenize_units([right])[0]
+        return self._tok.sticks(left, right, self._sticky[right])
+
+    def _watch_expanded(self, keys: Sequence[str], expanded: Sequence[str]) -> None:
+        for key, longer in zip(keys, expanded, strict=True):
+            if key != longer:
+                words = longer.split()
+                flags = _EXPANDED | (_DOUBLED if any(map(eq, words, words[1:])) else 0)
+                self._watched[key] = self._watched.get(key, 0) | flags
 
 
 def _with_odd_space(text: str) -> list[str]:

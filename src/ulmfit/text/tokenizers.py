@@ -24,6 +24,24 @@ _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
 _BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}  # type: ignore[attr-defined]
 
 
+class _Finished(dict[str, tuple[str, ...]]):
+    """What the rules for tokens make of a token."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        super().__init__()
+        self._rules = rules
+
+    def __missing__(self, token: str) -> tuple[str, ...]:
+        finished = token
+        for rule in self._rules:
+            finished = rule(finished)
+        answer = (finished,)
+        if len(self) < _MAX_FINISHED:
+            self[token] = answer
+        return answer
+
+
+_MAX_FINISHED = 300_000
 _KINDS: dict[str, Any] = {"word": WordTokenizer, "char": CharTokenizer}
 
 
@@ -48,13 +66,9 @@ class Tokenizer:
     def memo(self) -> Memo[tuple[str, ...]]:
         """What this tokenizer remembers."""
         if self._memo is None:
-            self._memo = Memo(self.tok, self.rules, self._finish)
+            combine = lambda answers: tuple(chain.from_iterable(answers))  # noqa: E731
+            self._memo = Memo(self.tok, self.rules, _Finished(self.post_rules), combine)
         return self._memo
-
-    def _finish(self, tokens: Sequence[str]) -> tuple[str, ...]:
-        for rule in self.post_rules:
-            tokens = [rule(token) for token in tokens]
-        return tuple(tokens)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_memo": None}

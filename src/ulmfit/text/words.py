@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
+from operator import sub
 from typing import Any
 
 from ulmfit.errors import ConfigError
@@ -89,22 +91,21 @@ class WordTokenizer:
             units = [part for unit in units for part in _parts(unit)]
         return units
 
-    def tokenize_units(self, units: Sequence[str]) -> list[list[str]]:
+    def tokenize_units(self, units: Sequence[str]) -> tuple[list[str], list[int]]:
         """Cut units into tokens.
 
         Args:
             units: what `split` gave, or several joined by one space each.
 
         Returns:
-            The tokens of each unit.
+            The tokens of all units, one after the other, and how many each unit has.
         """
         spacy = self._rules()
-        out: list[list[str]] = []
-        if not spacy.regular:
-            return [spacy.cut(unit) for unit in units]
+        tokens: list[str] = []
+        counts: list[int] = []
         for start in range(0, len(units), _UNITS_AT_ONCE):
-            out += spacy.cut_all(units[start : start + _UNITS_AT_ONCE])
-        return out
+            spacy.cut_all(units[start : start + _UNITS_AT_ONCE], tokens, counts)
+        return tokens, counts
 
     def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
         """Tell whether `sticks` can be true of this unit with some unit before it.
@@ -118,7 +119,7 @@ class WordTokenizer:
         """
         return self._rules().may_follow(unit, tokens)
 
-    def sticks(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+    def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Tell whether the tokens of "left right" may be others than those of both apart.
 
         spaCy looks for its special cases (emoticons, abbreviations) in the sequence of tokens, where a space between two
@@ -126,14 +127,13 @@ class WordTokenizer:
 
         Args:
             left: a unit.
-            left_tokens: its tokens.
             right: the unit that follows it after a space.
             right_tokens: its tokens.
 
         Returns:
             False is a promise.
         """
-        return self._rules().may_join(left, left_tokens, right, right_tokens)
+        return self._rules().may_join(left, right, right_tokens)
 
     def __call__(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Cut texts into tokens, without rules and without remembering.
@@ -158,8 +158,9 @@ SpacyTokenizer = WordTokenizer
 class _Spacy:
     """spaCy's tokenizer for one language, and what must be known of its special cases.
 
-    A special case of several tokens is found wherever its tokens follow each other, even across a space. `pairs` holds
-    which token may follow which in such a case; `outputs` are the tokens that the cases leave behind.
+    A special case of several tokens is found wherever its tokens follow each other, even across a space. `before` holds
+    which tokens stand before a token in such cases; `first_outputs` and `last_outputs` are what the cases begin and end
+    with once they have been found.
     """
 
     def __init__(self, lang: str, special_toks: Sequence[str]) -> None:
@@ -186,19 +187,18 @@ class _Spacy:
 
     def _learn_special_cases(self) -> None:
         plain, rules = self._renewed({}), self._tokenizer.rules
-        self.pairs: set[tuple[str, str]] = set()
+        self.before: dict[str, set[str]] = defaultdict(set)
         self.first_outputs: set[str] = set()
         self.last_outputs: set[str] = set()
         for case in rules:
             tokens = [token.text for token in plain(case)]
             if len(tokens) > 1:
-                self.pairs.update(zip(tokens, tokens[1:], strict=False))
+                for token, following in zip(tokens, tokens[1:], strict=False):
+                    self.before[following].add(token)
                 whole = [token.text for token in self._tokenizer(case)]
                 self.first_outputs.add(whole[0])
                 self.last_outputs.add(whole[-1])
-        self.firsts = frozenset(a for a, _ in self.pairs)
-        self.seconds = frozenset(b for _, b in self.pairs)
-        self._any_second = tuple(self.seconds)
+        self._any_second = tuple(self.before)
         self._cases = frozenset(rules)
 
     def _renewed(self, rules: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
@@ -223,36 +223,38 @@ class _Spacy:
             self._tokenizer = self._renewed()
         return [token.text for token in self._tokenizer(text)]
 
-    def cut_all(self, units: Sequence[str]) -> list[list[str]]:
-        """Cut many units as one text, in which a newline keeps them apart."""
-        words = [unit for unit in units if not unit.isspace()]
-        ends = self.cut(_SEPARATOR.join(words))
-        ends.append(_SEPARATOR)
-        cut: list[list[str]] = []
-        start = 0
-        for _ in words:
-            end = ends.index(_SEPARATOR, start)
-            cut.append(ends[start:end])
-            start = end + 1
-        if len(words) == len(units):
-            return cut
-        answers = iter(cut)
-        return [self.cut(unit) if unit.isspace() else next(answers) for unit in units]
+    def cut_all(self, units: Sequence[str], tokens: list[str], counts: list[int]) -> None:
+        """Cut many units as one text, in which a newline keeps them apart; append their tokens and numbers of tokens."""
+        if not self.regular or len(units) == 1 or any(map(str.isspace, units)):
+            for unit in units:
+                cut = self.cut(unit)
+                tokens += cut
+                counts.append(len(cut))
+            return
+        cut = self.cut(_SEPARATOR.join(units))
+        ends = [i for i, token in enumerate(cut) if token == _SEPARATOR]
+        counts += map(sub, [*ends, len(cut)], [0, *(end + 1 for end in ends)])
+        tokens += [token for token in cut if token != _SEPARATOR]
+
+    def may_have_begun_otherwise(self, unit: str, tokens: Sequence[str]) -> bool:
+        """Tell whether a special case may have been found at the beginning of a unit: it hides the tokens before it."""
+        return len(tokens) > 1 and tokens[0] in self.first_outputs and unit not in self._cases
 
     def may_follow(self, unit: str, tokens: Sequence[str]) -> bool:
-        first = tokens[0]
-        if first in self.seconds:
+        if tokens[0] in self.before:
             return True
-        return first in self.first_outputs and unit not in self._cases and unit.startswith(self._any_second)
+        return self.may_have_begun_otherwise(unit, tokens) and unit.startswith(self._any_second)
 
-    def may_join(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
-        lasts, firsts = {left_tokens[-1]}, {right_tokens[0]}
-        if left_tokens[-1] in self.last_outputs and left not in self._cases:
-            lasts.update(token for token in self.firsts if left.endswith(token))
-        if right_tokens[0] in self.first_outputs and right not in self._cases:
-            firsts.update(token for token in self.seconds if right.startswith(token))
-        return not self.pairs.isdisjoint((a, b) for a in lasts for b in firsts)
-
+    def may_join(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
+        firsts = {right_tokens[0]}
+        if self.may_have_begun_otherwise(right, right_tokens):
+            firsts.update(token for token in self.before if right.startswith(token))
+        before = tuple(token for first in firsts for token in self.before.get(first, ()))
+        if not left.endswith(before):
+            return False
+        left_tokens = self.cut(left)
+        changed = len(left_tokens) > 1 and left_tokens[-1] in self.last_outputs and left not in self._cases
+        return changed or left_tokens[-1] in before
 
 def _split_oddly(text: str) -> list[str]:
     units: list[str] = []

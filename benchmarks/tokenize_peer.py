@@ -1,0 +1,40 @@
+"""The peer's side of the tokenizing benchmarks. Run by the other scripts in the environment that holds fastai.
+
+Reads texts (a JSON array), tokenizes them with fastai's rules and spaCy in one process, and writes what it found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from itertools import chain
+from pathlib import Path
+
+
+def main() -> None:
+    """Tokenize the texts of one file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("texts", type=Path, help="JSON array of strings")
+    parser.add_argument("out", type=Path, help="where to write the answer, as JSON")
+    parser.add_argument("--lang", default="en")
+    parser.add_argument("--tokens", action="store_true", help="write the tokens, not only the time")
+    arguments = parser.parse_args()
+
+    from fastai.text.core import TokenizeWithRules, WordTokenizer
+
+    texts = json.loads(arguments.texts.read_text(encoding="utf-8"))
+    tokenize = TokenizeWithRules(WordTokenizer(arguments.lang))
+    start = time.perf_counter()
+    tokens = [list(document) for document in tokenize(texts)]
+    seconds = time.perf_counter() - start
+    answer = {"seconds": seconds, "documents": len(texts), "tokens": sum(map(len, tokens))}
+    if arguments.tokens:
+        answer["vocab"] = sorted(set(chain.from_iterable(tokens)))
+        number = {token: i for i, token in enumerate(answer["vocab"])}
+        answer["ids"] = [[number[token] for token in document] for document in tokens]
+    arguments.out.write_text(json.dumps(answer), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
