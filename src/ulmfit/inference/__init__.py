@@ -1,1 +1,1 @@
-
+"""Weights to answers: the model folder and the predictor."""

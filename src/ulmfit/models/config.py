@@ -29,6 +29,8 @@ class AWDLSTMConfig:
         weight_p: dropout on the recurrent weights (DropConnect).
         tie_weights: the decoder shares the embedding's weights.
         out_bias: the decoder has a bias.
+        cutoffs: adaptive softmax: words from these ids on (frequent words have low ids) form clusters of their own; none
+            for one softmax. Cutoffs beyond the vocabulary are left out.
 
     Raises:
         ConfigError: a size is not positive or a probability is not in [0, 1).
@@ -47,6 +49,7 @@ class AWDLSTMConfig:
     weight_p: float = 0.2
     tie_weights: bool = True
     out_bias: bool = True
+    cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [f"{n}={getattr(self, n)!r} must be an integer of at least 1" for n in _SIZES if not _is_size(getattr(self, n))]
@@ -55,6 +58,8 @@ class AWDLSTMConfig:
             for n in _PROBABILITIES
             if not isinstance(getattr(self, n), int | float) or not 0 <= getattr(self, n) < 1
         ]
+        if list(self.cutoffs) != sorted(set(self.cutoffs)) or any(not _is_size(c) for c in self.cutoffs):
+            problems.append(f"cutoffs={self.cutoffs!r} must be rising positive integers")
         if problems:
             raise ConfigError("AWD-LSTM configuration: " + "; ".join(problems))
 
@@ -83,7 +88,7 @@ class AWDLSTMConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ConfigError(f"unknown fields in the AWD-LSTM configuration: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-        return cls(**values)
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def _is_size(value: object) -> bool:
@@ -96,7 +101,17 @@ CLASSIFIER_DROPOUTS = AWDLSTMConfig(output_p=0.4, hidden_p=0.3, input_p=0.4, emb
 SIZES: dict[str, AWDLSTMConfig] = {
     "base": AWDLSTMConfig(),
     # Fits two cores: chosen by equal-time comparison, see docs/benchmarks.md.
-    "small": AWDLSTMConfig(emb_sz=300, n_hid=640, n_layers=2, output_p=0.1, hidden_p=0.1, input_p=0.15, embed_p=0.02, weight_p=0.1),
+    "small": AWDLSTMConfig(
+        emb_sz=300,
+        n_hid=640,
+        n_layers=2,
+        output_p=0.1,
+        hidden_p=0.1,
+        input_p=0.15,
+        embed_p=0.02,
+        weight_p=0.1,
+        cutoffs=(2_000, 6_000),
+    ),
 }
 
 

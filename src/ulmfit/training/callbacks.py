@@ -50,30 +50,29 @@ class TerminateOnNaN(Callback):
 
 
 class SaveBest(Callback):
-    """Keeps the weights of the best epoch in memory and puts them back at the end.
+    """Keeps the weights of the best epoch in memory, over one or several fits.
 
     Args:
         monitor: a column of the history, "valid_loss" or a metric's name.
+        higher_is_better: whether the best value is the highest.
     """
 
     def __init__(self, monitor: str = "valid_loss", *, higher_is_better: bool = False) -> None:
         self.monitor = monitor
         self.sign = 1.0 if higher_is_better else -1.0
-        self.best: float | None = None
-        self.best_epoch: int | None = None
+        self.row: dict[str, Any] = {}
         self._weights: dict[str, Tensor] = {}
 
     def after_epoch(self, learn: Learner) -> None:
         """Keep the weights if the monitored value is better than ever before."""
-        row: dict[str, Any] = learn.history[-1]
+        row = learn.history[-1]
         if self.monitor not in row:
             raise ConfigError(f"monitor {self.monitor!r} is not in the history; it has {', '.join(row)}")
-        value = self.sign * row[self.monitor]
-        if self.best is None or value > self.best:
-            self.best, self.best_epoch = value, row["epoch"]
+        if not self.row or self.sign * row[self.monitor] > self.sign * self.row[self.monitor]:
+            self.row = dict(row)
             self._weights = copy.deepcopy(learn.model.state_dict())
 
-    def after_fit(self, learn: Learner) -> None:
-        """Put the best weights back."""
+    def restore(self, learn: Learner) -> None:
+        """Put the best weights back into the model."""
         if self._weights:
             learn.model.load_state_dict(self._weights)

@@ -102,8 +102,7 @@ class Learner:
         self.loss = float("nan")
         self.smooth_loss = float("nan")
         self.progress = 0.0
-        self.epoch_progress = 0.0
-        self.n_epoch = 0.0
+        self.n_steps = 0
         self._passes = 0
         self._rng = torch.Generator().manual_seed(seed).get_state()
 
@@ -189,7 +188,7 @@ class Learner:
         schedule = schedule or constant(self.moms[0])
         callbacks = [*self.cbs, *cbs]
         total_steps = max(1, round(n_epoch * len(self.dls.train)))
-        self.n_epoch, self.progress, self.step = n_epoch, 0.0, 0
+        self.progress, self.step = 0.0, 0
         started = time.perf_counter()
         try:
             for cb in callbacks:
@@ -221,21 +220,18 @@ class Learner:
         self._passes += 1
         self.model.train()
         _reset(self.model)
-        n_batches = len(self.dls.train)
-        for i, batch in enumerate(self.dls.train):
+        for batch in self.dls.train:
             elapsed = (time.perf_counter() - started) / seconds if seconds else 0.0
             self.progress = min(1.0, max(self.step / total_steps, elapsed))
             if self.progress >= 1:
                 break
-            hyper = schedule(self.progress)
-            set_hyper(self.optimizer, rates, hyper)
+            set_hyper(self.optimizer, rates, schedule(self.progress))
             self._train_batch(batch)
-            self.epoch_progress = (i + 1) / n_batches
             for cb in callbacks:
                 cb.after_batch(self)
         if self.step >= total_steps:
             self.progress = 1.0
-        row: dict[str, Any] = {"epoch": self.epoch, "steps": self.step, "train_loss": self.smooth_loss}
+        row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}
         row |= self.validate()
         row["time"] = round(time.perf_counter() - epoch_started, 2)
         self.history.append(row)
@@ -255,6 +251,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         self.loss = loss.item()
         self.step += 1
+        self.n_steps += 1
         weight = 0.98 if self.step > 50 else 1 - 1 / self.step  # a plain mean at first, so that the start does not count for long
         self.smooth_loss = self.loss if self.step == 1 else weight * self.smooth_loss + (1 - weight) * self.loss
 

@@ -1,0 +1,5 @@
+"""`python -m ulmfit`."""
+
+from ulmfit.cli import main
+
+main()

@@ -1,0 +1,188 @@
+"""The command line: parses, calls, prints. Everything heavy is imported inside the commands.
+
+Exit codes: 0 done; 1 an unexpected error (a bug: please report it); 2 bad usage, data or model; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ulmfit._version import __version__
+from ulmfit.errors import ConfigError, DataError, UlmfitError
+
+app = typer.Typer(
+    name="ulmfit",
+    help="Train a text classifier on few labels and use it: transfer learning with language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Encoding = Annotated[str, typer.Option(help="Encoding of the text files.")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Name of the text column.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the model that --out already holds.")]
+Seed = Annotated[int, typer.Option(help="Of the split, the weights, the order of texts and dropout.", min=0)]
+Model = Annotated[Path, typer.Argument(help="A model folder, as `ulmfit train` writes it.", show_default=False)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line: errors a user can mend are one message and exit code 2; --debug shows the traceback."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    errors = Console(stderr=True)
+    try:
+        app(args=[a for a in arguments if a != "--debug"], prog_name="ulmfit")
+    except (UlmfitError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        message = "not enough memory; lower the batch size or the size of the model" if isinstance(error, MemoryError) else str(error)
+        errors.print(f"ulmfit: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        if debug:
+            raise
+        errors.print("ulmfit: interrupted; no model folder was changed", highlight=False)
+        raise SystemExit(130) from error
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    """Train a text classifier on few labels and use it: transfer learning with language models.
+
+    Every command takes --debug, which shows the traceback of an error.
+    """
+    if version:
+        typer.echo(f"ulmfit {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where to save the model.")] = Path("demo-model"),
+    seed: Seed = 0,
+) -> None:
+    """Train on the bundled support messages, compare with simple baselines, and predict; a few minutes."""
+    from ulmfit.demo import run_demo
+
+    run_demo(out, seed, Console())
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file, or a folder with a sub-folder for each class.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")] = Path("model"),
+    text: TextColumn = None,
+    label: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    valid: Annotated[Path | None, typer.Option(help="Labelled data to choose the best epoch by; otherwise a part of DATA is held out.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Labelled data to measure the finished model on.")] = None,
+    lm_data: Annotated[list[Path] | None, typer.Option(help="More texts, without labels, for the language model; may be given several times.")] = None,
+    base: Annotated[str, typer.Option(help="A model folder whose language model is the start, or none.")] = "none",
+    size: Annotated[str | None, typer.Option(help="Size of a model without base: small or base.  [default: small]")] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of the classifier after all layers are unfrozen.", min=1)] = 3,
+    lm_epochs: Annotated[float | None, typer.Option(help="Epochs of the language model; chosen from the number of tokens if not given.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Time for the whole run, such as 20m or 1h30m; epochs are then upper limits.")] = None,
+    valid_pct: Annotated[float, typer.Option(help="Share of DATA held out for validation.")] = 0.1,
+    bs: Annotated[int, typer.Option(help="Documents of a classifier batch.", min=2)] = 32,
+    seed: Seed = 0,
+    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32, for training.")] = "auto",
+    encoding: Encoding = "utf-8",
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a classifier: language model on all texts, then the head, then gradual unfreezing.
+
+    Example: ulmfit train reviews.csv --text review --label sentiment --lm-data more-reviews.csv --out my-model
+    """
+    if size is not None and base != "none":
+        raise ConfigError("--size is for a model from random weights; a --base has a size of its own. Give one of the two")
+    seconds = None if time_budget is None else parse_duration(time_budget)
+    from ulmfit.training.job import TrainJob, run
+    from ulmfit.training.recipes import Recipe
+
+    recipe = Recipe(
+        size=size or "small",
+        lm_epochs=lm_epochs,
+        epochs=epochs,
+        time_budget=seconds,
+        valid_pct=valid_pct,
+        bs=bs,
+        seed=seed,
+        precision=precision,
+    )
+    job = TrainJob(
+        data=data,
+        out=out,
+        recipe=recipe,
+        text=text,
+        label=label,
+        valid=valid,
+        test=test,
+        lm_data=tuple(lm_data or ()),
+        base=base,
+        encoding=encoding,
+        overwrite=overwrite,
+    )
+    run(job, Console())
+
+
+@app.command()
+def predict(
+    model: Model,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts to label.", show_default=False)] = None,
+    input_: Annotated[Path | None, typer.Option("--input", help="CSV, TSV, JSONL or Parquet file with a text column.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="CSV or JSONL file to write: the input's columns and the predictions.")] = None,
+    text: TextColumn = None,
+    encoding: Encoding = "utf-8",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
+) -> None:
+    """Label texts given as arguments, or a file.
+
+    Example: ulmfit predict my-model "where is my parcel?"
+    Example: ulmfit predict my-model --input new.csv --output labelled.csv
+    """
+    if bool(texts) == (input_ is not None):
+        raise ConfigError("give either texts or --input FILE")
+    if (input_ is None) != (output is None):
+        raise ConfigError("--input and --output go together")
+    from ulmfit.inference.files import predict_file, print_predictions
+    from ulmfit.inference.predictor import Predictor
+
+    console = Console()
+    if input_ is not None and output is not None:
+        if output.exists() and not overwrite:
+            raise DataError(f"{output} exists; give another file, or --overwrite")
+        n = predict_file(Predictor.load(model), input_, output, text=text, encoding=encoding)
+        console.print(f"{n:,} texts labelled in {output}", highlight=False, markup=False)
+    else:
+        print_predictions(Predictor.load(model), texts or [], console)
+
+
+@app.command()
+def info(model: Model) -> None:
+    """Say what a model folder holds: classes, sizes, figures, version."""
+    from ulmfit.inference.info import print_info
+
+    print_info(model, Console())
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a time such as 90s, 20m, 1h30m or 2h.
+
+    Raises:
+        ConfigError: it is not such a time, or zero.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
+    seconds = sum(float(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0.0
+    if seconds <= 0:
+        raise ConfigError(f"{text!r} is not a time; write it like 90s, 20m or 1h30m")
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

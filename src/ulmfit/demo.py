@@ -1,0 +1,92 @@
+"""The demonstration: from the bundled support messages to a saved model, next to two simple baselines."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from ulmfit.data.sources import load_examples
+from ulmfit.inference.bundle import check_target
+from ulmfit.inference.evaluate import evaluate
+from ulmfit.inference.files import print_predictions
+from ulmfit.inference.predictor import Predictor
+from ulmfit.training.job import describe, machine, peak_memory_mb, save
+from ulmfit.training.recipes import Recipe, Texts, prepare_texts, train_text_classifier
+
+VALID_PCT = 0.2
+NEW_TEXTS = (
+    "The parcel tracker has said 'out for delivery' since Monday and nobody has come. Can you find out where it is?",
+    "I see two charges of 9.99 for the same month on my card statement.",
+    "After the last update the left earbud keeps cutting out every few seconds.",
+)
+
+
+def run_demo(out: Path, seed: int, console: Console) -> None:
+    """Train, compare, predict, save; see `ulmfit demo --help`.
+
+    Raises:
+        DataError: `out` is taken by something that is not a model.
+    """
+    started = time.perf_counter()
+    check_target(out, overwrite=True)
+    with as_file(files("ulmfit") / "samples" / "tickets.csv") as sample:
+        data = load_examples(sample)
+    data = replace(data, source="the bundled sample")
+    console.print(f"{len(data):,} support messages of an invented company, written for this demonstration\n", highlight=False)
+    texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
+    describe(texts, console)
+    recipe = Recipe(seed=seed)
+    trained = train_text_classifier(texts, recipe, console)
+    predictor = Predictor(trained.classifier)
+    figures = evaluate(predictor, *texts.valid)
+    seconds = time.perf_counter() - started
+
+    table = Table(title=f"\nAccuracy on the same {len(texts.valid[0])} held-out messages", box=None, title_justify="left", pad_edge=False)
+    table.add_column("")
+    table.add_column("accuracy", justify="right")
+    table.add_column("seconds", justify="right")
+    for name, accuracy, used in (*_baselines(texts), ("ulmfit", figures["accuracy"], seconds)):
+        table.add_row(name, f"{accuracy:.3f}", f"{used:.1f}")
+    console.print(table)
+
+    console.print("\nThree texts that are not in the sample:", highlight=False)
+    print_predictions(predictor, NEW_TEXTS, console)
+
+    metrics = {
+        **trained.classifier.metrics,
+        "valid": figures,
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": peak_memory_mb(),
+        "train": {"n": len(texts.train[0]), "unlabelled": 0, "classes": dict(sorted(texts.counts.items()))},
+        "machine": machine(),
+    }
+    save(trained.classifier, trained.language_model, metrics, out, overwrite=True)
+    console.print(f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:", highlight=False)
+    console.print(f'  ulmfit predict {out} "how do i change my password"', highlight=False)
+    console.print(f"  ulmfit info {out}", highlight=False)
+    console.print("  ulmfit train YOUR.csv --text COLUMN --label COLUMN --out my-model", highlight=False)
+
+
+def _baselines(texts: Texts) -> list[tuple[str, float, float]]:
+    """Name, accuracy and seconds of the majority class and of TF-IDF with logistic regression, on the same split."""
+    majority = Counter(texts.train[1]).most_common(1)[0][0]
+    valid = np.array(texts.valid[1])
+    started = time.perf_counter()
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000))
+    model.fit(*texts.train)
+    accuracy = float((model.predict(texts.valid[0]) == valid).mean())
+    seconds = time.perf_counter() - started
+    return [
+        (f"majority class ({majority})", float((valid == majority).mean()), 0.0),
+        ("TF-IDF + logistic regression", accuracy, seconds),
+    ]

@@ -1,0 +1,286 @@
+"""The model folder: everything a prediction needs, as plain files that execute nothing.
+
+    config.json         format version, kind, architecture and its configuration, labels
+    model.safetensors   weights
+    vocab.json          the meaning of the ids
+    tokenizer.json      how texts are cut (and, for subwords, the model file it names)
+    metrics.json        what was measured after training
+    history.jsonl       one line for each epoch of training
+    README.md           model card
+    manifest.json       size and sha256 of all of these
+
+A folder is written beside its final place and renamed into it, so that a model is never half there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ulmfit._version import __version__
+from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.vocab import Vocab
+
+FORMAT_VERSION = 1
+LANGUAGE_MODEL = "language_model"
+CLASSIFIER = "classifier"
+_ARCHITECTURES = {"awd_lstm": AWDLSTMConfig}
+_CONFIG, _WEIGHTS, _VOCAB, _MANIFEST = "config.json", "model.safetensors", "vocab.json", "manifest.json"
+_METRICS, _HISTORY, _CARD = "metrics.json", "history.jsonl", "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """What a model folder holds.
+
+    Args:
+        kind: LANGUAGE_MODEL or CLASSIFIER.
+        config: of the architecture.
+        weights: the model's state, by parameter name.
+        tokenizer: from text to tokens.
+        vocab: from tokens to ids.
+        labels: class names by class id; empty for a language model.
+        backwards: texts are read from their end.
+        bptt: steps of a chunk when documents are classified.
+        max_len: positions from the end of a text that are pooled.
+        metrics: what was measured.
+        history: rows of the training history.
+        card: the model card, Markdown.
+        ulmfit_version: version that wrote the folder.
+    """
+
+    kind: str
+    config: AWDLSTMConfig
+    weights: Mapping[str, Tensor]
+    tokenizer: Tokenizer
+    vocab: Vocab
+    labels: tuple[str, ...] = ()
+    backwards: bool = False
+    bptt: int = 72
+    max_len: int = 1440
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    card: str = ""
+    ulmfit_version: str = __version__
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether the folder looks like one that `save_bundle` wrote."""
+    return (path / _CONFIG).is_file() and (path / _MANIFEST).is_file()
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse a place where a model cannot or must not be written.
+
+    Raises:
+        DataError: a model is there and `overwrite` is off, or something else is there.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise DataError(f"{path} is a file; give a folder to save the model in")
+    if is_model_folder(path):
+        if not overwrite:
+            raise DataError(f"{path} already holds a model; give another folder, or --overwrite to replace it")
+    elif any(path.iterdir()):
+        raise DataError(f"{path} holds files that are not a model; give a new or empty folder")
+
+
+def save_bundle(
+    bundle: Bundle, path: Path, *, overwrite: bool = False, extra: Mapping[str, Callable[[Path], None]] | None = None
+) -> None:
+    """Write a model folder; until it is whole, nothing at `path` changes.
+
+    Args:
+        bundle: what to write.
+        path: the folder.
+        overwrite: replace a model that is there.
+        extra: sub-folders to write into the same folder before it is published: name to a function that fills it.
+
+    Raises:
+        DataError: the place is taken.
+        OSError: the disk is full or not writable; a model that was there before is still whole.
+    """
+    check_target(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _staging(path) as folder:
+        _write(bundle, folder)
+        for name, fill in (extra or {}).items():
+            fill(folder / name)
+        _publish(folder, path)
+
+
+@contextmanager
+def _staging(path: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk, removed whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".writing", dir=path.parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(folder: Path, path: Path) -> None:
+    """Put the finished folder in its place; the one before is moved aside first and moved back if that fails."""
+    if not path.exists():
+        folder.rename(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".previous", dir=path.parent))
+    previous = aside / path.name
+    path.rename(previous)
+    try:
+        folder.rename(path)
+    except BaseException:
+        previous.rename(path)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(bundle: Bundle, folder: Path) -> None:
+    config = {
+        "format_version": FORMAT_VERSION,
+        "ulmfit_version": bundle.ulmfit_version,
+        "kind": bundle.kind,
+        "arch": "awd_lstm",
+        "config": bundle.config.to_dict(),
+        "labels": list(bundle.labels),
+        "backwards": bundle.backwards,
+        "bptt": bundle.bptt,
+        "max_len": bundle.max_len,
+    }
+    save_file({name: t.detach().cpu().contiguous().clone() for name, t in bundle.weights.items()}, folder / _WEIGHTS)
+    _write_json(folder / _CONFIG, config)
+    bundle.vocab.save(folder / _VOCAB)
+    bundle.tokenizer.save(folder)
+    _write_json(folder / _METRICS, dict(bundle.metrics))
+    lines = "".join(json.dumps(row) + "\n" for row in bundle.history)
+    (folder / _HISTORY).write_text(lines, encoding="utf-8")
+    (folder / _CARD).write_text(bundle.card, encoding="utf-8")
+    files = sorted(p for p in folder.iterdir() if p.is_file())
+    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
+    _write_json(folder / _MANIFEST, {"format_version": FORMAT_VERSION, "files": manifest})
+    for p in folder.iterdir():
+        _to_disk(p)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
+    """Read a model folder, checking every file against the manifest. Nothing in the folder is executed.
+
+    Args:
+        path: the folder.
+        kind: what it must hold, if only one kind will do.
+
+    Raises:
+        FormatError: no such folder, a file that is missing or damaged, a newer format, another kind.
+    """
+    config = _read_config(path)
+    if kind is not None and config.get("kind") != kind:
+        raise FormatError(f"{path} holds a {config.get('kind')}; a {kind} is needed here")
+    _check_manifest(path)
+    arch = config.get("arch")
+    if arch not in _ARCHITECTURES:
+        raise FormatError(f"{path / _CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")
+    try:
+        weights = load_file(path / _WEIGHTS)
+        history = tuple(json.loads(line) for line in (path / _HISTORY).read_text(encoding="utf-8").splitlines())
+        return Bundle(
+            kind=config["kind"],
+            config=_ARCHITECTURES[arch].from_dict(config["config"]),
+            weights=weights,
+            tokenizer=Tokenizer.load(path),
+            vocab=Vocab.load(path / _VOCAB),
+            labels=tuple(config["labels"]),
+            backwards=bool(config["backwards"]),
+            bptt=int(config["bptt"]),
+            max_len=int(config["max_len"]),
+            metrics=_read_json(path / _METRICS),
+            history=history,
+            card=(path / _CARD).read_text(encoding="utf-8"),
+            ulmfit_version=str(config["ulmfit_version"]),
+        )
+    except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
+        raise FormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise FormatError(f"{path} is not a model folder: there is no such folder")
+    if not (path / _CONFIG).is_file():
+        raise FormatError(f"{path} is not a model folder: it has no {_CONFIG}")
+    config = _read_json(path / _CONFIG)
+    version = config.get("format_version")
+    if not isinstance(version, int):
+        raise FormatError(f"{path / _CONFIG} is not a model's configuration: it has no format_version")
+    if version > FORMAT_VERSION:
+        raise FormatError(
+            f"{path} has format version {version}; ulmfit {__version__} reads up to {FORMAT_VERSION}. "
+            f"It was written by ulmfit {config.get('ulmfit_version', '(unknown)')}: install that version or a newer one"
+        )
+    return config
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FormatError(f"{path.parent} is incomplete: {path.name} is missing") from error
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{path} is damaged: expected an object")
+    return value
+
+
+def _check_manifest(path: Path) -> None:
+    """Compare every file with the manifest, and report all that is wrong in one message."""
+    files = _read_json(path / _MANIFEST).get("files")
+    if not isinstance(files, dict) or not files:
+        raise FormatError(f"{path / _MANIFEST} is damaged: it lists no files")
+    problems = []
+    for name in sorted({*files, _CONFIG, _WEIGHTS, _VOCAB}):
+        entry, file = files.get(name), path / name
+        if Path(name).name != name or not isinstance(entry, dict):
+            problems.append(f"{name} is not listed properly")
+        elif not file.is_file():
+            problems.append(f"{name} is missing")
+        elif file.stat().st_size != entry.get("bytes"):
+            problems.append(f"{name} has {file.stat().st_size} bytes instead of {entry.get('bytes')}")
+        elif _sha256(file) != entry.get("sha256"):
+            problems.append(f"{name} has another content than when it was written")
+    if problems:
+        raise FormatError(f"{path} is damaged: {'; '.join(problems)}")
+
+
+def folder_size(path: Path) -> int:
+    """Bytes of all files of a model folder."""
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

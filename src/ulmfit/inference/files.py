@@ -1,0 +1,86 @@
+"""Predictions for a file, and as a table."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ulmfit.data.sources import load_examples, read_table
+from ulmfit.errors import DataError
+from ulmfit.inference.predictor import Predictor
+
+LABEL, PROBABILITY = "prediction", "probability"
+
+
+def predict_file(predictor: Predictor, source: Path, target: Path, *, text: str | None = None, encoding: str = "utf-8") -> int:
+    """Label every row of a table; the rows keep their order and columns.
+
+    Args:
+        predictor: the model.
+        source: CSV, TSV, JSONL or Parquet file.
+        target: CSV, TSV or JSONL file; written whole or not at all.
+        text: name of the text column; guessed when only one column can be meant.
+        encoding: of the source; the target is UTF-8.
+
+    Returns:
+        number of rows.
+
+    Raises:
+        DataError: the source cannot be used, or the target's ending is not known.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".jsonl", ".ndjson"):
+        raise DataError(f"{target}: the output must end in .csv, .tsv or .jsonl")
+    if source.is_dir():
+        raise DataError(f"{source} is a folder; the input must be a CSV, TSV, JSONL or Parquet file")
+    texts = load_examples(source, text=text, encoding=encoding, need_labels=False).texts
+    table = read_table(source, encoding)
+    columns = [LABEL, PROBABILITY, *(probability_column(label) for label in predictor.labels)]
+    taken = [c for c in columns if c in table.columns]
+    if taken:
+        raise DataError(f"{source} already has columns named {', '.join(taken)}, which the predictions need; rename them")
+    rows = [
+        [p.label, p.probability, *p.probabilities.values()]
+        for p in predictor.stream(texts)
+    ]
+    result = pd.concat([table, pd.DataFrame(rows, columns=columns, index=table.index)], axis=1)
+    handle, name = tempfile.mkstemp(dir=target.parent if target.parent.is_dir() else None, prefix=f".{target.name}.", suffix=".writing")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        if suffix in (".jsonl", ".ndjson"):
+            result.to_json(partial, orient="records", lines=True, force_ascii=False, double_precision=6)
+        else:
+            result.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",", float_format="%.6f")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(rows)
+
+
+def probability_column(label: str) -> str:
+    """The name of the column that holds a class's probability."""
+    return f"p_{label}"
+
+
+def print_predictions(predictor: Predictor, texts: Sequence[str], console: Console) -> None:
+    """A table of texts, labels and the probabilities of all classes (of the likeliest, if there are many)."""
+    shown = 6
+    table = Table(box=None, pad_edge=False)
+    table.add_column("text", overflow="fold", max_width=60)
+    table.add_column("label")
+    table.add_column("probability", justify="right")
+    table.add_column("others")
+    for text, p in zip(texts, predictor.predict(texts), strict=True):
+        others = sorted(((v, k) for k, v in p.probabilities.items() if k != p.label), reverse=True)
+        rest = ", ".join(f"{label} {value:.3f}" for value, label in others[:shown])
+        more = f", {len(others) - shown} more" if len(others) > shown else ""
+        table.add_row(*(Text(cell) for cell in (text, p.label, f"{p.probability:.3f}", rest + more)))
+    console.print(table)

@@ -1,0 +1,50 @@
+"""What a model folder holds, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ulmfit.inference.bundle import FORMAT_VERSION, Bundle, folder_size, load_bundle
+
+
+def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
+    """Names and values, in the order in which they are shown."""
+    config = bundle.config
+    rows = [
+        ("folder", str(path)),
+        ("kind", bundle.kind.replace("_", " ")),
+        ("format", f"version {FORMAT_VERSION}, written by ulmfit {bundle.ulmfit_version}"),
+        ("size on disk", f"{folder_size(path) / 1e6:.1f} MB"),
+        ("architecture", f"AWD-LSTM, {config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}"),
+        ("weights", f"{sum(t.numel() for t in bundle.weights.values()):,}"),
+        ("vocabulary", f"{len(bundle.vocab):,} words"),
+    ]
+    if bundle.labels:
+        rows.append((f"{len(bundle.labels)} classes", ", ".join(bundle.labels)))
+    for part in ("valid", "test"):
+        figures = bundle.metrics.get(part)
+        if isinstance(figures, dict):
+            rows.append((part, ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items())))
+    if "perplexity" in bundle.metrics:
+        rows.append(("perplexity", f"{bundle.metrics['perplexity']:.1f}"))
+    if "seconds" in bundle.metrics:
+        rows.append(("trained in", f"{bundle.metrics['seconds']:.0f} s"))
+    return rows
+
+
+def print_info(path: Path, console: Console) -> None:
+    """Print what a model folder holds, after checking that it is whole.
+
+    Raises:
+        FormatError: it is not a whole model folder.
+    """
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in describe_bundle(path, load_bundle(path)):
+        table.add_row(name, Text(value))
+    console.print(table)

@@ -1,0 +1,171 @@
+"""From the encoder's output to words: the decoder, and a loss that never holds all logits.
+
+B batch, T time, E embedding, V vocabulary, N tokens.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_LOGITS_PER_CHUNK = 16_000_000  # 64 MB of float32: bigger chunks are no faster on 2 cores, smaller ones repeat the V x E additions
+
+
+def _compute_dtype(x: Tensor) -> torch.dtype:
+    """The dtype that matrix products take here: autocast's where it is on, else the tensor's own."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def _chunks(n_rows: int, vocab_sz: int) -> list[slice]:
+    rows = max(1, min(n_rows, _LOGITS_PER_CHUNK // vocab_sz))
+    return [slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows)]
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Summed cross-entropy of a linear layer's outputs, computed and differentiated chunk by chunk of rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+        dtype = _compute_dtype(x)
+        weight_c, x_c = weight.to(dtype), x.to(dtype)
+        bias_c = None if bias is None else bias.to(dtype)
+        total = x.new_zeros((), dtype=torch.float32)
+        grad_x = torch.empty_like(x)
+        grad_weight = torch.zeros_like(weight)
+        grad_bias = None if bias is None else torch.zeros_like(bias)
+        for rows in _chunks(x.shape[0], weight.shape[0]):
+            # d loss / d logits = softmax - one-hot. The softmax part stays in the compute dtype, one pass over memory;
+            # the one-hot part touches one row of the weights per token and is added exactly.
+            p = F.softmax(F.linear(x_c[rows], weight_c, bias_c), 1)
+            p_target = p.gather(1, target[rows].unsqueeze(1)).squeeze(1).float()
+            total -= p_target.clamp_min_(torch.finfo(torch.float32).tiny).log_().sum()
+            grad_x[rows] = p @ weight_c
+            grad_weight += p.t() @ x_c[rows]
+            if grad_bias is not None:
+                grad_bias += p.sum(0)
+        grad_x -= F.embedding(target, weight).to(x.dtype)
+        grad_weight.index_add_(0, target, x.to(weight.dtype), alpha=-1)
+        if grad_bias is not None:
+            grad_bias -= torch.bincount(target, minlength=weight.shape[0])
+        ctx.save_for_backward(grad_x, grad_weight, grad_bias)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        grad_x, grad_weight, grad_bias = ctx.saved_tensors
+        scale = grad_outputs[0]
+        return grad_x.mul_(scale), grad_weight.mul_(scale), None if grad_bias is None else grad_bias.mul_(scale), None
+
+
+def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
+    """Summed cross-entropy of `softmax(x @ weight.T + bias)` against `target`, with exact gradients.
+
+    The (N, V) logits exist one chunk of rows at a time, and are turned into their gradient in place; float32 sums, matrix
+    products in autocast's dtype.
+
+    Args:
+        x: (N, E).
+        weight: (V, E).
+        bias: (V,) or None.
+        target: (N,) ids in [0, V).
+
+    Returns:
+        a scalar: the sum over the N tokens, in nats.
+    """
+    if torch.is_grad_enabled():
+        loss: Tensor = _LinearCrossEntropy.apply(x, weight, bias, target)  # type: ignore[no-untyped-call]
+        return loss
+    total = x.new_zeros((), dtype=torch.float32)
+    for rows in _chunks(x.shape[0], weight.shape[0]):
+        log_p = F.log_softmax(F.linear(x[rows], weight, bias), 1, dtype=torch.float32)
+        total += F.nll_loss(log_p, target[rows], reduction="sum")
+    return total
+
+
+class Decoder(nn.Module):
+    """Word probabilities from the encoder's output, by one softmax or by an adaptive one.
+
+    With cutoffs, the vocabulary (sorted by falling frequency) is cut into a head of frequent words and clusters of rarer
+    ones. The head's softmax has one more entry for each cluster; a cluster's own softmax is computed only for the tokens
+    that are in it. Unlike the adaptive softmax of torch, a cluster keeps the full embedding size and can share its rows
+    with the embedding.
+
+    Args:
+        weight: (V, E), shared with the embedding if they are tied.
+        bias: add one for each word.
+        cutoffs: where clusters begin, rising, within (0, V); none for one softmax over all words.
+
+    Source: Inan et al. 2016 and Press and Wolf 2016 for the shared weights; Goodman 2001, "Classes for Fast Maximum
+    Entropy Training", and Grave et al. 2017, "Efficient softmax approximation for GPUs", for the clusters.
+    """
+
+    def __init__(self, weight: nn.Parameter, *, bias: bool = True, cutoffs: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.weight = weight
+        self.bias = nn.Parameter(torch.zeros(weight.shape[0])) if bias else None
+        self.cutoffs = cutoffs
+        self.clusters = nn.Parameter(torch.zeros(len(cutoffs), weight.shape[1])) if cutoffs else None
+        self.cluster_bias = nn.Parameter(torch.zeros(len(cutoffs))) if cutoffs else None
+
+    def _head(self) -> tuple[Tensor, Tensor | None]:
+        """Weights and bias of the first softmax."""
+        if self.clusters is None or self.cluster_bias is None:
+            return self.weight, self.bias
+        head = self.cutoffs[0]
+        bias = None if self.bias is None else torch.cat([self.bias[:head], self.cluster_bias])
+        return torch.cat([self.weight[:head], self.clusters]), bias
+
+    def _tails(self) -> list[tuple[int, int]]:
+        return list(pairwise([*self.cutoffs, self.weight.shape[0]]))
+
+    def _tail(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        return self.weight[start:stop], None if self.bias is None else self.bias[start:stop]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., E) to the log-probabilities of all words (..., V), in float32. Memory grows with V."""
+        head = F.log_softmax(F.linear(x, *self._head()).float(), -1)
+        if not self.cutoffs:
+            return head
+        n = self.cutoffs[0]
+        parts = [head[..., :n]]
+        for i, (start, stop) in enumerate(self._tails()):
+            within = F.log_softmax(F.linear(x, *self._tail(start, stop)).float(), -1)
+            parts.append(head[..., n + i : n + i + 1] + within)
+        return torch.cat(parts, -1)
+
+    def cross_entropy(self, x: Tensor, target: Tensor) -> Tensor:
+        """Mean cross-entropy in nats per token; x (N, E), target (N,)."""
+        head_target = target
+        total = x.new_zeros((), dtype=torch.float32)
+        for i, (start, stop) in enumerate(self._tails() if self.cutoffs else []):
+            here = (target >= start) & (target < stop)
+            rows = here.nonzero().squeeze(1)
+            head_target = torch.where(here, self.cutoffs[0] + i, head_target)
+            if len(rows):
+                total = total + linear_cross_entropy(x[rows], *self._tail(start, stop), target[rows] - start)
+        total = total + linear_cross_entropy(x, *self._head(), head_target)
+        return total / len(target)
+
+    def predictions(self, x: Tensor) -> Tensor:
+        """The likeliest word of each row; x (N, E)."""
+        return torch.cat([self._likeliest(x[rows]) for rows in _chunks(x.shape[0], self.weight.shape[0])])
+
+    def _likeliest(self, x: Tensor) -> Tensor:
+        if not self.cutoffs:
+            return F.linear(x, self.weight, self.bias).argmax(1)
+        n = self.cutoffs[0]
+        head = F.log_softmax(F.linear(x, *self._head()).float(), 1)
+        best, word = head[:, :n].max(1)
+        for i, (start, stop) in enumerate(self._tails()):
+            rows = (head[:, n + i] > best).nonzero().squeeze(1)  # elsewhere no word of the cluster can be likelier
+            if len(rows):
+                within, place = F.log_softmax(F.linear(x[rows], *self._tail(start, stop)).float(), 1).max(1)
+                candidate = head[rows, n + i] + within
+                better = candidate > best[rows]
+                best[rows[better]], word[rows[better]] = candidate[better], place[better] + start
+        return word

@@ -1,0 +1,1 @@
+"""Taking over language models that were trained before."""

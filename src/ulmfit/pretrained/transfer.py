@@ -1,0 +1,57 @@
+"""Moving a language model onto another vocabulary.
+
+V vocabulary, E embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ulmfit.text.vocab import Vocab
+
+_BY_WORD = ("encoder.embedding.weight", "decoder.weight", "decoder.bias")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """How much of a vocabulary an older one covers.
+
+    Args:
+        shared: words that both have.
+        new: words that only the new one has.
+    """
+
+    shared: int
+    new: int
+
+
+def match_vocab(weights: Mapping[str, Tensor], old: Vocab, new: Vocab) -> tuple[dict[str, Tensor], Match]:
+    """A language model's weights for another vocabulary: shared words keep their rows, new ones take the mean of all rows.
+
+    Args:
+        weights: of a language model with vocabulary `old`.
+        old: V words.
+        new: V' words.
+
+    Returns:
+        weights with V' rows where there were V, and the count of shared and new words.
+
+    Source: Howard and Ruder 2018, section 3.2, as done in the authors' published code.
+    """
+    places = np.array([old.stoi.get(word, -1) for word in new.itos])
+    index = torch.from_numpy(places)
+    known = index >= 0
+    moved = dict(weights)
+    for name in _BY_WORD:
+        if name in weights:
+            rows = weights[name]
+            taken = rows[index.clamp_min(0)].clone()
+            taken[~known] = rows.mean(0)
+            moved[name] = taken
+    shared = int(known.sum())
+    return moved, Match(shared=shared, new=len(new) - shared)

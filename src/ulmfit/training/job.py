@@ -1,0 +1,205 @@
+"""A whole training run: files in, model folder out."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from ulmfit._version import __version__
+from ulmfit.data.sources import Examples, check_known_labels, load_examples, load_texts
+from ulmfit.errors import ConfigError
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
+from ulmfit.inference.evaluate import evaluate
+from ulmfit.inference.predictor import Predictor
+from ulmfit.training.recipes import Recipe, Texts, prepare_texts, train_text_classifier
+
+LANGUAGE_MODEL_FOLDER = "language_model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob:
+    """What to train on, and where to put the result.
+
+    Args:
+        data: a table or a folder of class folders; or a folder that holds such folders named train, valid and test.
+        out: the model folder to write.
+        recipe: settings of the training.
+        text: name of the text column.
+        label: name of the label column.
+        valid: labelled data to choose by; held out from `data` if not given.
+        test: labelled data to report on at the end, and for nothing else.
+        lm_data: further texts for the language model.
+        base: a model folder whose language model is the start, or "none".
+        encoding: of the text files.
+        overwrite: replace a model at `out`.
+    """
+
+    data: Path
+    out: Path
+    recipe: Recipe
+    text: str | None = None
+    label: str | None = None
+    valid: Path | None = None
+    test: Path | None = None
+    lm_data: tuple[Path, ...] = ()
+    base: str = "none"
+    encoding: str = "utf-8"
+    overwrite: bool = False
+
+
+def run(job: TrainJob, console: Console) -> dict[str, Any]:
+    """Train, measure, and write the model folder.
+
+    Returns:
+        what metrics.json holds.
+
+    Raises:
+        UlmfitError: bad data or settings; nothing is written then.
+    """
+    started = time.perf_counter()
+    check_target(job.out, overwrite=job.overwrite)
+    job = _find_parts(job, console)
+    base = load_base(job.base)
+    data = _load(job, job.data, console)
+    valid = None if job.valid is None else _load(job, job.valid, console)
+    lm_data = [load_texts(path, text=job.text, encoding=job.encoding) for path in job.lm_data]
+    texts = prepare_texts(data, valid, lm_data, valid_pct=job.recipe.valid_pct, seed=job.recipe.seed)
+    test: tuple[list[str], list[str]] | None = None
+    if job.test is not None:
+        test = _load(job, job.test, console).labelled()
+        check_known_labels(test[1], texts.labels, str(job.test))
+    describe(texts, console)
+    trained = train_text_classifier(texts, job.recipe, console, base=base)
+    metrics = dict(trained.classifier.metrics)
+    predictor = Predictor(trained.classifier)
+    metrics["valid"] = evaluate(predictor, *texts.valid)
+    if test is not None:
+        metrics["test"] = evaluate(predictor, *test)
+    metrics |= {
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_memory_mb": peak_memory_mb(),
+        "train": {"n": len(texts.train[0]), "unlabelled": len(texts.unlabelled), "classes": dict(sorted(texts.counts.items()))},
+        "machine": machine(),
+    }
+    save(trained.classifier, trained.language_model, metrics, job.out, overwrite=job.overwrite)
+    for part in ("valid", "test"):
+        if part in metrics:
+            figures = metrics[part]
+            console.print(
+                f"{part}: accuracy {figures['accuracy']:.4f}, macro F1 {figures['macro_f1']:.4f}, "
+                f"log loss {figures['log_loss']:.4f} on {figures['n']:,} texts",
+                highlight=False,
+            )
+    console.print(f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}", highlight=False)
+    return metrics
+
+
+def save(classifier: Bundle, language_model: Bundle, metrics: Mapping[str, Any], out: Path, *, overwrite: bool) -> None:
+    """Write the classifier's folder, with the language model in a folder of its own inside."""
+    classifier = replace(classifier, metrics=metrics, card=_card(classifier, metrics))
+    language_model = replace(language_model, card=_lm_card(language_model))
+    save_bundle(
+        classifier,
+        out,
+        overwrite=overwrite,
+        extra={LANGUAGE_MODEL_FOLDER: lambda folder: save_bundle(language_model, folder)},
+    )
+
+
+def load_base(name: str) -> Bundle | None:
+    """The language model to start from: of a model folder, or of the classifier's folder that holds it.
+
+    Raises:
+        ConfigError: the name is neither "none" nor a folder.
+        FormatError: the folder holds no language model.
+    """
+    if name == "none":
+        return None
+    folder = Path(name)
+    if not folder.is_dir():
+        raise ConfigError(f"base {name!r} is neither 'none' nor a model folder; this version bundles no pretrained models")
+    inner = folder / LANGUAGE_MODEL_FOLDER
+    return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
+
+
+def describe(texts: Texts, console: Console) -> None:
+    """Print the class counts and the sizes of the parts."""
+    counts = sorted(texts.counts.items(), key=lambda item: (-item[1], item[0]))
+    valid = Counter(texts.valid[1])
+    shown = ", ".join(f"{label} {n}+{valid[label]}" for label, n in counts[:20])
+    more = f", and {len(counts) - 20} classes more" if len(counts) > 20 else ""
+    console.print(f"Classes (training + validation): {shown}{more}", highlight=False, markup=False)
+    if texts.unlabelled:
+        console.print(f"Texts for the language model only: {len(texts.unlabelled):,}", highlight=False)
+
+
+def _find_parts(job: TrainJob, console: Console) -> TrainJob:
+    """Where `data` is a folder with the folders train, valid and test in it, use them as such."""
+    if not (job.data / "train").is_dir():
+        return job
+    found: dict[str, Path] = {"data": job.data / "train"}
+    for part in ("valid", "test"):
+        if getattr(job, part) is None and (job.data / part).is_dir():
+            found[part] = job.data / part
+    console.print(f"{job.data}: using its folders {', '.join(p.name for p in found.values())}", highlight=False, markup=False)
+    return replace(job, **found)  # type: ignore[arg-type]
+
+
+def _load(job: TrainJob, path: Path, console: Console) -> Examples:
+    examples = load_examples(path, text=job.text, label=job.label, encoding=job.encoding)
+    for note in examples.notes:
+        console.print(f"{path}: {note}", highlight=False, markup=False)
+    return examples
+
+
+def peak_memory_mb() -> int | None:
+    """Largest resident memory of this process so far, where the platform tells."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "ulmfit": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"| {part} | {metrics[part]['n']} | {metrics[part]['accuracy']:.4f} | {metrics[part]['macro_f1']:.4f} |\n"
+        for part in ("valid", "test")
+        if part in metrics
+    )
+    labels = ", ".join(f"`{label}`" for label in bundle.labels)
+    return (
+        f"# Text classifier\n\nClasses: {labels}.\n\nAn AWD-LSTM encoder with concat pooling, trained by the ULMFiT recipe of ulmfit "
+        f"{bundle.ulmfit_version} on {metrics['train']['n']} labelled texts and {metrics['train']['unlabelled']} further ones.\n\n"
+        f"| part | texts | accuracy | macro F1 |\n|---|---|---|---|\n{rows}\n"
+        "Use it: `ulmfit predict FOLDER \"some text\"`. The folder `language_model` holds the language model that the encoder came from.\n"
+    )
+
+
+def _lm_card(bundle: Bundle) -> str:
+    return (
+        f"# Language model\n\nAn AWD-LSTM of {len(bundle.vocab)} words, trained by ulmfit {bundle.ulmfit_version}; "
+        f"perplexity {bundle.metrics['perplexity']:.1f} on held-out texts. Start from it: `ulmfit train DATA --base FOLDER`.\n"
+    )
+

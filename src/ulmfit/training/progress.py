@@ -1,0 +1,79 @@
+"""The epoch table and the live progress of a fit, in a terminal or in a pipe."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ulmfit.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from ulmfit.training.learner import Learner
+
+_WIDTH = 12
+_REFRESH_SECONDS = 0.2
+
+
+class ProgressTable(Callback):
+    """Prints a row for each epoch, and in a terminal a bar for the running fit under it.
+
+    Args:
+        console: where to print.
+        header: print the names of the columns before the first row of this object.
+    """
+
+    def __init__(self, console: Console, *, header: bool = True) -> None:
+        self.console = console
+        self.header = header
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._shown = 0.0
+
+    def before_fit(self, learn: Learner) -> None:
+        """Start the bar."""
+        if self.console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("training", total=1.0)
+            self._bar.start()
+
+    def after_batch(self, learn: Learner) -> None:
+        """Move the bar."""
+        now = time.monotonic()
+        if self._bar is not None and self._task is not None and now - self._shown > _REFRESH_SECONDS:
+            self._shown = now
+            text = f"epoch {learn.epoch}  loss {learn.smooth_loss:.4f}"
+            self._bar.update(self._task, completed=learn.progress, description=text)
+
+    def after_epoch(self, learn: Learner) -> None:
+        """Print the row."""
+        row = {k: v for k, v in learn.history[-1].items() if k != "steps"}
+        if self.header:
+            self.header = False
+            self._print("".join(f"{name:>{_WIDTH}}" for name in row))
+        self._print("".join(f"{_cell(name, value):>{_WIDTH}}" for name, value in row.items()))
+
+    def after_fit(self, learn: Learner) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _cell(name: str, value: float) -> str:
+    if name == "time":
+        minutes, seconds = divmod(round(value), 60)
+        return f"{minutes:02d}:{seconds:02d}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
