@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 from ulmfit.text.rules import SPECIAL_TOKENS
@@ -53,17 +52,17 @@ class CharTokenizer:
         """
         return [text] if text else []
 
-    def tokenize_units(self, units: Sequence[str]) -> tuple[list[str], list[int]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
         """Cut units into tokens.
 
         Args:
             units: what `split` gave.
 
-        Returns:
-            The tokens of all units, one after the other, and how many each unit has.
+        Yields:
+            Each unit with its tokens.
         """
-        cut = [[special or character for special, character in self._pattern.findall(unit)] for unit in units]
-        return list(chain.from_iterable(cut)), [len(tokens) for tokens in cut]
+        for unit in units:
+            yield unit, [special or character for special, character in self._pattern.findall(unit)]
 
     def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
         """Not asked, as no text is cut into several units.
@@ -77,12 +76,24 @@ class CharTokenizer:
         """
         return False
 
-    def sticks(self, left: str, left_tokens: Sequence[str], right: str, right_tokens: Sequence[str]) -> bool:
+    def may_precede(self, text: str, right: str, right_tokens: Sequence[str]) -> bool:
+        """Not asked, as no text is cut into several units.
+
+        Args:
+            text: a text.
+            right: a unit.
+            right_tokens: its tokens.
+
+        Returns:
+            False.
+        """
+        return False
+
+    def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Not asked, as no text is cut into several units.
 
         Args:
             left: a unit.
-            left_tokens: its tokens.
             right: the next unit.
             right_tokens: its tokens.
 
@@ -101,4 +112,4 @@ class CharTokenizer:
             The tokens of each text.
         """
         for text in texts:
-            yield self.tokenize_units([text])[0]
+            yield [token for _, tokens in self.tokenize_units(self.split(text)) for token in tokens]

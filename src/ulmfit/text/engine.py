@@ -54,15 +54,23 @@ class BareTokenizer(Protocol):
         ...
 
     def split(self, text: str) -> list[str]:
-        """Cut a text into units whose tokens do not depend on each other, but for what `sticks` tells."""
+        """Cut a text into units whose tokens do not depend on each other, but for what `sticks` tells.
+
+        If `chunked`, a printable text without two spaces in a row is cut at its spaces and, within 100 characters, not
+        elsewhere.
+        """
         ...
 
-    def tokenize_units(self, units: Sequence[str]) -> tuple[list[str], list[int]]:
-        """Cut units into tokens; give the tokens of all units, one after the other, and how many each unit has."""
+    def tokenize_units(self, units: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
+        """Cut units into tokens; give each unit with its tokens, in any order."""
         ...
 
     def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
         """Tell whether `sticks` can be true of this unit and some unit before it. False is a promise."""
+        ...
+
+    def may_precede(self, text: str, right: str, right_tokens: Sequence[str]) -> bool:
+        """Tell whether `sticks` can be true of a unit that ends this text and the unit after it. False is a promise."""
         ...
 
     def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
@@ -186,6 +194,7 @@ class Memo(Generic[T]):
         self._units: dict[str, T] = {}
         self._sticky: dict[str, Sequence[str]] = {}  # tokens of the units that may stick to the one before them
         self._watched: dict[str, int] = {}  # pieces
+        self._first: dict[str, str] = {}  # the first unit of those pieces for which it may stick to what is before it
         self._pairs: dict[tuple[str, str], bool] = {}  # pieces
         self._size = 0
         self._lock = threading.Lock()
@@ -219,8 +228,9 @@ class Memo(Generic[T]):
             return answers
 
     def _whole(self, text: str) -> list[T]:
-        tokens, _ = self._tok.tokenize_units(self._tok.split(self._apply(without_surrogates(text))))
-        return [self._table[token] for token in tokens]
+        units = self._tok.split(self._apply(without_surrogates(text)))
+        known = dict(self._tok.tokenize_units(units))
+        return [self._table[token] for unit in units for token in known[unit]]
 
     def _apply(self, text: str) -> str:
         for rule in self._rules:
@@ -230,7 +240,7 @@ class Memo(Generic[T]):
     def _turn(self) -> None:
         self._values.turn()
         self._watched = {key: flags for key, flags in self._watched.items() if key in self._values.old}
-        self._units, self._sticky, self._pairs, self._size = {}, {}, {}, 0
+        self._units, self._sticky, self._first, self._pairs, self._size = {}, {}, {}, {}, 0
 
     def _round(self, texts: Sequence[str], work: Iterable[_Work], answers: list[list[T]]) -> Iterable[_Work]:
         """Answer the texts all of whose pieces are known; give back the others, with what to look up next."""
@@ -284,7 +294,10 @@ class Memo(Generic[T]):
         if answer is None:
             answer = False
             if self._watched.get(right, 0) & _STICKY:
-                answer = self._sticks(self._units_of(left)[-1], self._units_of(right)[0])
+                unit = self._first.get(right) or self._units_of(right)[0]
+                # The last unit of a chunk in ASCII is the chunk's end, in small letters.
+                maybe = not left.isascii() or self._tok.may_precede(left.lower(), unit, self._tokens_of(unit))
+                answer = maybe and self._sticks(self._units_of(left)[-1], unit)
             if not answer and (self._watched.get(left, 0) | self._watched.get(right, 0)) & _EXPANDED:
                 answer = replace_rep(left).split()[-1] == replace_rep(right).split()[0]
             self._pairs[left, right] = answer
@@ -307,34 +320,28 @@ class Memo(Generic[T]):
         odd = [key for key in keys if key[0] != _RULED and _SEPARATOR in key]
         # The rules see all new chunks as one text. White space keeps the chunks apart for every one of them.
         joined = _SEPARATOR.join(raw)
-        lines = self._chunk_rules(joined).split(_SEPARATOR) if raw else []
-        split = self._tok.split
-        pieces = [split(line.strip(" ")) if len(line) > 100 or not line.isalnum() else [line] for line in lines]
-        pieces += [self._units_of(key) for key in odd]
-        pieces += [[key[1:]] for key in ruled]
-        self._cut(pieces)
-        for key, units in zip(raw + odd + ruled, pieces, strict=True):
-            self._add(key, units)
+        lines = [line.strip(" ") for line in self._chunk_rules(joined).split(_SEPARATOR)] if raw else []
+        lines += [self._chunk_rules(key).strip(" ") for key in odd]
+        # Lines are cut twice, as lists that live on would cost more, in garbage collection.
+        self._cut(chain(chain.from_iterable(map(self._split, lines)), (key[1:] for key in ruled)))
+        for key, line in zip(chain(raw, odd), lines, strict=True):
+            self._add(key, self._split(line))
+        for key in ruled:
+            self._add(key, [key[1:]])
         if self._plan is not None and self._plan.wrep and replace_rep in self._plan.chunkwise:
             expanded = (replace_rep(joined).split(_SEPARATOR) if raw else []) + [replace_rep(key) for key in odd]
             self._watch_expanded(raw + odd, expanded)
 
-    def _cut(self, pieces: Iterable[Iterable[str]]) -> None:
+    def _split(self, line: str) -> list[str]:
+        return line.split(" ") if len(line) <= 100 and line.isprintable() else self._tok.split(line)
+
+    def _cut(self, units: Iterable[str]) -> None:
         """Find the answers for units that are not known yet."""
-        known, table, may_stick = self._units, self._table, self._tok.may_stick
-        units = list(set(chain.from_iterable(pieces)).difference(known))
-        tokens, counts = self._tok.tokenize_units(units)
-        start = 0
-        for unit, count in zip(units, counts, strict=True):
-            if count == 1:
-                own: Sequence[str] = (tokens[start],)
-                known[unit] = table[tokens[start]]
-            else:
-                own = tokens[start : start + count]
-                known[unit] = self._combine([table[token] for token in own])
-            if may_stick(unit, own):
-                self._sticky[unit] = own
-            start += count
+        known, table, may_stick, sticky = self._units, self._table, self._tok.may_stick, self._sticky
+        for unit, tokens in self._tok.tokenize_units(list(set(units).difference(known))):
+            known[unit] = table[tokens[0]] if len(tokens) == 1 else self._combine([table[token] for token in tokens])
+            if may_stick(unit, tokens):
+                sticky[unit] = tokens
 
     def _add(self, key: str, units: Sequence[str]) -> None:
         """Remember the answer for a piece, now that its units are known."""
@@ -342,6 +349,7 @@ class Memo(Generic[T]):
         self._size += len(key) + 250
         if units[0] in sticky:
             self._watched[key] = _STICKY
+            self._first[key] = units[0]
         if len(units) == 1:
             self._values[key] = known[units[0]]
             return
@@ -349,13 +357,16 @@ class Memo(Generic[T]):
             close = [i for i in range(1, len(units)) if units[i] in sticky and self._sticks(units[i - 1], units[i])]
             if close:
                 units = _merged(units, close)
-                self._cut([units])
+                self._cut(units)
         self._values[key] = self._combine([known[unit] for unit in units])
 
     def _sticks(self, left: str, right: str) -> bool:
-        if right not in self._sticky:  # forgotten since its piece was learned
-            self._sticky[right] = self._tok.tokenize_units([right])[0]
-        return self._tok.sticks(left, right, self._sticky[right])
+        return self._tok.sticks(left, right, self._tokens_of(right))
+
+    def _tokens_of(self, unit: str) -> Sequence[str]:
+        if unit not in self._sticky:  # forgotten since its piece was learned
+            self._sticky.update(self._tok.tokenize_units([unit]))
+        return self._sticky[unit]
 
     def _watch_expanded(self, keys: Sequence[str], expanded: Sequence[str]) -> None:
         for key, longer in zip(keys, expanded, strict=True):

@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
-from operator import sub
 from typing import Any
 
 from ulmfit.errors import ConfigError
+from ulmfit.text.affixes import Affixes
 from ulmfit.text.rules import SPECIAL_TOKENS
 
 LONGEST_UNIT = 1_000
@@ -91,24 +91,21 @@ class WordTokenizer:
             units = [part for unit in units for part in _parts(unit)]
         return units
 
-    def tokenize_units(self, units: Sequence[str]) -> tuple[list[str], list[int]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
         """Cut units into tokens.
 
         Args:
             units: what `split` gave, or several joined by one space each.
 
-        Returns:
-            The tokens of all units, one after the other, and how many each unit has.
+        Yields:
+            Each unit with its tokens, in any order.
         """
         spacy = self._rules()
-        tokens: list[str] = []
-        counts: list[int] = []
         for start in range(0, len(units), _UNITS_AT_ONCE):
-            spacy.cut_all(units[start : start + _UNITS_AT_ONCE], tokens, counts)
-        return tokens, counts
+            yield from spacy.cut_all(units[start : start + _UNITS_AT_ONCE])
 
     def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
-        """Tell whether `sticks` can be true of this unit with some unit before it.
+        """Tell whether `sticks` can be true of this unit and some unit before it.
 
         Args:
             unit: a unit.
@@ -118,6 +115,19 @@ class WordTokenizer:
             False is a promise.
         """
         return self._rules().may_follow(unit, tokens)
+
+    def may_precede(self, text: str, right: str, right_tokens: Sequence[str]) -> bool:
+        """Tell whether `sticks` can be true of a unit that ends this text and the unit after it.
+
+        Args:
+            text: any text that ends as the left unit does.
+            right: the unit that follows it after a space.
+            right_tokens: its tokens.
+
+        Returns:
+            False is a promise.
+        """
+        return text.endswith(self._rules().ends_before(right, right_tokens))
 
     def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Tell whether the tokens of "left right" may be others than those of both apart.
@@ -199,7 +209,9 @@ class _Spacy:
                 self.first_outputs.add(whole[0])
                 self.last_outputs.add(whole[-1])
         self._any_second = tuple(self.before)
+        self._ends = {right: tuple(lefts) for right, lefts in self.before.items()}
         self._cases = frozenset(rules)
+        self._affixes = Affixes(self._tokenizer, self._cases, self.before)
 
     def _renewed(self, rules: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
         """Make the same tokenizer with an empty vocabulary, and perhaps with other special cases."""
@@ -223,18 +235,41 @@ class _Spacy:
             self._tokenizer = self._renewed()
         return [token.text for token in self._tokenizer(text)]
 
-    def cut_all(self, units: Sequence[str], tokens: list[str], counts: list[int]) -> None:
-        """Cut many units as one text, in which a newline keeps them apart; append their tokens and numbers of tokens."""
-        if not self.regular or len(units) == 1 or any(map(str.isspace, units)):
-            for unit in units:
-                cut = self.cut(unit)
-                tokens += cut
-                counts.append(len(cut))
+    def cut_all(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+        """Cut many units, through spaCy only those of which nothing better is known."""
+        if not self.regular or not self._affixes.usable:
+            yield from zip(units, self._cut_together(units), strict=True)
             return
+        is_word, peel = self._affixes.is_word, self._affixes.peel
+        whole: list[str] = []
+        within: list[tuple[str, list[str], str, list[str]]] = []
+        for unit in units:
+            if is_word(unit):
+                yield unit, (unit,)
+            elif len(unit) > LONGEST_UNIT or " " in unit or (peeled := peel(unit)) is None:
+                whole.append(unit)
+            else:
+                prefixes, rest, suffixes, single = peeled
+                if not single:
+                    within.append((unit, prefixes, rest, suffixes))
+                elif rest:
+                    yield unit, (*prefixes, rest, *suffixes)
+                else:
+                    yield unit, (*prefixes, *suffixes)
+        yield from zip(whole, self._cut_together(whole), strict=True)
+        rests = list({rest for _, _, rest, _ in within})
+        known = dict(zip(rests, self._cut_together(rests), strict=True))
+        for unit, prefixes, rest, suffixes in within:
+            yield unit, (*prefixes, *known[rest], *suffixes)
+
+    def _cut_together(self, units: Sequence[str]) -> list[list[str]]:
+        """Cut many units as one text, in which a newline keeps them apart."""
+        if not self.regular or len(units) < 2 or any(map(str.isspace, units)):
+            return [self.cut(unit) for unit in units]
         cut = self.cut(_SEPARATOR.join(units))
         ends = [i for i, token in enumerate(cut) if token == _SEPARATOR]
-        counts += map(sub, [*ends, len(cut)], [0, *(end + 1 for end in ends)])
-        tokens += [token for token in cut if token != _SEPARATOR]
+        starts = [0, *(end + 1 for end in ends)]
+        return [cut[start:end] for start, end in zip(starts, [*ends, len(cut)], strict=True)]
 
     def may_have_begun_otherwise(self, unit: str, tokens: Sequence[str]) -> bool:
         """Tell whether a special case may have been found at the beginning of a unit: it hides the tokens before it."""
@@ -245,16 +280,20 @@ class _Spacy:
             return True
         return self.may_have_begun_otherwise(unit, tokens) and unit.startswith(self._any_second)
 
-    def may_join(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
-        firsts = {right_tokens[0]}
+    def ends_before(self, right: str, right_tokens: Sequence[str]) -> tuple[str, ...]:
+        """Find the tokens that can stand before a unit within a special case."""
+        ends = self._ends.get(right_tokens[0], ())
         if self.may_have_begun_otherwise(right, right_tokens):
-            firsts.update(token for token in self.before if right.startswith(token))
-        before = tuple(token for first in firsts for token in self.before.get(first, ()))
-        if not left.endswith(before):
+            ends += tuple(e for token, tokens in self._ends.items() if right.startswith(token) for e in tokens)
+        return ends
+
+    def may_join(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
+        ends = self.ends_before(right, right_tokens)
+        if not left.endswith(ends):
             return False
         left_tokens = self.cut(left)
         changed = len(left_tokens) > 1 and left_tokens[-1] in self.last_outputs and left not in self._cases
-        return changed or left_tokens[-1] in before
+        return changed or left_tokens[-1] in ends
 
 def _split_oddly(text: str) -> list[str]:
     units: list[str] = []
