@@ -1,5 +1,6 @@
 """From text to tokens to ids."""
 
+from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.rules import (
     BOS,
     DEFAULT_POST_RULES,
@@ -24,7 +25,29 @@ from ulmfit.text.rules import (
     spec_add_spaces,
 )
 from ulmfit.text.store import TokenStore
-from ulmfit.text.tokenizers import CharTokenizer, SpacyTokenizer, Tokenizer, WordTokenizer
+from ulmfit.text.tables import (
+    FileTexts,
+    join_fields,
+    parallel_tokenize,
+    read_texts,
+    reverse_text,
+    text_files,
+    tokenize1,
+    tokenize_csv,
+    tokenize_df,
+    tokenize_files,
+    tokenize_folder,
+    tokenize_texts,
+)
+from ulmfit.text.tokenizers import (
+    CharTokenizer,
+    HFTokenizer,
+    SentencePieceTokenizer,
+    SpacyTokenizer,
+    SubwordTokenizer,
+    Tokenizer,
+    WordTokenizer,
+)
 from ulmfit.text.vocab import Numericalize, Vocab, make_vocab
 
 __all__ = [
@@ -41,20 +64,36 @@ __all__ = [
     "TK_WREP",
     "UNK",
     "CharTokenizer",
+    "FileTexts",
+    "HFTokenizer",
     "Numericalize",
+    "SentencePieceTokenizer",
     "SpacyTokenizer",
+    "SubwordTokenizer",
     "TokenStore",
     "Tokenizer",
     "Vocab",
     "WordTokenizer",
+    "default_cache_dir",
     "fix_html",
+    "join_fields",
     "lowercase",
     "make_vocab",
+    "parallel_tokenize",
+    "read_texts",
     "replace_all_caps",
     "replace_maj",
     "replace_rep",
     "replace_space",
     "replace_wrep",
+    "reverse_text",
     "rm_useless_spaces",
     "spec_add_spaces",
+    "text_files",
+    "tokenize1",
+    "tokenize_csv",
+    "tokenize_df",
+    "tokenize_files",
+    "tokenize_folder",
+    "tokenize_texts",
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
 _LETTERS = frozenset([*range(ord("a"), ord("z") + 1), *range(0xDF, 0xF7), *range(0xF8, 0x100)])
@@ -20,7 +21,7 @@ _LETTERS = frozenset([*range(ord("a"), ord("z") + 1), *range(0xDF, 0xF7), *range
 _ONE_OF_LETTERS = "a-z\u00df-\u00f6\u00f8-\u00ff"
 
 
-def _parsed(pattern: str, flags: int) -> Any:  # noqa: ANN401
+def _parsed(pattern: str, flags: int) -> Any:
     """Parse a pattern with the parser of `re`. It is private: whatever goes wrong here only costs speed."""
     return importlib.import_module("re._parser").parse(pattern, flags)
 
@@ -40,7 +41,7 @@ def _allows(items: Sequence[Any], code: int) -> bool:
     return negated
 
 
-def _can_match(node: Any) -> bool:  # noqa: ANN401
+def _can_match(node: Any) -> bool:
     """Tell whether a part of a pattern may match within letters, looking at letters only. False is a proof."""
     kind, value = str(node[0]), node[1]
     if kind == "LITERAL":
@@ -79,7 +80,9 @@ def _can_begin(nodes: Sequence[Any]) -> bool:
 def _patterns_of(*functions: Callable[..., Any] | None) -> list[re.Pattern[str]] | None:
     """Find the patterns whose methods these are; None if one is something else."""
     patterns = [getattr(function, "__self__", None) for function in functions if function is not None]
-    return [p for p in patterns if isinstance(p, re.Pattern)] if all(isinstance(p, re.Pattern) for p in patterns) else None
+    return (
+        [p for p in patterns if isinstance(p, re.Pattern)] if all(isinstance(p, re.Pattern) for p in patterns) else None
+    )
 
 
 class Affixes:
@@ -91,7 +94,7 @@ class Affixes:
         before: which tokens may stand before a token within a special case of several tokens.
     """
 
-    def __init__(self, tokenizer: Any, cases: Collection[str], before: dict[str, set[str]]) -> None:  # noqa: ANN401
+    def __init__(self, tokenizer: Any, cases: Collection[str], before: dict[str, set[str]]) -> None:
         self._prefix, self._suffix = tokenizer.prefix_search, tokenizer.suffix_search
         self._cases, self._before = cases, before
         self._after: dict[str, tuple[str, ...]] = {}
@@ -130,8 +133,8 @@ class Affixes:
 
         Returns:
             The tokens before the rest, the rest, the tokens behind it, and whether the rest is surely one token (or
-            nothing) and not still to be cut. None if the unit must be cut as a whole, because a special case might reach
-            across these borders.
+            nothing) and not still to be cut. None if the unit must be cut as a whole, because a special case might
+            reach across these borders.
         """
         prefixes: list[str] = []
         suffixes: list[str] = []
@@ -163,9 +166,13 @@ class Affixes:
         before, after = self._before, self._after
         if len(prefixes) + len(suffixes) > 1:
             tokens = [*prefixes, *suffixes]
-            if any(a in before.get(b, ()) for a, b in zip(tokens, tokens[1:], strict=False)):
+            if any(a in before.get(b, ()) for a, b in pairwise(tokens)):
                 return True
-        if suffixes and (lefts := before.get(suffixes[0])) and (rest in lefts if single else rest.endswith(tuple(lefts))):
+        if (
+            suffixes
+            and (lefts := before.get(suffixes[0]))
+            and (rest in lefts if single else rest.endswith(tuple(lefts)))
+        ):
             return True
         rights = after.get(prefixes[-1]) if prefixes else None
         return rights is not None and (rest in rights if single else rest.startswith(rights))

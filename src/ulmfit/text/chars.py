@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ulmfit.text.rules import SPECIAL_TOKENS
@@ -32,6 +33,26 @@ class CharTokenizer:
             The arguments that make an equal tokenizer.
         """
         return {"special_toks": list(self.special_toks)}
+
+    def save(self, folder: Path) -> None:
+        """Write what `config` does not tell: nothing.
+
+        Args:
+            folder: where to.
+        """
+
+    @classmethod
+    def load(cls, folder: Path, **config: Any) -> CharTokenizer:
+        """Make the tokenizer again.
+
+        Args:
+            folder: where it was saved.
+            **config: what `config` told.
+
+        Returns:
+            An equal tokenizer.
+        """
+        return cls(**config)
 
     def identity(self) -> dict[str, Any]:
         """Tell all that the tokens depend on.

@@ -1,66 +1,129 @@
 """Texts to ids in one pass, while the vocabulary is still unknown.
 
-Every token gets a provisional id when it is first seen. The ids are counted as they come; at the end the vocabulary is
-chosen from the counts and the provisional ids are exchanged for the final ones.
+Every different token (a type) gets a provisional id when it is first seen. The ids are counted as they come; at the end
+the vocabulary is chosen from the counts and the provisional ids are exchanged for the final ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.text.engine import Memo
-from ulmfit.text.rules import Rule
-from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab, make_vocab
 
+if TYPE_CHECKING:
+    from ulmfit.text.tokenizers import Tokenizer
+
 MAX_TYPES = 1_000_000
-"""A corpus with more different tokens than this is counted approximately: the rarest are forgotten now and then."""
-
-_ID = np.dtype(np.uint32)
+"""A corpus with more types than this is counted approximately: the rarest are forgotten now and then."""
 
 
-class _Ids(dict[str, bytes]):
-    """The packed id of each token as spaCy gives it; new tokens get the next id."""
+class Types:
+    """The types seen so far, their provisional ids and how often they were seen.
 
-    def __init__(self, post_rules: Sequence[Rule], vocab: Vocab | None) -> None:
+    Args:
+        max_types: see `MAX_TYPES`.
+    """
+
+    def __init__(self, max_types: int = MAX_TYPES) -> None:
+        self.ids: dict[str, int] = {}
+        self.n = 0
+        self._max_types = max_types
+        self._counts = np.zeros(1 << 16, dtype=np.int64)
+
+    def add(self, token: str) -> int:
+        """Give the id of a type, a new one if it was not seen before.
+
+        Args:
+            token: the type.
+
+        Returns:
+            Its provisional id.
+        """
+        known = self.ids.setdefault(token, self.n)
+        self.n += known == self.n
+        return known
+
+    def count(self, ids: NDArray[np.uint32]) -> None:
+        """Add ids to the counts.
+
+        Args:
+            ids: provisional ids.
+        """
+        if self.n > len(self._counts):
+            self._counts = np.concatenate([self._counts, np.zeros(max(self.n, len(self._counts)), dtype=np.int64)])
+        if len(ids):
+            self._counts[: self.n] += np.bincount(ids, minlength=self.n)
+
+    def prune(self) -> bool:
+        """Forget the rarest types if there are too many. Their ids are not used again and mean the unknown token.
+
+        Returns:
+            Whether types were forgotten.
+        """
+        if len(self.ids) <= self._max_types:
+            return False
+        least = 1
+        while len(self.ids) > self._max_types // 2:
+            least += 1
+            self.ids = {token: i for token, i in self.ids.items() if self._counts[i] >= least}
+        return True
+
+    def finish(self, min_freq: int, max_vocab: int) -> tuple[Vocab, NDArray[np.uint32]]:
+        """Choose the vocabulary.
+
+        Args:
+            min_freq: as for `make_vocab`.
+            max_vocab: likewise.
+
+        Returns:
+            The vocabulary, and the final id for each provisional one.
+        """
+        vocab = make_vocab({token: int(self._counts[i]) for token, i in self.ids.items()}, min_freq, max_vocab)
+        final = np.full(self.n, vocab.unk_idx, dtype=np.uint32)
+        for token, i in self.ids.items():
+            final[i] = vocab.stoi.get(token, vocab.unk_idx)
+        return vocab, final
+
+
+class _Packed(dict[str, bytes]):
+    """The id of each token as four bytes; that of a token not asked for before is looked up or made."""
+
+    def __init__(self, tokenizer: Tokenizer, vocab: Vocab | None, types: Types) -> None:
         super().__init__()
-        self._rules = post_rules
-        self._vocab = vocab
-        self.types: dict[str, bytes] = {}
-        self.n_types = 0
+        self._rules, self._vocab, self._types = tokenizer.post_rules, vocab, types
 
     def __missing__(self, token: str) -> bytes:
         finished = token
         for rule in self._rules:
             finished = rule(finished)
-        if self._vocab is not None:
-            answer = self._vocab.stoi.get(finished, self._vocab.unk_idx).to_bytes(4, "little")
-        elif (known := self.types.get(finished)) is None:
-            answer = self.types[finished] = self.n_types.to_bytes(4, "little")
-            self.n_types += 1
-        else:
-            answer = known
-        self[token] = answer
+        vocab = self._vocab
+        number = self._types.add(finished) if vocab is None else vocab.stoi.get(finished, vocab.unk_idx)
+        answer = self[token] = number.to_bytes(4, "little")
         return answer
 
 
-class IdCounter:
+class Encoder:
     """Turns texts into ids: final ones if the vocabulary is given, else provisional ones, which are counted.
 
     Args:
         tokenizer: what cuts the texts.
-        vocab: the vocabulary, or None to make one at the end.
-        max_types: see `MAX_TYPES`.
+        vocab: the vocabulary, or None.
+        types: where provisional ids are given and counted; None to begin anew.
+        max_types: how many tokens are remembered with their ids.
     """
 
-    def __init__(self, tokenizer: Tokenizer, vocab: Vocab | None = None, max_types: int = MAX_TYPES) -> None:
-        self._ids = _Ids(tokenizer.post_rules, vocab)
-        self._memo: Memo[bytes] = Memo(tokenizer.tok, tokenizer.rules, self._ids, b"".join)
-        self._vocab, self._max_types = vocab, max_types
-        self._counts = np.zeros(1 << 16, dtype=np.int64)
+    def __init__(
+        self, tokenizer: Tokenizer, vocab: Vocab | None = None, types: Types | None = None, max_types: int = MAX_TYPES
+    ) -> None:
+        self.vocab, self.types = vocab, types if types is not None else Types(max_types)
+        self._packed = _Packed(tokenizer, vocab, self.types)
+        self._memo: Memo[bytes] = Memo(tokenizer.tok, tokenizer.rules, self._packed, b"".join)
+        self._max_types = max_types
 
     def __call__(self, texts: Sequence[str]) -> tuple[NDArray[np.uint32], list[int]]:
         """Turn texts into ids.
@@ -73,60 +136,9 @@ class IdCounter:
         """
         documents = [b"".join(pieces) for pieces in self._memo(texts)]
         ids = np.frombuffer(b"".join(documents), dtype="<u4")
-        if self._vocab is None:
-            self.count(ids)
-            self._prune()
-        elif len(self._ids) > self._max_types:
-            self._ids.clear()
+        if self.vocab is None:
+            self.types.count(ids)
+        if len(self._packed) > self._max_types or self.types.prune():
+            self._packed.clear()
+            self._memo.forget()
         return ids, [len(document) // 4 for document in documents]
-
-    def count(self, ids: NDArray[np.uint32]) -> None:
-        """Add ids to the counts.
-
-        Args:
-            ids: provisional ids.
-        """
-        n = self._ids.n_types
-        if n > len(self._counts):
-            self._counts = np.concatenate([self._counts, np.zeros(max(n, len(self._counts)), dtype=np.int64)])
-        if len(ids):
-            self._counts[:n] += np.bincount(ids, minlength=n)
-
-    def _prune(self) -> None:
-        """Forget the names of the rarest tokens. Their ids are not used again and stand for the unknown token."""
-        if len(self._ids.types) <= self._max_types:
-            return
-        least = 1
-        kept = self._ids.types
-        while len(kept) > self._max_types // 2:
-            least += 1
-            kept = {t: i for t, i in kept.items() if self._counts[int.from_bytes(i, "little")] >= least}
-        self._ids.types = kept
-        self._ids.clear()
-        self._memo.forget()
-
-    def counts(self) -> dict[str, int]:
-        """Tell how often each token was seen.
-
-        Returns:
-            Token and count.
-        """
-        return {t: int(self._counts[int.from_bytes(i, "little")]) for t, i in self._ids.types.items()}
-
-    def finish(self, min_freq: int, max_vocab: int) -> tuple[Vocab, NDArray[np.uint32]]:
-        """Choose the vocabulary.
-
-        Args:
-            min_freq: as for `make_vocab`.
-            max_vocab: likewise.
-
-        Returns:
-            The vocabulary, and the final id for each provisional one.
-        """
-        vocab = self._vocab or make_vocab(self.counts(), min_freq, max_vocab)
-        if self._vocab is not None:
-            return vocab, np.arange(len(vocab), dtype=_ID)
-        final = np.full(self._ids.n_types, vocab.unk_idx, dtype=_ID)
-        for token, packed in self._ids.types.items():
-            final[int.from_bytes(packed, "little")] = vocab.stoi.get(token, vocab.unk_idx)
-        return vocab, final

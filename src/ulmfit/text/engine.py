@@ -7,8 +7,8 @@ What is unusual here, and why it is exact:
   special cases could reach across a space (`BareTokenizer.sticks`), the neighbours are made one unit.
 * All the default rules but `fix_html` and `replace_wrep` look no further than the next white space. So they too are
   applied once per distinct piece of raw text: a chunk, together with the white space before it if that is more than
-  spaces. `replace_wrep` needs a word three times in a row. That is rare and cheap to rule out; a text where it cannot be
-  ruled out goes the long way: all rules on the whole text, then unit by unit. So do texts under rules of the user's own.
+  spaces. `replace_wrep` needs a word three times in a row. That is rare and cheap to rule out; a text where it cannot
+  be ruled out goes the long way: all rules on the whole text, then unit by unit. So do texts under a user's own rules.
 
 Pieces that were not used for a while are forgotten, so that memory is bounded whatever the texts are.
 """
@@ -18,20 +18,19 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 from operator import eq
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ulmfit.text.rules import DEFAULT_RULES, Rule, lowercase, replace_rep, replace_wrep, rm_useless_spaces
+from ulmfit.text.plan import RULED, make_plan
+from ulmfit.text.rules import Rule, replace_rep
 
 T = TypeVar("T")
 _Work = tuple[int, list[str], bool]  # the position of a text, what to look up for it, whether rules were applied
 
 _ODD_SPACE = re.compile(r"([^\S ]\s*)")
 _SEPARATOR = "\x1c"  # white space to every rule, and very rare in texts
-_RULED = " "  # begins the keys of units to which the rules have been applied; no other key begins with a space
 _STICKY, _EXPANDED, _DOUBLED = 1, 2, 4
 
 
@@ -51,6 +50,10 @@ class BareTokenizer(Protocol):
 
     def identity(self) -> dict[str, Any]:
         """Tell all that its tokens depend on, versions of other libraries among them."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what `config` does not tell into a folder."""
         ...
 
     def split(self, text: str) -> list[str]:
@@ -76,56 +79,6 @@ class BareTokenizer(Protocol):
     def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Tell whether the tokens of "left right" may be others than those of both apart. False is a promise."""
         ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a list of rules is carried out.
-
-    Args:
-        whole: the rules that see the whole text.
-        chunkwise: the rules that are applied to each distinct chunk, without `replace_wrep` and `lowercase`.
-        wrep: whether `replace_wrep` is one of the rules.
-        before: the keys of the tokens that `lowercase` puts before a text.
-        after: those of the tokens that it puts behind it.
-    """
-
-    whole: tuple[Rule, ...]
-    chunkwise: tuple[Rule, ...]
-    wrep: bool
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-
-
-def make_plan(rules: Sequence[Rule]) -> Plan | None:
-    """Find out which rules can be applied chunk by chunk.
-
-    Args:
-        rules: the rules of a tokenizer.
-
-    Returns:
-        The plan, or None if all must see the whole text. They need not if the list ends with rules of
-        `DEFAULT_RULES[1:]` in that order, `rm_useless_spaces` and `lowercase` among them.
-    """
-    last: Any = rules[-1] if rules else None
-    keywords: dict[str, Any] = {}
-    if isinstance(last, partial) and not last.args:
-        last, keywords = last.func, last.keywords
-    if last is not lowercase:
-        return None
-    order = {rule: i for i, rule in enumerate(DEFAULT_RULES) if i}
-    start, at = len(rules) - 1, len(DEFAULT_RULES) - 1
-    while start > 0 and order.get(rules[start - 1], at) < at:
-        start -= 1
-        at = order[rules[start]]
-    local = rules[start:-1]
-    if rm_useless_spaces not in local:
-        return None
-    before = lowercase("", **(keywords | {"add_eos": False})).split()
-    after = lowercase("", **(keywords | {"add_bos": False})).split()
-    chunkwise = tuple(rule for rule in local if rule is not replace_wrep)
-    marks = (tuple(_RULED + token for token in tokens) for tokens in (before, after))
-    return Plan(tuple(rules[:start]), chunkwise, replace_wrep in local, *marks)
 
 
 def without_surrogates(text: str) -> str:
@@ -177,7 +130,8 @@ class Memo(Generic[T]):
         rules: the rules before the cut.
         table: the answer for a token. May make it when asked (`__missing__`).
         combine: makes one answer of several.
-        limit: how many bytes, roughly, a generation of pieces may take before it becomes the previous one. Two are kept.
+        limit: how many bytes, roughly, a generation of pieces may take before it becomes the previous one. Two are
+            kept.
     """
 
     def __init__(
@@ -273,7 +227,7 @@ class Memo(Generic[T]):
         return [*plan.before, *keys, *plan.after], False
 
     def _ruled_keys(self, text: str) -> list[str]:
-        return [_RULED + unit for unit in self._tok.split(self._apply(without_surrogates(text)))]
+        return [RULED + unit for unit in self._tok.split(self._apply(without_surrogates(text)))]
 
     def _close(self, keys: Sequence[str]) -> list[int]:
         """Find the pieces whose answers cannot be taken as they are: because of the piece before, or any (raw only)."""
@@ -304,7 +258,7 @@ class Memo(Generic[T]):
         return answer
 
     def _units_of(self, key: str) -> list[str]:
-        return [key[1:]] if key[0] == _RULED else self._tok.split(self._chunk_rules(key).strip(" "))
+        return [key[1:]] if key[0] == RULED else self._tok.split(self._chunk_rules(key).strip(" "))
 
     def _chunk_rules(self, text: str) -> str:
         for rule in self._plan.chunkwise if self._plan else ():
@@ -315,9 +269,9 @@ class Memo(Generic[T]):
         """Cut the pieces that were asked for and not known."""
         keys = list(self._values.unknown)
         self._values.unknown = {}
-        ruled = [key for key in keys if key[0] == _RULED]
-        raw = [key for key in keys if key[0] != _RULED and _SEPARATOR not in key]
-        odd = [key for key in keys if key[0] != _RULED and _SEPARATOR in key]
+        ruled = [key for key in keys if key[0] == RULED]
+        raw = [key for key in keys if key[0] != RULED and _SEPARATOR not in key]
+        odd = [key for key in keys if key[0] != RULED and _SEPARATOR in key]
         # The rules see all new chunks as one text. White space keeps the chunks apart for every one of them.
         joined = _SEPARATOR.join(raw)
         lines = [line.strip(" ") for line in self._chunk_rules(joined).split(_SEPARATOR)] if raw else []
@@ -398,7 +352,7 @@ def _merged(keys: Sequence[str], close: Sequence[int]) -> list[str]:
     at = frozenset(close)
     for i, key in enumerate(keys):
         if i in at:
-            out[-1] += key if key[0] == _RULED else f" {key}"
+            out[-1] += key if key[0] == RULED else f" {key}"
         else:
             out.append(key)
     return out

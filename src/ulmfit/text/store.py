@@ -5,37 +5,50 @@ Legend: N is the number of documents.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.errors import DataError
-from ulmfit.text.tokenizers import Tokenizer
-from ulmfit.text.vocab import Vocab, make_vocab
+from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.text.cache import ContentHash, publish, usable_folder
+from ulmfit.text.counting import Types
+from ulmfit.text.tokenizers import Tokenizer, batches
+from ulmfit.text.vocab import Vocab
+from ulmfit.text.workers import encode_parallel
 
 Ids = NDArray[np.uint16] | NDArray[np.uint32]
 Progress = Callable[[int, int | None], None]
+
+_FORMAT, _FORMAT_VERSION = "ulmfit-store", 1
+_META, _IDS, _OFFSETS, _VOCAB = "store.json", "ids.bin", "offsets.bin", "vocab.json"
+_BLOCK = 1 << 20  # ids that are exchanged at once
+_SAMPLES, _SAMPLE = 64, 4096  # blocks of bytes whose checksum is compared on opening
 
 
 class TokenStore:
     """The ids of N documents.
 
     Args:
-        ids: the ids of all documents one after the other, uint16 or uint32.
+        ids: the ids of all documents one after the other, uint16 or uint32; in memory or mapped from a file.
         offsets: where each document begins, and the end of the last; int64 of shape (N + 1,).
         vocab: what the ids mean.
+        path: the folder that the ids are mapped from, if any.
 
     Raises:
         DataError: if ids and offsets do not belong together.
     """
 
-    def __init__(self, ids: Ids, offsets: NDArray[np.int64], vocab: Vocab) -> None:
+    def __init__(self, ids: Ids, offsets: NDArray[np.int64], vocab: Vocab, path: Path | None = None) -> None:
         if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(ids):
             raise DataError(f"The offsets of a store must begin with 0 and end with the number of ids ({len(ids)}).")
-        self.ids, self.offsets, self.vocab = ids, offsets, vocab
+        self.ids, self.offsets, self.vocab, self.path = ids, offsets, vocab, path
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -57,6 +70,9 @@ class TokenStore:
         i %= n
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
+    def __repr__(self) -> str:
+        return f"TokenStore({len(self):,} documents, {self.n_tokens:,} tokens, {len(self.vocab):,} entries)"
+
     @classmethod
     def build(
         cls,
@@ -70,16 +86,18 @@ class TokenStore:
         cache_dir: Path | None = None,
         progress: Progress | None = None,
     ) -> TokenStore:
-        """Tokenize texts and turn the tokens into ids.
+        """Tokenize texts and turn the tokens into ids, or find the store where that was done before.
 
         Args:
-            texts: any number of texts.
+            texts: any number of texts. If it can be iterated over again (a list, not a generator), a finished store is
+                found without tokenizing.
             tokenizer: what cuts them.
             vocab: which id each token has; None to make a vocabulary from these texts.
             min_freq: as for `make_vocab`, if a vocabulary is made.
             max_vocab: likewise.
-            workers: the number of processes that tokenize.
-            cache_dir: where to keep the store; None to keep it in memory only.
+            workers: the number of processes that tokenize; 1 for this one.
+            cache_dir: the folder of all stores, such as `default_cache_dir()`; None to keep the store in memory and
+                touch no disk. With a folder, memory is bounded however many texts there are.
             progress: called now and then with the number of documents done and, if known, of all.
 
         Returns:
@@ -87,18 +105,172 @@ class TokenStore:
 
         Raises:
             DataError: if one of the texts is not a string; the message names its position.
+            ConfigError: if a setting is out of range.
         """
-        tokens = list(tokenizer.tokenize(texts))
-        if vocab is None:
-            count: Counter[str] = Counter()
-            for document in tokens:
-                count.update(document)
-            vocab = make_vocab(count, min_freq, max_vocab)
-        offsets = np.zeros(len(tokens) + 1, dtype=np.int64)
-        np.cumsum([len(document) for document in tokens], out=offsets[1:])
-        ids = np.empty(offsets[-1], dtype=vocab.dtype)
-        for i, document in enumerate(tokens):
-            ids[offsets[i] : offsets[i + 1]] = vocab.numericalize(document)
-        if progress is not None:
-            progress(len(tokens), len(tokens))
-        return cls(ids, offsets, vocab)
+        if workers < 1:
+            raise ConfigError(f"workers is {workers}; it must be 1 (this process) or more.")
+        if min_freq < 1 or max_vocab < 9:
+            raise ConfigError(f"min_freq is {min_freq} and max_vocab {max_vocab}; they must be at least 1 and 9.")
+        tokenizer.fit(texts)
+        job = _Job(tokenizer, vocab, min_freq, max_vocab, workers, progress, _length(texts))
+        if cache_dir is None:
+            return job.in_memory(texts)
+        root = usable_folder(Path(cache_dir))
+        setting = [_FORMAT_VERSION, tokenizer.fingerprint(), vocab.itos if vocab else [min_freq, max_vocab]]
+        if iter(texts) is not texts:
+            known = root / ContentHash(setting).update(texts).hexdigest()
+            if (found := _open_if_sound(known)) is not None:
+                return found
+        content = ContentHash(setting)
+        with tempfile.TemporaryDirectory(dir=root, prefix="building-", ignore_cleanup_errors=True) as folder:
+            new = Path(folder) / "store"
+            new.mkdir()
+            job.in_files(content.passing(texts), new)
+            return publish(new, root / content.hexdigest(), _open_if_sound)
+
+    def save(self, folder: Path) -> None:
+        """Write the store into a folder of its own.
+
+        Args:
+            folder: where to; made if need be.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / _IDS).open("wb") as file:
+            for start in range(0, len(self.ids), _BLOCK):
+                file.write(np.ascontiguousarray(self.ids[start : start + _BLOCK]).tobytes())
+        _write_rest(folder, self.offsets, self.vocab, len(self.ids))
+
+    @classmethod
+    def open(cls, folder: Path) -> TokenStore:
+        """Map a store that was written before into memory.
+
+        Args:
+            folder: where it is.
+
+        Returns:
+            The store.
+
+        Raises:
+            FormatError: if a file is missing or damaged, or written by a newer version.
+        """
+        folder = Path(folder)
+        try:
+            meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+            if meta["format"] != _FORMAT or meta["version"] != _FORMAT_VERSION:
+                raise FormatError(
+                    f"{folder} has format {meta['format']!r} {meta['version']!r}; this version reads {_FORMAT} "
+                    f"{_FORMAT_VERSION}. Upgrade ulmfit."
+                )
+            offsets = (folder / _OFFSETS).read_bytes()
+            vocabulary = (folder / _VOCAB).read_bytes()
+            found = {"offsets": crc32(offsets), "vocab": crc32(vocabulary), "ids": _sampled_crc(folder / _IDS)}
+            size, expected = (folder / _IDS).stat().st_size, meta["n_tokens"] * np.dtype(meta["dtype"]).itemsize
+            damaged = [name for name, value in found.items() if value != meta["crc"][name]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{folder} is not a store, or is damaged ({error}).") from error
+        if size != expected or damaged:
+            raise FormatError(
+                f"The store {folder} is damaged: {size} of {expected} bytes of ids are there; changed: "
+                f"{', '.join(damaged) or 'none'}. Build it again."
+            )
+        vocab = Vocab.load(folder / _VOCAB)
+        dtype = np.dtype(meta["dtype"])
+        ids: Any = np.memmap(folder / _IDS, dtype=dtype, mode="r") if expected else np.zeros(0, dtype=dtype)
+        return cls(ids, np.frombuffer(offsets, dtype="<i8"), vocab, folder)
+
+
+def _length(texts: Any) -> int | None:
+    return len(texts) if hasattr(texts, "__len__") else None
+
+
+def _open_if_sound(folder: Path) -> TokenStore | None:
+    try:
+        return TokenStore.open(folder)
+    except FormatError:
+        return None
+
+
+def _sampled_crc(path: Path) -> int:
+    """Checksum of blocks spread over a file: as good as that of the whole against truncation, and 100 times as fast."""
+    size, crc = path.stat().st_size, 0
+    with path.open("rb") as file:
+        for i in range(_SAMPLES):
+            file.seek(max(0, size - _SAMPLE) * i // (_SAMPLES - 1))
+            crc = crc32(file.read(_SAMPLE), crc)
+    return crc
+
+
+def _write_rest(folder: Path, offsets: NDArray[np.int64], vocab: Vocab, n_tokens: int) -> None:
+    (folder / _OFFSETS).write_bytes(offsets.astype("<i8").tobytes())
+    vocab.save(folder / _VOCAB)
+    meta = {
+        "format": _FORMAT,
+        "version": _FORMAT_VERSION,
+        "n_documents": len(offsets) - 1,
+        "n_tokens": n_tokens,
+        "dtype": vocab.dtype.newbyteorder("<").str,
+        "crc": {
+            "offsets": crc32((folder / _OFFSETS).read_bytes()),
+            "vocab": crc32((folder / _VOCAB).read_bytes()),
+            "ids": _sampled_crc(folder / _IDS),
+        },
+    }
+    (folder / _META).write_text(json.dumps(meta, indent=2), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Tokenize, choose the vocabulary, exchange provisional ids for final ones."""
+
+    tokenizer: Tokenizer
+    vocab: Vocab | None
+    min_freq: int
+    max_vocab: int
+    workers: int
+    progress: Progress | None
+    total: int | None
+
+    def encoded(
+        self, texts: Iterable[str], types: Types, lengths: list[NDArray[np.int64]]
+    ) -> Iterator[NDArray[np.uint32]]:
+        done = 0
+        if self.workers > 1:
+            answers = encode_parallel(batches(texts), self.tokenizer, self.vocab, types, self.workers)
+        else:
+            answers = map(self.tokenizer.encoder(self.vocab, types), batches(texts))
+        for ids, sizes in answers:
+            lengths.append(np.array(sizes, dtype=np.int64))
+            yield ids
+            done += len(sizes)
+            if self.progress is not None:
+                self.progress(done, self.total)
+
+    def finish(self, types: Types) -> tuple[Vocab, Callable[[NDArray[np.uint32]], Ids]]:
+        if self.vocab is not None:
+            dtype = self.vocab.dtype
+            return self.vocab, lambda ids: ids.astype(dtype)
+        vocab, final = types.finish(self.min_freq, self.max_vocab)
+        table = final.astype(vocab.dtype)
+        return vocab, lambda ids: table[ids]
+
+    def in_memory(self, texts: Iterable[str]) -> TokenStore:
+        types, lengths = Types(), [np.zeros(1, dtype=np.int64)]
+        parts = list(self.encoded(texts, types, lengths))
+        vocab, exchange = self.finish(types)
+        offsets = np.cumsum(np.concatenate(lengths), dtype=np.int64)
+        ids = np.concatenate([exchange(part) for part in parts]) if parts else np.zeros(0, dtype=vocab.dtype)
+        return TokenStore(ids, offsets, vocab)
+
+    def in_files(self, texts: Iterable[str], folder: Path) -> None:
+        types, lengths = Types(), [np.zeros(1, dtype=np.int64)]
+        with tempfile.TemporaryFile(dir=folder) as spill:
+            for part in self.encoded(texts, types, lengths):
+                spill.write(part.tobytes())
+            vocab, exchange = self.finish(types)
+            offsets = np.cumsum(np.concatenate(lengths), dtype=np.int64)
+            spill.seek(0)
+            with (folder / _IDS).open("wb") as file:
+                while block := spill.read(4 * _BLOCK):
+                    file.write(exchange(np.frombuffer(block, dtype="<u4")).tobytes())
+        _write_rest(folder, offsets, vocab, int(offsets[-1]))

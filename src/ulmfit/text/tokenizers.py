@@ -12,16 +12,29 @@ from typing import Any
 
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.chars import CharTokenizer
+from ulmfit.text.counting import Encoder, Types
 from ulmfit.text.detokenize import detokenize
-from ulmfit.text.engine import BareTokenizer, Memo
+from ulmfit.text.engine import BareTokenizer, Memo, without_surrogates
+from ulmfit.text.hf import HFTokenizer
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
+from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
+from ulmfit.text.vocab import Vocab
 from ulmfit.text.words import SpacyTokenizer, WordTokenizer
 
-__all__ = ["BareTokenizer", "CharTokenizer", "SpacyTokenizer", "Tokenizer", "WordTokenizer"]
+__all__ = [
+    "BareTokenizer",
+    "CharTokenizer",
+    "HFTokenizer",
+    "SentencePieceTokenizer",
+    "SpacyTokenizer",
+    "SubwordTokenizer",
+    "Tokenizer",
+    "WordTokenizer",
+]
 
 _FILE = "tokenizer.json"
 _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
-_BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}  # type: ignore[attr-defined]
+_BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}
 
 
 class _Finished(dict[str, tuple[str, ...]]):
@@ -42,7 +55,7 @@ class _Finished(dict[str, tuple[str, ...]]):
 
 
 _MAX_FINISHED = 300_000
-_KINDS: dict[str, Any] = {"word": WordTokenizer, "char": CharTokenizer}
+_KINDS: dict[str, Any] = {"word": WordTokenizer, "char": CharTokenizer, "subword": SubwordTokenizer, "hf": HFTokenizer}
 
 
 class Tokenizer:
@@ -55,12 +68,16 @@ class Tokenizer:
     """
 
     def __init__(
-        self, tok: BareTokenizer | None = None, rules: Sequence[Rule] | None = None, post_rules: Sequence[Rule] | None = None
+        self,
+        tok: BareTokenizer | None = None,
+        rules: Sequence[Rule] | None = None,
+        post_rules: Sequence[Rule] | None = None,
     ) -> None:
         self.tok: BareTokenizer = WordTokenizer() if tok is None else tok
         self.rules: tuple[Rule, ...] = DEFAULT_RULES if rules is None else tuple(rules)
         self.post_rules: tuple[Rule, ...] = DEFAULT_POST_RULES if post_rules is None else tuple(post_rules)
         self._memo: Memo[tuple[str, ...]] | None = None
+        self._encoder: Encoder | None = None
 
     @property
     def memo(self) -> Memo[tuple[str, ...]]:
@@ -71,7 +88,51 @@ class Tokenizer:
         return self._memo
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_memo": None}
+        return self.__dict__ | {"_memo": None, "_encoder": None}
+
+    def fit(self, texts: Iterable[str]) -> Tokenizer:
+        """Train the bare tokenizer on texts, if it is of a kind that must be trained and has not been.
+
+        Args:
+            texts: any number of texts, which the rules are applied to.
+
+        Returns:
+            Itself.
+        """
+        tok: Any = self.tok
+        if hasattr(tok, "train_on") and not tok.trained:
+            if iter(texts) is texts:
+                raise DataError(
+                    "The tokenizer must be trained on the texts before it can cut them, so they are needed twice. Give "
+                    "a list, or another object that can be iterated over again, not a generator; or call fit before."
+                )
+            tok.train_on(self._ruled(texts))
+            self._memo = self._encoder = None
+        return self
+
+    def _ruled(self, texts: Iterable[str]) -> Iterator[str]:
+        for batch in batches(texts):
+            for text in batch:
+                ruled = without_surrogates(text)
+                for rule in self.rules:
+                    ruled = rule(ruled)
+                yield ruled
+
+    def encoder(self, vocab: Vocab | None = None, types: Types | None = None) -> Encoder:
+        """Make what turns texts into ids; the same one again for the same vocabulary, as it remembers.
+
+        Args:
+            vocab: the vocabulary; None for provisional ids.
+            types: where provisional ids are given and counted.
+
+        Returns:
+            A function from a list of texts to their ids and lengths.
+        """
+        if vocab is None:
+            return Encoder(self, types=types)
+        if self._encoder is None or self._encoder.vocab is not vocab:
+            self._encoder = Encoder(self, vocab)
+        return self._encoder
 
     def __call__(self, text: str) -> list[str]:
         """Cut one text into tokens.
@@ -150,11 +211,14 @@ class Tokenizer:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        self.tok.save(folder)
         content = {"format": _FORMAT, "version": _FORMAT_VERSION} | self.config()
         (folder / _FILE).write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, rules: Sequence[Rule] | None = None, post_rules: Sequence[Rule] | None = None) -> Tokenizer:
+    def load(
+        cls, folder: Path, rules: Sequence[Rule] | None = None, post_rules: Sequence[Rule] | None = None
+    ) -> Tokenizer:
         """Read what `save` wrote.
 
         Args:
@@ -175,15 +239,19 @@ class Tokenizer:
             form, version, tok = content["format"], content["version"], dict(content["tok"])
             names, post_names = list(content["rules"]), list(content["post_rules"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{path} is missing, damaged, or not a tokenizer written by this library ({error}).") from error
+            raise FormatError(
+                f"{path} is missing, damaged, or not a tokenizer written by this library ({error})."
+            ) from error
         if form != _FORMAT or version != _FORMAT_VERSION:
-            raise FormatError(f"{path} has format {form!r} {version!r}; this version reads {_FORMAT} {_FORMAT_VERSION}.")
+            raise FormatError(
+                f"{path} has format {form!r} {version!r}; this version reads {_FORMAT} {_FORMAT_VERSION}."
+            )
         kind = tok.pop("kind", None)
         if kind not in _KINDS:
             raise FormatError(f"{path} holds a tokenizer of the unknown kind {kind!r}; known are {', '.join(_KINDS)}.")
         try:
-            bare: BareTokenizer = _KINDS[kind](**tok)
-        except TypeError as error:
+            bare: BareTokenizer = _KINDS[kind].load(Path(folder), **tok)
+        except (TypeError, ValueError) as error:
             raise FormatError(f"{path} is damaged: {error}") from error
         return cls(
             bare,
@@ -235,7 +303,9 @@ def _rule_to_json(rule: Rule) -> dict[str, Any]:
 
 def _rule_from_json(entry: Any, path: Path) -> Rule:
     if isinstance(entry, dict) and "custom" in entry:
-        raise ConfigError(f"{path} was saved with the rule {entry['custom']} of your own. Give all rules: load(folder, rules=...).")
+        raise ConfigError(
+            f"{path} was saved with the rule {entry['custom']} of your own. Give all rules: load(folder, rules=...)."
+        )
     try:
         rule = _BUILT_IN_RULES[entry["name"]]
         return partial(rule, **entry["keywords"]) if "keywords" in entry else rule

@@ -37,7 +37,9 @@ class Vocab:
     def __init__(self, itos: Sequence[str]) -> None:
         for i, token in enumerate(itos):
             if not isinstance(token, str):
-                raise DataError(f"Vocabulary entry {i} is {type(token).__name__} ({token!r:.50}); every entry must be a string.")
+                raise DataError(
+                    f"Vocabulary entry {i} is {type(token).__name__} ({token!r:.50}); every entry must be a string."
+                )
         self.itos: tuple[str, ...] = tuple(itos)
         self.stoi: dict[str, int] = {token: i for i, token in reversed(list(enumerate(self.itos)))}
         if UNK not in self.stoi:
@@ -154,7 +156,9 @@ class Vocab:
             path: the file.
         """
         content = {"format": "ulmfit-vocab", "version": _FORMAT_VERSION, "itos": self.itos}
-        Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
+        Path(path).write_text(
+            json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass"
+        )
 
     @classmethod
     def load(cls, path: Path) -> Vocab:
@@ -173,11 +177,15 @@ class Vocab:
             content = json.loads(Path(path).read_text(encoding="utf-8", errors="surrogatepass"))
             form, version, itos = content["format"], content["version"], content["itos"]
         except (ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{path} is not a vocabulary written by this library, or is damaged ({error}).") from error
+            raise FormatError(
+                f"{path} is not a vocabulary written by this library, or is damaged ({error})."
+            ) from error
         if form != "ulmfit-vocab" or not isinstance(itos, list):
             raise FormatError(f"{path} is not a vocabulary written by this library.")
         if version != _FORMAT_VERSION:
-            raise FormatError(f"{path} has vocabulary format {version!r}; this version reads {_FORMAT_VERSION}. Upgrade ulmfit.")
+            raise FormatError(
+                f"{path} has vocabulary format {version!r}; this version reads {_FORMAT_VERSION}. Upgrade ulmfit."
+            )
         try:
             return cls(itos)
         except DataError as error:
@@ -206,7 +214,9 @@ def make_vocab(
     if min_freq < 1:
         raise ConfigError(f"min_freq is {min_freq}; it must be 1 or more.")
     if max_vocab < len(special):
-        raise ConfigError(f"max_vocab is {max_vocab}, less than the {len(special)} special tokens that are always kept.")
+        raise ConfigError(
+            f"max_vocab is {max_vocab}, less than the {len(special)} special tokens that are always kept."
+        )
     taken = set(special)
     kept = sorted((-n, token) for token, n in count.items() if n >= min_freq and token not in taken)
     itos = [*special, *(token for _, token in kept[: max_vocab - len(special)])]
@@ -257,7 +267,9 @@ class Numericalize:
 
     def _ready(self) -> Vocab:
         if self.vocab is None:
-            raise ConfigError("Numericalize has no vocabulary yet. Give one, or call setup with the tokenized texts first.")
+            raise ConfigError(
+                "Numericalize has no vocabulary yet. Give one, or call setup with the tokenized texts first."
+            )
         return self.vocab
 
     def __call__(self, tokens: Iterable[str]) -> NDArray[np.int64]:

@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from ulmfit.errors import ConfigError
@@ -49,6 +51,26 @@ class WordTokenizer:
             Name and value of each.
         """
         return {"lang": self.lang, "special_toks": list(self.special_toks)}
+
+    def save(self, folder: Path) -> None:
+        """Write what `config` does not tell: nothing.
+
+        Args:
+            folder: where to.
+        """
+
+    @classmethod
+    def load(cls, folder: Path, **config: Any) -> WordTokenizer:
+        """Make the tokenizer again.
+
+        Args:
+            folder: where it was saved.
+            **config: what `config` told.
+
+        Returns:
+            An equal tokenizer.
+        """
+        return cls(**config)
 
     def identity(self) -> dict[str, Any]:
         """Tell all that the tokens depend on.
@@ -132,8 +154,8 @@ class WordTokenizer:
     def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Tell whether the tokens of "left right" may be others than those of both apart.
 
-        spaCy looks for its special cases (emoticons, abbreviations) in the sequence of tokens, where a space between two
-        tokens does not count: the bracket in "x:) )" keeps ":)" from being found.
+        spaCy looks for its special cases (emoticons, abbreviations) in the sequence of tokens, where a space between
+        two tokens does not count: the bracket in "x:) )" keeps ":)" from being found.
 
         Args:
             left: a unit.
@@ -182,15 +204,16 @@ class _Spacy:
             nlp = spacy.blank(lang)
         except ImportError as error:
             raise ConfigError(
-                f"spaCy has no rules for the language {lang!r}, or they need another package. Give the code of a language "
-                f"that is listed on https://spacy.io/usage/models#languages. ({error})"
+                f"spaCy has no rules for the language {lang!r}, or they need another package. Give the code of a "
+                f"language that is listed on https://spacy.io/usage/models#languages. ({error})"
             ) from error
-        self._tokenizer: Any = nlp.tokenizer
-        self.regular = isinstance(nlp.tokenizer, Tokenizer)
+        tokenizer: Any = nlp.tokenizer
+        self._tokenizer: Any = tokenizer
+        self.regular = isinstance(tokenizer, Tokenizer)
         if not self.regular:
             return
         for token in special_toks:
-            self._tokenizer.add_special_case(token, [{ORTH: token}])
+            tokenizer.add_special_case(token, [{ORTH: token}])
         # Only the tokens are wanted. In a vocabulary without functions for attributes a new word costs a third less.
         self._tokenizer = self._renewed()
         self._learn_special_cases()
@@ -203,7 +226,7 @@ class _Spacy:
         for case in rules:
             tokens = [token.text for token in plain(case)]
             if len(tokens) > 1:
-                for token, following in zip(tokens, tokens[1:], strict=False):
+                for token, following in pairwise(tokens):
                     self.before[following].add(token)
                 whole = [token.text for token in self._tokenizer(case)]
                 self.first_outputs.add(whole[0])
@@ -213,7 +236,7 @@ class _Spacy:
         self._cases = frozenset(rules)
         self._affixes = Affixes(self._tokenizer, self._cases, self.before)
 
-    def _renewed(self, rules: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+    def _renewed(self, rules: dict[str, Any] | None = None) -> Any:
         """Make the same tokenizer with an empty vocabulary, and perhaps with other special cases."""
         from spacy.tokenizer import Tokenizer
         from spacy.vocab import Vocab
@@ -294,6 +317,7 @@ class _Spacy:
         left_tokens = self.cut(left)
         changed = len(left_tokens) > 1 and left_tokens[-1] in self.last_outputs and left not in self._cases
         return changed or left_tokens[-1] in ends
+
 
 def _split_oddly(text: str) -> list[str]:
     units: list[str] = []
