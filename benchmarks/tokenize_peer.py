@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -21,17 +23,17 @@ def main() -> None:
     parser.add_argument("--tokens", action="store_true", help="write the tokens, not only the time")
     arguments = parser.parse_args()
 
-    from fastai.text.core import TokenizeWithRules, WordTokenizer
+    fastai: Any = import_module("fastai.text.core")
 
     texts = json.loads(arguments.texts.read_text(encoding="utf-8"))
-    tokenize = TokenizeWithRules(WordTokenizer(arguments.lang))
+    tokenize = fastai.TokenizeWithRules(fastai.WordTokenizer(arguments.lang))
     start = time.perf_counter()
     tokens = [list(document) for document in tokenize(texts)]
     seconds = time.perf_counter() - start
-    answer = {"seconds": seconds, "documents": len(texts), "tokens": sum(map(len, tokens))}
+    answer: dict[str, Any] = {"seconds": seconds, "documents": len(texts), "tokens": sum(map(len, tokens))}
     if arguments.tokens:
         answer["vocab"] = sorted(set(chain.from_iterable(tokens)))
-        number = {token: i for i, token in enumerate(answer["vocab"])}
+        number: dict[str, int] = {token: i for i, token in enumerate(answer["vocab"])}
         answer["ids"] = [[number[token] for token in document] for document in tokens]
     arguments.out.write_text(json.dumps(answer), encoding="utf-8")
 

@@ -220,7 +220,8 @@ class Memo(Generic[T]):
         for rule in plan.whole:
             fixed = rule(fixed)
         keys = chunks = fixed.split()
-        if plan.wrep and any(map(eq, chunks, islice(chunks, 1, None))) and _thrice(chunks):
+        thrice = plan.wrep and any(map(eq, chunks, islice(chunks, 1, None))) and _thrice(chunks)
+        if thrice or not (chunks or plan.before):
             return self._ruled_keys(text), True
         if not fixed.isprintable():  # only then can there be white space other than spaces
             keys = _with_odd_space(fixed)
