@@ -42,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (UlmfitError, OSError, MemoryError) as error:
         if debug:
             raise
-        message = "not enough memory; lower the batch size or the size of the model" if isinstance(error, MemoryError) else str(error)
+        message = (
+            "not enough memory; lower the batch size or the size of the model"
+            if isinstance(error, MemoryError)
+            else str(error)
+        )
         errors.print(f"ulmfit: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
@@ -76,18 +80,35 @@ def demo(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file, or a folder with a sub-folder for each class.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, TSV, JSONL or Parquet file, or a folder with a sub-folder for each class.", show_default=False
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The model folder to write.")] = Path("model"),
     text: TextColumn = None,
     label: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
-    valid: Annotated[Path | None, typer.Option(help="Labelled data to choose the best epoch by; otherwise a part of DATA is held out.")] = None,
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="Labelled data to choose the best epoch by; otherwise a part of DATA is held out."),
+    ] = None,
     test: Annotated[Path | None, typer.Option(help="Labelled data to measure the finished model on.")] = None,
-    lm_data: Annotated[list[Path] | None, typer.Option(help="More texts, without labels, for the language model; may be given several times.")] = None,
+    lm_data: Annotated[
+        list[Path] | None,
+        typer.Option(help="More texts, without labels, for the language model; may be given several times."),
+    ] = None,
     base: Annotated[str, typer.Option(help="A model folder whose language model is the start, or none.")] = "none",
-    size: Annotated[str | None, typer.Option(help="Size of a model without base: small or base.  [default: small]")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Size of a model without base: small or base.  [default: small]")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs of the classifier after all layers are unfrozen.", min=1)] = 3,
-    lm_epochs: Annotated[float | None, typer.Option(help="Epochs of the language model; chosen from the number of tokens if not given.")] = None,
-    time_budget: Annotated[str | None, typer.Option(help="Time for the whole run, such as 20m or 1h30m; epochs are then upper limits.")] = None,
+    lm_epochs: Annotated[
+        float | None, typer.Option(help="Epochs of the language model; chosen from the number of tokens if not given.")
+    ] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Time for the whole run, such as 20m or 1h30m; epochs are then upper limits.")
+    ] = None,
     valid_pct: Annotated[float, typer.Option(help="Share of DATA held out for validation.")] = 0.1,
     bs: Annotated[int, typer.Option(help="Documents of a classifier batch.", min=2)] = 32,
     seed: Seed = 0,
@@ -100,7 +121,9 @@ def train(
     Example: ulmfit train reviews.csv --text review --label sentiment --lm-data more-reviews.csv --out my-model
     """
     if size is not None and base != "none":
-        raise ConfigError("--size is for a model from random weights; a --base has a size of its own. Give one of the two")
+        raise ConfigError(
+            "--size is for a model from random weights; a --base has a size of its own. Give one of the two"
+        )
     seconds = None if time_budget is None else parse_duration(time_budget)
     from ulmfit.training.job import TrainJob, run
     from ulmfit.training.recipes import Recipe
@@ -135,8 +158,13 @@ def train(
 def predict(
     model: Model,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to label.", show_default=False)] = None,
-    input_: Annotated[Path | None, typer.Option("--input", help="CSV, TSV, JSONL or Parquet file with a text column.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="CSV or JSONL file to write: the input's columns and the predictions.")] = None,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="CSV, TSV, JSONL or Parquet file with a text column.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="CSV or JSONL file to write: the input's columns and the predictions."),
+    ] = None,
     text: TextColumn = None,
     encoding: Encoding = "utf-8",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,

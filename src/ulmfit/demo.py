@@ -42,7 +42,9 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
     with as_file(files("ulmfit") / "samples" / "tickets.csv") as sample:
         data = load_examples(sample)
     data = replace(data, source="the bundled sample")
-    console.print(f"{len(data):,} support messages of an invented company, written for this demonstration\n", highlight=False)
+    console.print(
+        f"{len(data):,} support messages of an invented company, written for this demonstration\n", highlight=False
+    )
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
     recipe = Recipe(seed=seed)
@@ -51,7 +53,12 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
     figures = evaluate(predictor, *texts.valid)
     seconds = time.perf_counter() - started
 
-    table = Table(title=f"\nAccuracy on the same {len(texts.valid[0])} held-out messages", box=None, title_justify="left", pad_edge=False)
+    table = Table(
+        title=f"\nAccuracy on the same {len(texts.valid[0])} held-out messages",
+        box=None,
+        title_justify="left",
+        pad_edge=False,
+    )
     table.add_column("")
     table.add_column("accuracy", justify="right")
     table.add_column("seconds", justify="right")
@@ -82,7 +89,9 @@ def _baselines(texts: Texts) -> list[tuple[str, float, float]]:
     majority = Counter(texts.train[1]).most_common(1)[0][0]
     valid = np.array(texts.valid[1])
     started = time.perf_counter()
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000))
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000)
+    )
     model.fit(*texts.train)
     accuracy = float((model.predict(texts.valid[0]) == valid).mean())
     seconds = time.perf_counter() - started

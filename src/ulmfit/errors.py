@@ -28,6 +28,8 @@ class MissingExtraError(UlmfitError, ImportError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is needed for this and is not installed. Install it with: pip install 'ulmfit[{extra}]'")
+        super().__init__(
+            f"{package} is needed for this and is not installed. Install it with: pip install 'ulmfit[{extra}]'"
+        )
         self.package = package
         self.extra = extra

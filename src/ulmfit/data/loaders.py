@@ -41,8 +41,8 @@ class LMDataLoader:
     """Consecutive pieces of one long stream of all documents, for a language model that carries its state.
 
     The stream is the documents one after the other, in a new random order each epoch. It is cut into `bs` equal rows; a
-    batch is the next `seq_len` tokens of every row, so that a row goes on where it stopped. A batch costs the same however
-    large the corpus is. Only the tail of fewer than `bs` tokens is left out.
+    batch is the next `seq_len` tokens of every row, so that a row goes on where it stopped. A batch costs the same
+    however large the corpus is. Only the tail of fewer than `bs` tokens is left out.
 
     Args:
         documents: token ids.
@@ -60,7 +60,14 @@ class LMDataLoader:
     """
 
     def __init__(
-        self, documents: Documents, *, bs: int = 64, seq_len: int = 72, shuffle: bool = False, backwards: bool = False, seed: int = 0
+        self,
+        documents: Documents,
+        *,
+        bs: int = 64,
+        seq_len: int = 72,
+        shuffle: bool = False,
+        backwards: bool = False,
+        seed: int = 0,
     ) -> None:
         if bs < 1 or seq_len < 1:
             raise ConfigError(f"bs={bs} and seq_len={seq_len} must be at least 1")
@@ -74,7 +81,9 @@ class LMDataLoader:
         self.n_tokens = int(documents.offsets[-1])
         self.row_len = (self.n_tokens - 1) // bs
         if self.row_len < 1:
-            raise DataError(f"a corpus of {self.n_tokens} tokens is too small for {bs} rows; lower the batch size or add texts")
+            raise DataError(
+                f"a corpus of {self.n_tokens} tokens is too small for {bs} rows; lower the batch size or add texts"
+            )
 
     def __len__(self) -> int:
         return -(-self.row_len // self.seq_len)
@@ -96,7 +105,9 @@ class LMDataLoader:
             tokens = torch.from_numpy(stream)
             yield Batch((tokens[:, :-1],), tokens[:, 1:])
 
-    def _read(self, positions: NDArray[np.int64], order: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _read(
+        self, positions: NDArray[np.int64], order: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """The ids at positions of the stream."""
         place = np.searchsorted(ends, positions, side="right")
         document = order[place]
@@ -113,8 +124,8 @@ class ClassifierLoader:
         documents: token ids.
         labels: class id of each document, or None.
         bs: documents of a batch.
-        shuffle: a new composition each epoch: shuffled documents are sorted by length within pools of 50 batches, and the
-            batches shuffled. The longest batch comes first, so that too little memory shows at once. Without it the
+        shuffle: a new composition each epoch: shuffled documents are sorted by length within pools of 50 batches, and
+            the batches shuffled. The longest batch comes first, so that too little memory shows at once. Without it the
             documents come by falling length.
         backwards: every document is read from its end.
         pad_idx: id of the padding token.
@@ -171,10 +182,13 @@ class ClassifierLoader:
         order = rng.permutation(len(self.lengths))
         pool = self.bs * _BUCKET_BATCHES
         order = np.concatenate(
-            [part[np.argsort(-self.lengths[part], kind="stable")] for part in (order[i : i + pool] for i in range(0, len(order), pool))]
+            [
+                part[np.argsort(-self.lengths[part], kind="stable")]
+                for part in (order[i : i + pool] for i in range(0, len(order), pool))
+            ]
         )
         batches = [order[i : i + self.bs] for i in range(0, len(order), self.bs)]
-        if len(batches) > 1 and len(batches[-1]) == 1:  # batch norm cannot learn from a single document
+        if self.bs > 1 and len(batches) > 1 and len(batches[-1]) == 1:  # batch norm cannot learn from a single document
             batches[-2:] = [np.concatenate(batches[-2:])]
         longest = max(range(len(batches)), key=lambda i: int(self.lengths[batches[i]].max()))
         first = batches.pop(longest)

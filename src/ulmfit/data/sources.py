@@ -57,7 +57,10 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
         raise DataError(f"{path} does not exist")
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
-        raise DataError(f"{path}: the ending {suffix or '(none)'} is not known; expected one of {', '.join(TABLE_SUFFIXES)} or a folder")
+        raise DataError(
+            f"{path}: the ending {suffix or '(none)'} is not known; "
+            f"expected one of {', '.join(TABLE_SUFFIXES)} or a folder"
+        )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
     try:
@@ -67,7 +70,9 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
             table = pd.DataFrame(list(_json_lines(path, encoding)))
         else:
             separator = "\t" if suffix == ".tsv" else ","
-            table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding=encoding, encoding_errors="strict")
+            table = pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, encoding=encoding, encoding_errors="strict"
+            )
     except UnicodeDecodeError as error:
         raise decoding_error(path, encoding) from error
     except LookupError as error:
@@ -91,7 +96,9 @@ def _json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}, line {number}: not JSON ({error.msg})") from error
             if not isinstance(value, dict):
-                raise DataError(f"{path}, line {number}: expected an object with named fields, got {type(value).__name__}")
+                raise DataError(
+                    f"{path}, line {number}: expected an object with named fields, got {type(value).__name__}"
+                )
             yield value
 
 
@@ -113,7 +120,8 @@ def decoding_error(path: Path, encoding: str) -> DataError:
             offset += len(block)
             pending = len(decoder.getstate()[0])
     return DataError(
-        f"{path}: the bytes at offset {offset} are not {encoding}. If the file is in another encoding, name it, for example --encoding latin-1"
+        f"{path}: the bytes at offset {offset} are not {encoding}. "
+        "If the file is in another encoding, name it, for example --encoding latin-1"
     )
 
 
@@ -154,10 +162,14 @@ def load_examples(
     notes: list[str] = []
     text_column = _column(table, text, TEXT_COLUMNS, "text", path, notes)
     if text_column is None:
-        raise DataError(f"{path}: cannot tell which column holds the text; name it with --text. Columns: {_names(table.columns)}")
+        raise DataError(
+            f"{path}: cannot tell which column holds the text; name it with --text. Columns: {_names(table.columns)}"
+        )
     label_column = _column(table, label, LABEL_COLUMNS, "label", path, notes, taken=text_column)
     if label_column is None and need_labels:
-        raise DataError(f"{path}: cannot tell which column holds the label; name it with --label. Columns: {_names(table.columns)}")
+        raise DataError(
+            f"{path}: cannot tell which column holds the label; name it with --label. Columns: {_names(table.columns)}"
+        )
     if label_column == text_column:
         raise DataError(f"{path}: column {text_column!r} is named both as text and as label")
     texts = _texts(table[text_column], path, text_column)
@@ -178,7 +190,9 @@ def load_texts(path: Path, *, text: str | None = None, encoding: str = "utf-8") 
         if not files:
             raise DataError(f"{path} holds no .txt files")
         texts = [read_text_file(p, encoding) for p in files]
-        _refuse_empty([(str(p.relative_to(path)), not t.strip()) for p, t in zip(files, texts, strict=True)], str(path), "file")
+        _refuse_empty(
+            [(str(p.relative_to(path)), not t.strip()) for p, t in zip(files, texts, strict=True)], str(path), "file"
+        )
         return Examples(texts=texts, labels=None, source=str(path))
     if path.suffix.lower() == ".txt":
         content = read_text_file(path, encoding)
@@ -186,11 +200,19 @@ def load_texts(path: Path, *, text: str | None = None, encoding: str = "utf-8") 
             raise DataError(f"{path} is empty")
         return Examples(texts=[content], labels=None, source=str(path))
     examples = load_examples(path, text=text, encoding=encoding, need_labels=False)
-    return Examples(texts=examples.texts, labels=None, source=examples.source, notes=[n for n in examples.notes if "text" in n])
+    return Examples(
+        texts=examples.texts, labels=None, source=examples.source, notes=[n for n in examples.notes if "text" in n]
+    )
 
 
 def _column(
-    table: pd.DataFrame, asked: str | None, known: Sequence[str], role: str, path: Path, notes: list[str], taken: str | None = None
+    table: pd.DataFrame,
+    asked: str | None,
+    known: Sequence[str],
+    role: str,
+    path: Path,
+    notes: list[str],
+    taken: str | None = None,
 ) -> str | None:
     """The column that is meant, or None if that is not plain."""
     columns = [str(c) for c in table.columns]
@@ -214,7 +236,11 @@ def _column(
 
 def _texts(column: pd.Series, path: Path, name: str) -> list[str]:
     values = column.tolist()
-    wrong = [(row, type(v).__name__) for row, v in enumerate(values, start=1) if not isinstance(v, str) and not _is_missing(v)]
+    wrong = [
+        (row, type(v).__name__)
+        for row, v in enumerate(values, start=1)
+        if not isinstance(v, str) and not _is_missing(v)
+    ]
     if wrong:
         rows = ", ".join(f"{row} ({kind})" for row, kind in wrong[:_SHOWN])
         raise DataError(f"{path}: {len(wrong)} rows of column {name!r} are not text: rows {rows}{_more(wrong)}")
@@ -232,7 +258,10 @@ def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:
     if empty:
         count = f"1 {what} has" if len(empty) == 1 else f"{len(empty)} {what}s have"
         counting = " (counted from 1 below the header)" if what == "row" else ""
-        raise DataError(f"{source}: {count} no text: {what} {', '.join(empty[:_SHOWN])}{_more(empty)}{counting}. Remove or fill them")
+        raise DataError(
+            f"{source}: {count} no text: {what} {', '.join(empty[:_SHOWN])}{_more(empty)}{counting}. "
+            "Remove or fill them"
+        )
 
 
 def _label(value: object) -> str | None:
@@ -252,7 +281,9 @@ def _more(items: Sequence[object]) -> str:
 def _load_class_folders(path: Path, encoding: str) -> Examples:
     folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
-        raise DataError(f"{path} holds no class folders: expected one sub-folder for each class with its text files inside")
+        raise DataError(
+            f"{path} holds no class folders: expected one sub-folder for each class with its text files inside"
+        )
     texts: list[str] = []
     labels: list[str | None] = []
     names: list[tuple[str, bool]] = []
@@ -263,7 +294,9 @@ def _load_class_folders(path: Path, encoding: str) -> Examples:
             raise DataError(f"{folder} holds no text files: each sub-folder of {path} is taken as a class")
         label = None if folder.name.lower() in UNLABELLED_FOLDERS else folder.name
         if label is None:
-            notes.append(f"folder {folder.name!r} ({len(files)} texts) is taken as unlabelled: used for the language model only")
+            notes.append(
+                f"folder {folder.name!r} ({len(files)} texts) is taken as unlabelled: used for the language model only"
+            )
         for file in files:
             texts.append(read_text_file(file, encoding))
             labels.append(label)
@@ -275,7 +308,9 @@ def _load_class_folders(path: Path, encoding: str) -> Examples:
 def _document_files(folder: Path) -> list[Path]:
     """The .txt files of a folder, or where there is none, the files without an ending (as 20 Newsgroups has them)."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    return [p for p in files if p.suffix.lower() == ".txt"] or [p for p in files if not p.suffix or p.suffix[1:].isdigit()]
+    return [p for p in files if p.suffix.lower() == ".txt"] or [
+        p for p in files if not p.suffix or p.suffix[1:].isdigit()
+    ]
 
 
 def check_classes(labels: Sequence[str], source: str) -> Counter[str]:
@@ -288,13 +323,17 @@ def check_classes(labels: Sequence[str], source: str) -> Counter[str]:
     if not counts:
         raise DataError(f"{source} has no labelled examples")
     if len(counts) == 1:
-        raise DataError(f"{source}: all {len(labels)} examples have the label {next(iter(counts))!r}; a classifier needs at least two classes")
+        raise DataError(
+            f"{source}: all {len(labels)} examples have the label {next(iter(counts))!r}; "
+            "a classifier needs at least two classes"
+        )
     single = sorted(label for label, n in counts.items() if n == 1)
     if single:
         shown = ", ".join(repr(s) for s in single[:_SHOWN])
         raise DataError(
             f"{source}: {len(single)} of {len(counts)} classes have a single example: {shown}{_more(single)}. "
-            "A class needs at least two, one to learn from and one to check with: add examples, merge or drop these classes"
+            "A class needs at least two, one to learn from and one to check with: "
+            "add examples, merge or drop these classes"
         )
     return counts
 

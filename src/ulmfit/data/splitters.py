@@ -26,10 +26,11 @@ def stratified_split(labels: Sequence[str], valid_pct: float, seed: int) -> tupl
     if not 0 < valid_pct < 1:
         raise ConfigError(f"valid_pct={valid_pct} must be between 0 and 1")
     indices = np.arange(len(labels))
-    n_valid = max(round(valid_pct * len(labels)), len(set(labels)))  # at least one of each class
+    n_valid = max(round(valid_pct * len(labels)), len(set(labels)))  # what a stratified split needs
     if n_valid > len(labels) - len(set(labels)):
         raise DataError(
-            f"{len(labels)} examples in {len(set(labels))} classes are too few to hold out {valid_pct:.0%} for validation; "
+            f"{len(labels)} examples in {len(set(labels))} classes are too few to hold out {valid_pct:.0%} "
+            "for validation; "
             "add examples or give a validation part with --valid"
         )
     train, valid = train_test_split(indices, test_size=n_valid, random_state=seed, stratify=list(labels))

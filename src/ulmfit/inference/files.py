@@ -19,7 +19,9 @@ from ulmfit.inference.predictor import Predictor
 LABEL, PROBABILITY = "prediction", "probability"
 
 
-def predict_file(predictor: Predictor, source: Path, target: Path, *, text: str | None = None, encoding: str = "utf-8") -> int:
+def predict_file(
+    predictor: Predictor, source: Path, target: Path, *, text: str | None = None, encoding: str = "utf-8"
+) -> int:
     """Label every row of a table; the rows keep their order and columns.
 
     Args:
@@ -45,13 +47,14 @@ def predict_file(predictor: Predictor, source: Path, target: Path, *, text: str 
     columns = [LABEL, PROBABILITY, *(probability_column(label) for label in predictor.labels)]
     taken = [c for c in columns if c in table.columns]
     if taken:
-        raise DataError(f"{source} already has columns named {', '.join(taken)}, which the predictions need; rename them")
-    rows = [
-        [p.label, p.probability, *p.probabilities.values()]
-        for p in predictor.stream(texts)
-    ]
+        raise DataError(
+            f"{source} already has columns named {', '.join(taken)}, which the predictions need; rename them"
+        )
+    rows = [[p.label, p.probability, *p.probabilities.values()] for p in predictor.stream(texts)]
     result = pd.concat([table, pd.DataFrame(rows, columns=columns, index=table.index)], axis=1)
-    handle, name = tempfile.mkstemp(dir=target.parent if target.parent.is_dir() else None, prefix=f".{target.name}.", suffix=".writing")
+    handle, name = tempfile.mkstemp(
+        dir=target.parent if target.parent.is_dir() else None, prefix=f".{target.name}.", suffix=".writing"
+    )
     os.close(handle)
     partial = Path(name)
     try:

@@ -28,7 +28,9 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
     for part in ("valid", "test"):
         figures = bundle.metrics.get(part)
         if isinstance(figures, dict):
-            rows.append((part, ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items())))
+            rows.append(
+                (part, ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items()))
+            )
     if "perplexity" in bundle.metrics:
         rows.append(("perplexity", f"{bundle.metrics['perplexity']:.1f}"))
     if "seconds" in bundle.metrics:

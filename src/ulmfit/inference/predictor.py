@@ -76,7 +76,9 @@ class Predictor:
         if not texts:
             return np.empty((0, len(self.labels)), dtype=np.float32)
         store = TokenStore.build(texts, self.bundle.tokenizer, vocab=self.bundle.vocab)
-        loader = ClassifierLoader(store, bs=batch_size, backwards=self.bundle.backwards, pad_idx=self.bundle.config.pad_token)
+        loader = ClassifierLoader(
+            store, bs=batch_size, backwards=self.bundle.backwards, pad_idx=self.bundle.config.pad_token
+        )
         result = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         with torch.inference_mode():
             for indices in loader.batch_indices():
@@ -100,7 +102,7 @@ class Predictor:
         return Prediction(self.labels[best], values[best], dict(zip(self.labels, values, strict=True)))
 
 
-def _check_texts(texts: Sequence[str]) -> None:
+def _check_texts(texts: Sequence[object]) -> None:
     if isinstance(texts, str):
         raise DataError("expected a list of texts, got a single string; put it into a list")
     wrong = [f"text {i} is {type(t).__name__}" for i, t in enumerate(texts, start=1) if not isinstance(t, str)]

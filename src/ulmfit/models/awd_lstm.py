@@ -10,6 +10,8 @@ B batch, T time, E embedding, H hidden, V vocabulary.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -47,7 +49,7 @@ class WeightDropLSTM(nn.Module):
         Returns:
             output (B, T, n_out) and the new state.
         """
-        recurrent = F.dropout(self.lstm.weight_hh_l0, self.weight_p, self.training)
+        recurrent = F.dropout(self.lstm.get_parameter("weight_hh_l0"), self.weight_p, self.training)
         output, (hidden, cell) = functional_call(self.lstm, {"weight_hh_l0": recurrent}, (x, state))
         # Under autocast the state comes back in bfloat16; the next call may be outside of autocast.
         return output, (hidden.to(recurrent.dtype), cell.to(recurrent.dtype))
@@ -70,7 +72,9 @@ class AWDLSTM(nn.Module):
         self.embedding = EmbeddingDropout(vocab_sz, config.emb_sz, config.embed_p)
         self.input_dropout = RNNDropout(config.input_p)
         sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-        self.layers = nn.ModuleList(WeightDropLSTM(i, o, config.weight_p) for i, o in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(
+            WeightDropLSTM(i, o, config.weight_p) for i, o in pairwise(sizes)
+        )
         self.hidden_dropouts = nn.ModuleList(RNNDropout(config.hidden_p) for _ in self.layers)
 
     def forward(self, ids: Tensor, state: list[LayerState] | None = None) -> tuple[Tensor, list[LayerState]]:
@@ -83,7 +87,15 @@ class AWDLSTM(nn.Module):
         Returns:
             output of the last layer (B, T, E), before any dropout on it, and the new state of each layer.
         """
-        x = self.input_dropout(self.embedding(ids))
+        return self.run(self.embed(ids), state)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """The words as vectors, dropped out in training: ids (B, T) to (B, T, E)."""
+        embedded: Tensor = self.input_dropout(self.embedding(ids))
+        return embedded
+
+    def run(self, x: Tensor, state: list[LayerState] | None = None) -> tuple[Tensor, list[LayerState]]:
+        """Run the recurrent layers over embedded words (B, T, E); else as `forward`."""
         new_state: list[LayerState] = []
         for i, (layer, dropout) in enumerate(zip(self.layers, self.hidden_dropouts, strict=True)):
             x, layer_state = layer(x, state[i] if state else None)

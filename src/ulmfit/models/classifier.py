@@ -28,7 +28,7 @@ class Pooled:
     """Documents as vectors.
 
     Args:
-        features: (B, 3E): last output, maximum over time, mean over time.
+        features: (B, 3E): last output, maximum over time, mean over time; (B, 6E) if the words are pooled too.
         ar: mean square of the outputs over real positions, 0 in evaluation.
         tar: mean square of their step-to-step differences, 0 in evaluation.
     """
@@ -41,20 +41,24 @@ class Pooled:
 class DocumentEncoder(nn.Module):
     """Runs an encoder over documents in chunks of `bptt` steps and pools its outputs.
 
-    The state is carried from chunk to chunk; gradients stay within a chunk. Outputs of the last `max_len` positions of a
-    text are pooled; what stands before them only builds up the state, and is not differentiated.
+    The state is carried from chunk to chunk; gradients stay within a chunk. Outputs of the last `max_len` positions of
+    a text are pooled; what stands before them only builds up the state, and is not differentiated.
 
     Args:
         encoder: the language model's encoder.
         bptt: steps of a chunk.
         max_len: positions from the end of a text that are pooled.
+        pool_words: pool the embedded words too, beside the outputs.
 
     Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.3
     (concat pooling, BPT3C).
     """
 
-    def __init__(self, encoder: AWDLSTM, *, bptt: int = 72, max_len: int = 1440) -> None:
+    def __init__(
+        self, encoder: AWDLSTM, *, bptt: int = 72, max_len: int = 1440, pool_words: bool = False
+    ) -> None:
         super().__init__()
+        self.pool_words = pool_words
         self.encoder = encoder
         self.bptt = bptt
         self.max_len = max_len
@@ -82,8 +86,11 @@ class DocumentEncoder(nn.Module):
             with torch.set_grad_enabled(torch.is_grad_enabled() and stop > sorted_lengths[0] - self.max_len):
                 if state is not None:
                     state = select_state(detach_state(state), slice(rows))
-                output, state = self.encoder(ids[:rows, start:stop], state)
-                pool.add(output, start, regularise=self.training)
+                words = self.encoder.embed(ids[:rows, start:stop])
+                output, state = self.encoder.run(words, state)
+                if self.training:
+                    pool.regularise(output, start)
+                pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
         return pool.result(order.argsort())
 
 
@@ -111,22 +118,29 @@ class _Pool:
         self.squares = torch.zeros((), device=lengths.device)
         self.differences = torch.zeros((), device=lengths.device)
 
-    def add(self, output: Tensor, start: int, *, regularise: bool) -> None:
-        """Take the outputs (rows, steps, E) of the rows that go on, from position `start`."""
+    def _counted(self, rows: int, start: int, steps: int) -> Tensor:
+        """Which positions are pooled, (rows, steps, 1)."""
+        position = torch.arange(start, start + steps, device=self.lengths.device)
+        return ((position >= self.first[:rows, None]) & (position < self.lengths[:rows, None])).unsqueeze(2)
+
+    def add(self, output: Tensor, start: int) -> None:
+        """Take the vectors (rows, steps, features) of the rows that go on, from position `start`."""
         rows, steps, _ = output.shape
-        output = output.float()
-        position = torch.arange(start, start + steps, device=output.device)
-        lengths = self.lengths[:rows]
-        counted = ((position >= self.first[:rows, None]) & (position < lengths[:, None])).unsqueeze(2)
+        counted = self._counted(rows, start, steps)
         present = output.masked_fill(~counted, 0.0)
-        at_end = (lengths - 1 - start).clamp(max=steps - 1)
+        at_end = (self.lengths[:rows] - 1 - start).clamp(max=steps - 1)
         self.maximum = _update(self.maximum, output.masked_fill(~counted, -torch.inf).amax(1), torch.maximum)
         self.total = _update(self.total, present.sum(1), torch.add)
         self.last = _update(self.last, output[torch.arange(rows, device=output.device), at_end], _newer)
-        if regularise:
-            both = counted[:, 1:] & counted[:, :-1]
-            self.squares = self.squares + present.pow(2).sum()
-            self.differences = self.differences + (output[:, 1:] - output[:, :-1]).masked_fill(~both, 0.0).pow(2).sum()
+
+    def regularise(self, output: Tensor, start: int) -> None:
+        """Add the outputs (rows, steps, E) to the terms of activation regularisation."""
+        output = output.float()
+        counted = self._counted(output.shape[0], start, output.shape[1])
+        both = counted[:, 1:] & counted[:, :-1]
+        self.squares = self.squares + output.masked_fill(~counted, 0.0).pow(2).mean(2).sum()
+        changes = (output[:, 1:] - output[:, :-1]).masked_fill(~both, 0.0)
+        self.differences = self.differences + changes.pow(2).mean(2).sum()
 
     def result(self, order: Tensor) -> Pooled:
         """The pooled rows, in the order given."""
@@ -134,8 +148,7 @@ class _Pool:
             raise DataError("no outputs were pooled")
         n = self.lengths - self.first
         features = torch.cat([self.last, self.maximum, self.total / n.unsqueeze(1)], dim=1)[order]
-        n_values = n.sum() * self.maximum.shape[1]
-        return Pooled(features=features, ar=self.squares / n_values, tar=self.differences / n_values)
+        return Pooled(features=features, ar=self.squares / n.sum(), tar=self.differences / n.sum())
 
 
 def _newer(_: Tensor, new: Tensor) -> Tensor:
@@ -185,7 +198,9 @@ class PoolingClassifier(nn.Module):
     Source: Howard and Ruder 2018, section 3.3.
     """
 
-    def __init__(self, n_features: int, n_classes: int, *, hidden: tuple[int, ...] = (50,), dropouts: tuple[float, ...]) -> None:
+    def __init__(
+        self, n_features: int, n_classes: int, *, hidden: tuple[int, ...] = (50,), dropouts: tuple[float, ...]
+    ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         for i, ((n_in, n_out), p) in enumerate(zip(pairwise((n_features, *hidden, n_classes)), dropouts, strict=True)):
@@ -210,16 +225,25 @@ class TextClassifier(nn.Module):
         bptt: steps of a chunk.
         max_len: positions from the end of a text that are pooled.
         head_p: dropout before the last linear layer.
+        pool_words: pool the embedded words too, beside the outputs.
     """
 
     def __init__(
-        self, vocab_sz: int, n_classes: int, config: AWDLSTMConfig, *, bptt: int = 72, max_len: int = 1440, head_p: float = 0.1
+        self,
+        vocab_sz: int,
+        n_classes: int,
+        config: AWDLSTMConfig,
+        *,
+        bptt: int = 72,
+        max_len: int = 1440,
+        head_p: float = 0.1,
+        pool_words: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
         self.n_classes = n_classes
-        self.document_encoder = DocumentEncoder(AWDLSTM(vocab_sz, config), bptt=bptt, max_len=max_len)
-        self.head = PoolingClassifier(3 * config.emb_sz, n_classes, dropouts=(config.output_p, head_p))
+        self.document_encoder = DocumentEncoder(AWDLSTM(vocab_sz, config), bptt=bptt, max_len=max_len, pool_words=pool_words)
+        self.head = PoolingClassifier((6 if pool_words else 3) * config.emb_sz, n_classes, dropouts=(config.output_p, head_p))
 
     @property
     def encoder(self) -> AWDLSTM:

@@ -29,8 +29,8 @@ class AWDLSTMConfig:
         weight_p: dropout on the recurrent weights (DropConnect).
         tie_weights: the decoder shares the embedding's weights.
         out_bias: the decoder has a bias.
-        cutoffs: adaptive softmax: words from these ids on (frequent words have low ids) form clusters of their own; none
-            for one softmax. Cutoffs beyond the vocabulary are left out.
+        cutoffs: adaptive softmax: words from these ids on (frequent words have low ids) form clusters of their own;
+            none for one softmax. Cutoffs beyond the vocabulary are left out.
 
     Raises:
         ConfigError: a size is not positive or a probability is not in [0, 1).
@@ -52,7 +52,11 @@ class AWDLSTMConfig:
     cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        problems = [f"{n}={getattr(self, n)!r} must be an integer of at least 1" for n in _SIZES if not _is_size(getattr(self, n))]
+        problems = [
+            f"{n}={getattr(self, n)!r} must be an integer of at least 1"
+            for n in _SIZES
+            if not _is_size(getattr(self, n))
+        ]
         problems += [
             f"{n}={getattr(self, n)!r} must be a number in [0, 1)"
             for n in _PROBABILITIES
@@ -87,8 +91,11 @@ class AWDLSTMConfig:
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise ConfigError(f"unknown fields in the AWD-LSTM configuration: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            raise ConfigError(
+                f"unknown fields in the AWD-LSTM configuration: {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
 
 def _is_size(value: object) -> bool:

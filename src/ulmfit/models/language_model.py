@@ -15,6 +15,7 @@ from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.dropout import RNNDropout
 from ulmfit.models.softmax import Decoder
 
+
 @dataclass(frozen=True, kw_only=True)
 class LMOutput:
     """What a language model says of a batch: enough for logits, which are made only when asked for.

@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_LOGITS_PER_CHUNK = 16_000_000  # 64 MB of float32: bigger chunks are no faster on 2 cores, smaller ones repeat the V x E additions
+_LOGITS_PER_CHUNK = (
+    16_000_000  # 64 MB of float32: bigger chunks are no faster on 2 cores, smaller ones repeat the V x E additions
+)
 
 
 def _compute_dtype(x: Tensor) -> torch.dtype:
@@ -30,7 +32,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Summed cross-entropy of a linear layer's outputs, computed and differentiated chunk by chunk of rows."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
         dtype = _compute_dtype(x)
         weight_c, x_c = weight.to(dtype), x.to(dtype)
         bias_c = None if bias is None else bias.to(dtype)
@@ -56,7 +58,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         grad_x, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_outputs[0]
         return grad_x.mul_(scale), grad_weight.mul_(scale), None if grad_bias is None else grad_bias.mul_(scale), None
@@ -65,8 +67,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
     """Summed cross-entropy of `softmax(x @ weight.T + bias)` against `target`, with exact gradients.
 
-    The (N, V) logits exist one chunk of rows at a time, and are turned into their gradient in place; float32 sums, matrix
-    products in autocast's dtype.
+    The (N, V) logits exist one chunk of rows at a time. Sums are float32, matrix products in autocast's dtype.
 
     Args:
         x: (N, E).
@@ -90,10 +91,10 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, target:
 class Decoder(nn.Module):
     """Word probabilities from the encoder's output, by one softmax or by an adaptive one.
 
-    With cutoffs, the vocabulary (sorted by falling frequency) is cut into a head of frequent words and clusters of rarer
-    ones. The head's softmax has one more entry for each cluster; a cluster's own softmax is computed only for the tokens
-    that are in it. Unlike the adaptive softmax of torch, a cluster keeps the full embedding size and can share its rows
-    with the embedding.
+    With cutoffs, the vocabulary (sorted by falling frequency) is cut into a head of frequent words and clusters of
+    rarer ones. The head's softmax has one more entry for each cluster; a cluster's own softmax is computed only for the
+    tokens that are in it. Unlike the adaptive softmax of torch, a cluster keeps the full embedding size and can
+    share its rows with the embedding.
 
     Args:
         weight: (V, E), shared with the embedding if they are tied.

@@ -31,7 +31,9 @@ class Match:
 
 
 def match_vocab(weights: Mapping[str, Tensor], old: Vocab, new: Vocab) -> tuple[dict[str, Tensor], Match]:
-    """A language model's weights for another vocabulary: shared words keep their rows, new ones take the mean of all rows.
+    """A language model's weights for another vocabulary.
+
+    Shared words keep their rows, new ones take the mean of all rows.
 
     Args:
         weights: of a language model with vocabulary `old`.

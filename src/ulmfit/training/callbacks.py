@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
 
-class StopFit(Exception):  # noqa: N818 - a signal, not an error
+class StopFit(Exception):
     """Raised by a callback to end the fit after the running batch or epoch."""
 
 

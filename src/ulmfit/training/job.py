@@ -87,7 +87,11 @@ def run(job: TrainJob, console: Console) -> dict[str, Any]:
     metrics |= {
         "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": peak_memory_mb(),
-        "train": {"n": len(texts.train[0]), "unlabelled": len(texts.unlabelled), "classes": dict(sorted(texts.counts.items()))},
+        "train": {
+            "n": len(texts.train[0]),
+            "unlabelled": len(texts.unlabelled),
+            "classes": dict(sorted(texts.counts.items())),
+        },
         "machine": machine(),
     }
     save(trained.classifier, trained.language_model, metrics, job.out, overwrite=job.overwrite)
@@ -99,7 +103,10 @@ def run(job: TrainJob, console: Console) -> dict[str, Any]:
                 f"log loss {figures['log_loss']:.4f} on {figures['n']:,} texts",
                 highlight=False,
             )
-    console.print(f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}", highlight=False)
+    console.print(
+        f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}",
+        highlight=False,
+    )
     return metrics
 
 
@@ -126,7 +133,9 @@ def load_base(name: str) -> Bundle | None:
         return None
     folder = Path(name)
     if not folder.is_dir():
-        raise ConfigError(f"base {name!r} is neither 'none' nor a model folder; this version bundles no pretrained models")
+        raise ConfigError(
+            f"base {name!r} is neither 'none' nor a model folder; this version bundles no pretrained models"
+        )
     inner = folder / LANGUAGE_MODEL_FOLDER
     return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
 
@@ -150,7 +159,9 @@ def _find_parts(job: TrainJob, console: Console) -> TrainJob:
     for part in ("valid", "test"):
         if getattr(job, part) is None and (job.data / part).is_dir():
             found[part] = job.data / part
-    console.print(f"{job.data}: using its folders {', '.join(p.name for p in found.values())}", highlight=False, markup=False)
+    console.print(
+        f"{job.data}: using its folders {', '.join(p.name for p in found.values())}", highlight=False, markup=False
+    )
     return replace(job, **found)  # type: ignore[arg-type]
 
 
@@ -190,16 +201,18 @@ def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
     )
     labels = ", ".join(f"`{label}`" for label in bundle.labels)
     return (
-        f"# Text classifier\n\nClasses: {labels}.\n\nAn AWD-LSTM encoder with concat pooling, trained by the ULMFiT recipe of ulmfit "
-        f"{bundle.ulmfit_version} on {metrics['train']['n']} labelled texts and {metrics['train']['unlabelled']} further ones.\n\n"
+        f"# Text classifier\n\nClasses: {labels}.\n\nAn AWD-LSTM encoder with concat pooling, "
+        f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
+        f"and {metrics['train']['unlabelled']} further ones.\n\n"
         f"| part | texts | accuracy | macro F1 |\n|---|---|---|---|\n{rows}\n"
-        "Use it: `ulmfit predict FOLDER \"some text\"`. The folder `language_model` holds the language model that the encoder came from.\n"
+        'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
+        "that the encoder came from.\n"
     )
 
 
 def _lm_card(bundle: Bundle) -> str:
     return (
         f"# Language model\n\nAn AWD-LSTM of {len(bundle.vocab)} words, trained by ulmfit {bundle.ulmfit_version}; "
-        f"perplexity {bundle.metrics['perplexity']:.1f} on held-out texts. Start from it: `ulmfit train DATA --base FOLDER`.\n"
+        f"perplexity {bundle.metrics['perplexity']:.1f} on held-out texts. "
+        f"Start from it: `ulmfit train DATA --base FOLDER`.\n"
     )
-

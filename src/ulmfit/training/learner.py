@@ -171,8 +171,8 @@ class Learner:
             n_epoch: epochs; a fraction is a part of the training data.
             lr: maximum learning rate, or a slice for discriminative rates.
             schedule: of learning rate and momentum; constant by default.
-            seconds: if given, the fit ends after so much time or after `n_epoch` epochs, whichever comes first, with the
-                schedule run through to its end.
+            seconds: if given, the fit ends after so much time or after `n_epoch` epochs, whichever comes first, with
+                the schedule run through to its end.
             cbs: callbacks for this fit only.
 
         Raises:
@@ -181,7 +181,9 @@ class Learner:
         if not 0 < n_epoch < float("inf"):
             raise ConfigError(f"n_epoch={n_epoch} must be a positive number of epochs")
         if n_epoch < 0.05 and seconds is None:
-            raise ConfigError(f"n_epoch={n_epoch} is the number of epochs and comes first; was it meant as the learning rate?")
+            raise ConfigError(
+                f"n_epoch={n_epoch} is the number of epochs and comes first; was it meant as the learning rate?"
+            )
         if seconds is not None and seconds <= 0:
             raise ConfigError(f"seconds={seconds} must be positive")
         rates = group_rates(lr, len(self.groups))
@@ -252,7 +254,9 @@ class Learner:
         self.loss = loss.item()
         self.step += 1
         self.n_steps += 1
-        weight = 0.98 if self.step > 50 else 1 - 1 / self.step  # a plain mean at first, so that the start does not count for long
+        weight = (
+            0.98 if self.step > 50 else 1 - 1 / self.step
+        )  # a plain mean at first, so that the start does not count for long
         self.smooth_loss = self.loss if self.step == 1 else weight * self.smooth_loss + (1 - weight) * self.loss
 
     def _to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:

@@ -23,7 +23,9 @@ def make_optimizer(groups: list[list[nn.Parameter]], *, wd: float, mom: float) -
     for number, group in enumerate(groups):
         matrices = [p for p in group if p.dim() > 1]
         vectors = [p for p in group if p.dim() <= 1]
-        torch_groups += [{"params": ps, "weight_decay": d, "group": number} for ps, d in ((matrices, wd), (vectors, 0.0)) if ps]
+        torch_groups += [
+            {"params": ps, "weight_decay": d, "group": number} for ps, d in ((matrices, wd), (vectors, 0.0)) if ps
+        ]
     return torch.optim.AdamW(torch_groups, lr=0.0, betas=(mom, 0.99), eps=1e-5, fused=True)
 
 

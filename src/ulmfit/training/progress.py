@@ -72,7 +72,7 @@ class ProgressTable(Callback):
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _cell(name: str, value: float) -> str:
+def _cell(name: str, value: float | int) -> str:
     if name == "time":
         minutes, seconds = divmod(round(value), 60)
         return f"{minutes:02d}:{seconds:02d}"

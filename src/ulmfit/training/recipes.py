@@ -27,16 +27,15 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.models.awd_lstm import n_parameters
 from ulmfit.models.classifier import TextClassifier
-from ulmfit.models.config import CLASSIFIER_DROPOUTS, AWDLSTMConfig, size_config
+from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
-from ulmfit.training.callbacks import Callback, SaveBest
+from ulmfit.training.callbacks import SaveBest
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.progress import ProgressTable
-
 
 MAX_VOCAB = {"small": 20_000, "base": 60_000}
 LM_SHARE = 0.7  # of the time left, for the language model; the classifier is much smaller work
@@ -94,7 +93,11 @@ class Recipe:
         problems = []
         if self.lm_epochs is not None and not 0 < self.lm_epochs < math.inf:
             problems.append(f"lm_epochs={self.lm_epochs} must be positive")
-        problems += [f"{n}={getattr(self, n)} must be at least 1" for n in ("epochs", "lm_bs", "bs", "bptt", "min_freq") if getattr(self, n) < 1]
+        problems += [
+            f"{n}={getattr(self, n)} must be at least 1"
+            for n in ("epochs", "lm_bs", "bs", "bptt", "min_freq")
+            if getattr(self, n) < 1
+        ]
         if self.time_budget is not None and self.time_budget <= 0:
             problems.append(f"time_budget={self.time_budget} must be positive")
         if not 0 < self.valid_pct < 1:
@@ -125,7 +128,9 @@ class Texts:
         return Counter(self.train[1])
 
 
-def prepare_texts(data: Examples, valid: Examples | None, lm_data: Sequence[Examples], *, valid_pct: float, seed: int) -> Texts:
+def prepare_texts(
+    data: Examples, valid: Examples | None, lm_data: Sequence[Examples], *, valid_pct: float, seed: int
+) -> Texts:
     """Check the classes and split off a validation part where none is given.
 
     Raises:
@@ -188,7 +193,7 @@ def train_text_classifier(texts: Texts, recipe: Recipe, console: Console, *, bas
     stores = _Stores.build(texts, tokenizer, recipe, console)
     language_model, lm_history, lm_report = _train_language_model(stores, recipe, clock, console, base)
     classifier, history, report = _train_classifier(texts, stores, language_model, recipe, clock, console)
-    common = {"tokenizer": tokenizer, "vocab": stores.vocab, "bptt": recipe.bptt}
+    common: dict[str, Any] = {"tokenizer": tokenizer, "vocab": stores.vocab, "bptt": recipe.bptt}
     metrics = {"language_model": lm_report, "valid": report, "seconds": round(clock.used, 1)}
     return Trained(
         classifier=Bundle(
@@ -256,14 +261,21 @@ def _train_language_model(
     if base is not None:
         weights, match = match_vocab(base.weights, base.vocab, stores.vocab)
         model.load_state_dict(weights)
-        console.print(f"base: {match.shared:,} words of the vocabulary are known to it, {match.new:,} are new", highlight=False)
+        console.print(
+            f"base: {match.shared:,} words of the vocabulary are known to it, {match.new:,} are new", highlight=False
+        )
     bs = min(recipe.lm_bs, max(1, min(stores.lm.n_tokens, stores.valid.n_tokens) // (2 * recipe.bptt)))
     dls = DataLoaders(
         LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed),
         LMDataLoader(stores.valid, bs=bs, seq_len=recipe.bptt),
     )
-    learn = Learner(dls, model, metrics=["perplexity", "accuracy"], precision=recipe.precision, seed=recipe.seed, clip=LM_CLIP)
-    console.print(f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}", highlight=False)
+    learn = Learner(
+        dls, model, metrics=["perplexity", "accuracy"], precision=recipe.precision, seed=recipe.seed, clip=LM_CLIP
+    )
+    console.print(
+        f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
+        highlight=False,
+    )
     epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens)
     table = ProgressTable(console)
     started = time.perf_counter()
@@ -285,8 +297,9 @@ def _train_language_model(
     return model, [{"stage": "language_model", **row} for row in learn.history], report
 
 
-# Stages 2 and 3: groups to train (counted from the head), epochs (None: the recipe's), share of the head's learning rate,
-# and by how much the rate falls from the head to the lowest group. Source: Howard and Ruder 2018, sections 3.2 and 3.3.
+# Stages 2 and 3: groups to train (counted from the head), epochs (None: the recipe's), share of the head's learning
+# rate, and by how much the rate falls from the head to the lowest group. 
+# Source: Howard and Ruder 2018, sections 3.2 and 3.3.
 _TIME_SHARES = (0.15, 0.25, 0.95)  # of the time left at each stage; the rest is for saving
 _GRADUAL: tuple[tuple[int | None, int | None, float, float], ...] = (
     (-1, 1, 1.0, 1.0),
@@ -317,7 +330,6 @@ def _train_classifier(
     )
     best = SaveBest("valid_loss")
     table = ProgressTable(console)
-    started = time.perf_counter()
     for n, (first, epochs, factor, spread) in enumerate(_GRADUAL):
         learn.freeze_to(0 if first is None else first)
         high = recipe.lr * factor

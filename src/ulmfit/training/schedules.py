@@ -29,7 +29,11 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 
 def one_cycle(
-    *, moms: tuple[float, float, float] = (0.8, 0.7, 0.8), div: float = 25.0, div_final: float = 1e5, pct_start: float = 0.25
+    *,
+    moms: tuple[float, float, float] = (0.8, 0.7, 0.8),
+    div: float = 25.0,
+    div_final: float = 1e5,
+    pct_start: float = 0.25,
 ) -> Schedule:
     """Warm up to the maximum learning rate, then anneal to almost nothing, with momentum the other way round.
 

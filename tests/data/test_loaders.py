@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
+from ulmfit.data.splitters import stratified_split
+from ulmfit.errors import ConfigError, DataError
+
+
+def documents(lengths: list[int]) -> SimpleNamespace:
+    """Documents whose tokens are all different, so that every token can be followed."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return SimpleNamespace(ids=np.arange(offsets[-1], dtype=np.uint16), offsets=offsets)
+
+
+sizes = st.tuples(st.lists(st.integers(1, 30), min_size=1, max_size=30), st.integers(1, 6), st.integers(1, 9))
+
+
+@given(sizes, st.booleans(), st.booleans(), st.integers(0, 3))
+def test_a_pass_is_the_stream_of_all_documents(size, shuffle: bool, backwards: bool, epoch: int):
+    lengths, bs, seq_len = size
+    docs = documents(lengths)
+    if (sum(lengths) - 1) // bs < 1:
+        with pytest.raises(DataError, match="too small"):
+            LMDataLoader(docs, bs=bs, seq_len=seq_len)
+        return
+    loader = LMDataLoader(docs, bs=bs, seq_len=seq_len, shuffle=shuffle, backwards=backwards)
+    loader.set_epoch(epoch)
+    batches = list(loader)
+    assert len(batches) == len(loader)
+    x = np.concatenate([b.inputs[0].numpy() for b in batches], 1)
+    y = np.concatenate([b.target.numpy() for b in batches], 1)
+    np.testing.assert_array_equal(x[:, 1:], y[:, :-1])  # shifted by one, across batches too
+    np.testing.assert_array_equal(x[1:, 0], y[:-1, -1])  # the next row begins where this one ends
+    seen = np.concatenate([x.ravel()[:1], y.ravel()])
+    assert len(seen) > sum(lengths) - bs  # only a tail of fewer than bs tokens is left out
+    assert len(set(seen.tolist())) == len(seen)
+    place = {tuple(docs.ids[a:b]): i for i, (a, b) in enumerate(zip(docs.offsets[:-1], docs.offsets[1:], strict=True))}
+    order = list(place.values())
+    if shuffle:
+        order = np.random.default_rng([0, epoch]).permutation(len(order)).tolist()
+    step = -1 if backwards else 1
+    stream = np.concatenate([docs.ids[docs.offsets[i] : docs.offsets[i + 1]][::step] for i in order])
+    np.testing.assert_array_equal(seen, stream[: len(seen)])
+
+
+def test_the_order_depends_on_seed_and_epoch_only():
+    docs = documents([5] * 40)
+
+    def first(seed: int, epoch: int) -> list[int]:
+        loader = LMDataLoader(docs, bs=2, seq_len=10, shuffle=True, seed=seed)
+        loader.set_epoch(epoch)
+        np.random.seed(epoch)  # noqa: NPY002 - the global generator must not matter
+        return next(iter(loader)).inputs[0].ravel().tolist()
+
+    assert first(0, 0) == first(0, 0)
+    assert first(0, 0) != first(0, 1)
+    assert first(0, 0) != first(1, 0)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=120), st.integers(1, 9), st.booleans())
+def test_every_document_is_in_one_batch_with_its_own_length_and_label(lengths: list[int], bs: int, shuffle: bool):
+    docs = documents(lengths)
+    loader = ClassifierLoader(docs, list(range(len(lengths))), bs=bs, shuffle=shuffle, pad_idx=9_999)
+    batches = list(loader)
+    assert len(batches) == len(loader)
+    seen: Counter[int] = Counter()
+    for ids, n, labels in ((b.inputs[0], b.inputs[1], b.target) for b in batches):
+        assert ids.shape[1] == n.max()
+        for row, length, label in zip(ids.tolist(), n.tolist(), labels.tolist(), strict=True):
+            assert row[:length] == docs.ids[docs.offsets[label] : docs.offsets[label + 1]].tolist()
+            assert row[length:] == [9_999] * (len(row) - length)
+            seen[label] += 1
+    assert seen == Counter(range(len(lengths)))
+    assert batches[0].inputs[1].max() == max(lengths)  # the longest first
+    if shuffle and bs > 1 and len(lengths) > 1:
+        assert min(len(b.target) for b in batches) > 1
+
+
+def test_shuffled_batches_waste_little_padding_and_differ_between_epochs():
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.lognormal(5.4, 0.6, 4_000), 10, 2_000).astype(int).tolist()
+    docs = documents([n % 60_000 for n in lengths])
+    loader = ClassifierLoader(docs, bs=32, shuffle=True)
+    compositions = []
+    for epoch in (0, 1):
+        loader.set_epoch(epoch)
+        batches = loader.batch_indices()
+        padded = sum(len(b) * loader.lengths[b].max() for b in batches)
+        assert 1 - sum(lengths) / padded < 0.08
+        compositions.append({tuple(sorted(b)) for b in batches})
+    assert compositions[0] != compositions[1]
+
+
+def test_backwards_documents_are_read_from_their_end():
+    loader = ClassifierLoader(documents([3, 2]), bs=2, backwards=True, pad_idx=77)
+    assert next(iter(loader)).inputs[0].tolist() == [[2, 1, 0], [4, 3, 77]]
+
+
+def test_bad_loaders():
+    with pytest.raises(ConfigError, match="bs=0"):
+        LMDataLoader(documents([5]), bs=0)
+    with pytest.raises(ConfigError, match="bs=0"):
+        ClassifierLoader(documents([5]), bs=0)
+    with pytest.raises(DataError, match="no documents"):
+        ClassifierLoader(documents([]))
+    with pytest.raises(DataError, match="document 1 has no tokens"):
+        ClassifierLoader(documents([2, 0]))
+    with pytest.raises(DataError, match="2 documents but 1 labels"):
+        ClassifierLoader(documents([2, 1]), [0])
+
+
+def test_stratified_split_keeps_proportions_and_depends_on_the_seed_only():
+    labels = ["a"] * 80 + ["b"] * 20
+    train, valid = stratified_split(labels, 0.2, 0)
+    assert sorted([*train, *valid]) == list(range(100))
+    assert Counter(labels[i] for i in valid) == {"a": 16, "b": 4}
+    np.testing.assert_array_equal(valid, stratified_split(labels, 0.2, 0)[1])
+    assert not np.array_equal(valid, stratified_split(labels, 0.2, 1)[1])
+
+
+def test_a_split_that_leaves_nothing_is_refused():
+    with pytest.raises(ConfigError, match="valid_pct=1"):
+        stratified_split(["a", "b"], 1, 0)
+    with pytest.raises(DataError, match="too few"):
+        stratified_split(["a", "a", "b", "b"], 0.9, 0)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ulmfit.errors import DataError, FormatError
+from ulmfit.inference import bundle as bundles
+from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
+from ulmfit.inference.predictor import Predictor
+
+def test_round_trip(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    read = load_bundle(tmp_path / "m", kind=CLASSIFIER)
+    for name in ("kind", "config", "tokenizer", "vocab", "labels", "backwards", "bptt", "max_len", "metrics", "card"):
+        assert getattr(read, name) == getattr(example, name)
+    assert [dict(row) for row in read.history] == [dict(row) for row in example.history]
+    assert read.weights.keys() == example.weights.keys()
+    assert all(torch.equal(read.weights[k], example.weights[k]) for k in read.weights)
+
+
+def test_only_plain_files_are_written(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    names = {p.name for p in (tmp_path / "m").iterdir()}
+    assert names == {
+        *("config.json", "model.safetensors", "vocab.json", "tokenizer.json"),
+        *("metrics.json", "history.jsonl", "README.md", "manifest.json"),
+    }
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_moved_folder_predicts_the_same(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    texts = ["The coffee came late", "twice"]
+    before = Predictor.load(tmp_path / "m").predict_proba(texts)
+    (tmp_path / "m").rename(tmp_path / "elsewhere")
+    assert (Predictor.load(tmp_path / "elsewhere").predict_proba(texts) == before).all()
+    assert before == pytest.approx(Predictor(example).predict_proba(texts))
+
+
+def test_a_model_is_not_replaced_unless_asked(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    with pytest.raises(DataError, match=r"already holds a model.*--overwrite"):
+        save_bundle(example, tmp_path / "m")
+    save_bundle(replace(example, card="# New"), tmp_path / "m", overwrite=True)
+    assert load_bundle(tmp_path / "m").card == "# New"
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_what_is_not_a_model_is_never_replaced(tmp_path: Path, example: Bundle):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(DataError, match="files that are not a model"):
+        save_bundle(example, tmp_path / "notes", overwrite=True)
+    with pytest.raises(DataError, match="is a file"):
+        save_bundle(example, tmp_path / "notes" / "thesis.txt", overwrite=True)
+    (tmp_path / "empty").mkdir()
+    save_bundle(example, tmp_path / "empty")
+    assert load_bundle(tmp_path / "empty").labels == example.labels
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["save_file", "_write_json", "_sha256", "_to_disk"])
+def test_a_failed_save_leaves_the_model_before_it_whole(
+    tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch, error: BaseException, where: str
+):
+    save_bundle(example, tmp_path / "m")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundles, where, fail)
+        with pytest.raises(type(error)):
+            save_bundle(replace(example, card="# New"), tmp_path / "m", overwrite=True)
+    assert load_bundle(tmp_path / "m").card == "# Card"
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_failure_while_changing_places_puts_the_model_back(
+    tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch
+):
+    save_bundle(example, tmp_path / "m")
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.suffix == ".writing":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        save_bundle(replace(example, card="# New"), tmp_path / "m", overwrite=True)
+    assert load_bundle(tmp_path / "m").card == "# Card"
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_damaged_or_missing_file_is_found_by_name(tmp_path: Path, example: Bundle):
+    for name in ("model.safetensors", "vocab.json", "tokenizer.json", "metrics.json", "history.jsonl", "README.md"):
+        folder = tmp_path / name
+        save_bundle(example, folder)
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-1])
+        with pytest.raises(FormatError, match=rf"damaged: {name} has \d+ bytes instead of \d+"):
+            load_bundle(folder)
+        (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(FormatError, match=f"{name} has another content"):
+            load_bundle(folder)
+        (folder / name).unlink()
+        with pytest.raises(FormatError, match=f"{name} is missing"):
+            load_bundle(folder)
+
+
+def test_all_damage_is_in_one_message(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    (tmp_path / "m" / "vocab.json").unlink()
+    (tmp_path / "m" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(FormatError, match=r"model\.safetensors has 0 bytes.*; vocab\.json is missing"):
+        load_bundle(tmp_path / "m")
+
+
+def test_folders_that_are_no_models(tmp_path: Path, example: Bundle):
+    with pytest.raises(FormatError, match="no such folder"):
+        load_bundle(tmp_path / "none")
+    with pytest.raises(FormatError, match=r"no config\.json"):
+        load_bundle(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    with pytest.raises(FormatError, match="no format_version"):
+        load_bundle(tmp_path)
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(FormatError, match="damaged"):
+        load_bundle(tmp_path)
+    save_bundle(example, tmp_path / "m")
+    (tmp_path / "m" / "manifest.json").write_text('{"files": {}}', encoding="utf-8")
+    with pytest.raises(FormatError, match="lists no files"):
+        load_bundle(tmp_path / "m")
+    (tmp_path / "m" / "manifest.json").unlink()
+    with pytest.raises(FormatError, match=r"manifest\.json is missing"):
+        load_bundle(tmp_path / "m")
+
+
+def rewrite(folder: Path, name: str, change: dict[str, object]) -> None:
+    """Change a JSON file of the folder, manifest included, as another program could have written it."""
+    path = folder / name
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"][name] = {"bytes": path.stat().st_size, "sha256": bundles._sha256(path)}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 2, "ulmfit_version": "9.0"}, "format version 2.*reads up to 1.*ulmfit 9.0"),
+        ({"arch": "transformer"}, "'transformer' is not known"),
+        ({"config": {"emb_sz": -1}}, "emb_sz=-1"),
+        ({"config": {"size": 3}}, "unknown fields"),
+        ({"labels": None}, "damaged"),
+    ],
+)
+def test_configurations_of_others(tmp_path: Path, example: Bundle, change: dict[str, object], message: str):
+    save_bundle(example, tmp_path / "m")
+    rewrite(tmp_path / "m", "config.json", change)
+    with pytest.raises(FormatError, match=message):
+        load_bundle(tmp_path / "m")
+
+
+def test_weights_that_do_not_fit_the_labels(tmp_path: Path, example: Bundle):
+    save_bundle(replace(example, labels=("a", "b")), tmp_path / "m")
+    with pytest.raises(FormatError, match="do not fit"):
+        Predictor.load(tmp_path / "m")
+
+
+def test_another_kind_is_refused(tmp_path: Path, example: Bundle):
+    save_bundle(replace(example, kind=LANGUAGE_MODEL), tmp_path / "m")
+    with pytest.raises(FormatError, match="holds a language_model; a classifier is needed"):
+        Predictor.load(tmp_path / "m")

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from ulmfit.errors import DataError
+from ulmfit.inference.bundle import Bundle, save_bundle
+from ulmfit.inference.evaluate import evaluate
+from ulmfit.inference.files import predict_file, print_predictions
+from ulmfit.inference.info import print_info
+from ulmfit.inference.predictor import Predictor
+
+TEXTS = ["coffee", "The parcel came late. " * 40, "why?", "I was charged twice", "unheard-of words only"]
+
+
+def test_probabilities_are_those_of_each_text_alone(example: Bundle):
+    predictor = Predictor(example)
+    together = predictor.predict_proba(TEXTS)
+    assert together.shape == (5, 3)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(together, np.concatenate([predictor.predict_proba([t]) for t in TEXTS]), atol=1e-6)
+    np.testing.assert_allclose(together, predictor.predict_proba(TEXTS, batch_size=2), atol=1e-6)
+
+
+def test_predictions_name_the_likeliest_label(example: Bundle):
+    predictor = Predictor(example)
+    for p, row in zip(predictor.predict(TEXTS), predictor.predict_proba(TEXTS), strict=True):
+        assert p.label == example.labels[row.argmax()]
+        assert p.probability == pytest.approx(row.max())
+        assert list(p.probabilities) == list(example.labels)
+
+
+def test_a_stream_is_answered_in_order(example: Bundle):
+    predictor = Predictor(example)
+    streamed = list(predictor.stream(iter(TEXTS), window=2))
+    whole = predictor.predict(TEXTS)
+    assert [p.label for p in streamed] == [p.label for p in whole]
+    assert [p.probability for p in streamed] == pytest.approx([p.probability for p in whole], abs=1e-6)
+
+
+def test_no_texts_no_answers(example: Bundle):
+    assert Predictor(example).predict_proba([]).shape == (0, 3)
+    assert Predictor(example).predict([]) == []
+
+
+def test_bad_texts_are_named(example: Bundle):
+    predictor = Predictor(example)
+    with pytest.raises(DataError, match="text 2 is NoneType; text 4 is float; text 3 is empty"):
+        predictor.predict(["a", None, " ", 0.5])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="put it into a list"):
+        predictor.predict("a text")
+
+
+def test_evaluation(example: Bundle):
+    predictor = Predictor(example)
+    said = [p.label for p in predictor.predict(TEXTS)]
+    figures = evaluate(predictor, TEXTS, said)
+    assert figures["accuracy"] == 1.0
+    assert figures["n"] == 5
+    assert figures["log_loss"] > 0
+    with pytest.raises(DataError, match="does not know: fraud"):
+        evaluate(predictor, ["a"], ["fraud"])
+    with pytest.raises(DataError, match="no texts"):
+        evaluate(predictor, [], [])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_a_file_keeps_its_rows_and_columns(tmp_path: Path, example: Bundle, suffix: str):
+    predictor = Predictor(example)
+    table = pd.DataFrame({"id": ["7", "3", "5"], "text": ["coffee, please", "twice", 'a "quoted"\nline'], "label": ["", "x", "y"]})
+    table.to_csv(tmp_path / "in.csv", index=False)
+    target = tmp_path / f"out{suffix}"
+    assert predict_file(predictor, tmp_path / "in.csv", target) == 3
+    if suffix == ".jsonl":
+        rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    else:
+        read = pd.read_csv(target, sep="\t" if suffix == ".tsv" else ",", dtype={"id": str}, keep_default_na=False)
+        rows = read.to_dict("records")
+    assert list(rows[0]) == ["id", "text", "label", "prediction", "probability", "p_billing", "p_delivery", "p_praise"]
+    assert [r["id"] for r in rows] == ["7", "3", "5"]
+    assert [r["text"] for r in rows] == table["text"].tolist()
+    for row, p in zip(rows, predictor.predict(table["text"].tolist()), strict=True):
+        assert row["prediction"] == p.label
+        assert [row[f"p_{k}"] for k in p.probabilities] == pytest.approx(list(p.probabilities.values()), abs=1e-5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["in.csv", target.name])
+
+
+def test_files_that_cannot_be_labelled(tmp_path: Path, example: Bundle):
+    predictor = Predictor(example)
+    (tmp_path / "in.csv").write_text("text,p_praise\na,b\n", encoding="utf-8")
+    with pytest.raises(DataError, match="already has columns named p_praise"):
+        predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", text="text")
+    with pytest.raises(DataError, match=r"must end in \.csv"):
+        predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.xlsx")
+    with pytest.raises(DataError, match="is a folder"):
+        predict_file(predictor, tmp_path, tmp_path / "out.csv")
+    (tmp_path / "empty.csv").write_text("text,x\n,b\n", encoding="utf-8")
+    with pytest.raises(DataError, match="1 row has no text"):
+        predict_file(predictor, tmp_path / "empty.csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_table_shows_texts_as_they_are(example: Bundle):
+    out = io.StringIO()
+    print_predictions(Predictor(example), ["[bold]coffee[/bold] :smile:"], Console(file=out, width=200))
+    assert "[bold]coffee[/bold] :smile:" in out.getvalue()
+
+
+def test_info_says_what_a_folder_holds(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    out = io.StringIO()
+    print_info(tmp_path / "m", Console(file=out, width=200))
+    for said in ("classifier", "billing, delivery, praise", "2 layers, embedding 6, hidden 8", "accuracy 0.5000"):
+        assert said in out.getvalue()

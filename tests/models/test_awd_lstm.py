@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ulmfit.errors import ConfigError
+from ulmfit.models.awd_lstm import AWDLSTM, WeightDropLSTM
+from ulmfit.models.config import AWDLSTMConfig, size_config
+from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
+from ulmfit.models.language_model import LanguageModel
+
+CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=3, weight_p=0.5)
+
+
+def test_weight_drop_drops_recurrent_weights_only_and_leaves_the_parameter_alone():
+    layer = WeightDropLSTM(4, 5, 0.5)
+    before = {k: v.clone() for k, v in layer.state_dict().items()}
+    x = torch.randn(2, 7, 4)
+    layer.train()
+    output, _ = layer(x, None)
+    output.sum().backward()
+    gradient = layer.lstm.weight_hh_l0.grad
+    assert gradient is not None
+    dropped = (gradient == 0).float().mean().item()
+    assert 0.3 < dropped < 0.7  # a weight that is not there gets no gradient
+    assert all(torch.equal(before[k], v) for k, v in layer.state_dict().items())
+    layer.eval()
+    torch.testing.assert_close(layer(x, None)[0], layer.lstm(x)[0])
+    layer.train()
+    assert not torch.allclose(layer(x, None)[0], layer.lstm(x)[0])
+
+
+def test_rnn_dropout_is_the_same_at_all_steps_and_keeps_the_mean():
+    dropout = RNNDropout(0.5).train()
+    y = dropout(torch.ones(400, 3, 50))
+    assert torch.equal(y[:, 0], y[:, 1])
+    assert set(y.unique().tolist()) == {0.0, 2.0}
+    assert y.mean().item() == pytest.approx(1, abs=0.05)
+    assert torch.equal(dropout.eval()(y), y)
+
+
+def test_embedding_dropout_drops_whole_words_wherever_they_stand():
+    embedding = EmbeddingDropout(50, 4, 0.5).train()
+    ids = torch.arange(50).repeat(2, 2)
+    y = embedding(ids)
+    zero = (y == 0).all(2)
+    assert 0.2 < zero.float().mean() < 0.8
+    assert torch.equal(zero[0, :50], zero[1, 50:])
+    kept = ~zero[0, :50]
+    torch.testing.assert_close(y[0, :50][kept], 2 * embedding.weight[kept])
+    assert torch.equal(embedding.eval()(ids)[0, :50], embedding.weight)
+
+
+def test_encoder_runs_in_pieces_as_in_one():
+    encoder = AWDLSTM(20, CONFIG).eval()
+    ids = torch.randint(20, (2, 12))
+    whole, _ = encoder(ids)
+    first, state = encoder(ids[:, :5])
+    second, _ = encoder(ids[:, 5:], state)
+    torch.testing.assert_close(torch.cat([first, second], 1), whole)
+    assert whole.shape == (2, 12, CONFIG.emb_sz)
+
+
+def test_language_model_carries_its_state_until_reset():
+    model = LanguageModel(20, CONFIG).eval()
+    ids = torch.randint(20, (2, 8))
+    fresh = model(ids).log_probabilities()
+    carried = model(ids).log_probabilities()
+    assert not torch.allclose(fresh, carried)
+    model.reset()
+    torch.testing.assert_close(model(ids).log_probabilities(), fresh)
+
+
+def test_a_given_state_leaves_the_kept_one_alone():
+    model = LanguageModel(20, CONFIG).eval()
+    ids = torch.randint(20, (1, 4))
+    state = model(ids).state
+    again = model(ids, state).log_probabilities()
+    torch.testing.assert_close(model(ids).log_probabilities(), again)
+
+
+def test_tied_weights_are_one_parameter():
+    model = LanguageModel(20, CONFIG)
+    assert model.decoder.weight is model.encoder.embedding.weight
+    counted = [id(p) for group in model.parameter_groups() for p in group]
+    assert sorted(counted) == sorted(id(p) for p in model.parameters())
+    untied = LanguageModel(20, AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=3, tie_weights=False))
+    assert untied.decoder.weight is not untied.encoder.embedding.weight
+    assert {id(p) for g in untied.parameter_groups() for p in g} == {id(p) for p in untied.parameters()}
+
+
+def test_activation_regularisation_follows_its_definition():
+    model = LanguageModel(20, AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2).scaled(0)).train()
+    ids = torch.randint(20, (2, 8))
+    output = model(ids)
+    raw = output.hidden
+    torch.testing.assert_close(output.ar, raw.pow(2).mean())
+    torch.testing.assert_close(output.tar, (raw[:, 1:] - raw[:, :-1]).pow(2).mean())
+
+
+def test_autocast_state_can_be_carried_out_of_autocast():
+    model = LanguageModel(20, CONFIG).eval()
+    ids = torch.randint(20, (2, 8))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(ids)
+    assert torch.isfinite(model(ids).log_probabilities()).all()
+
+
+def test_configuration_round_trip_and_checks():
+    config = AWDLSTMConfig(emb_sz=7, cutoffs=(5, 9))
+    assert AWDLSTMConfig.from_dict(config.to_dict()) == config
+    assert AWDLSTMConfig.from_dict({**config.to_dict(), "cutoffs": [5, 9]}) == config
+    assert config.scaled(0.5).weight_p == config.weight_p / 2
+    with pytest.raises(ConfigError, match=r"emb_sz=0.*weight_p=1\.5"):
+        AWDLSTMConfig(emb_sz=0, weight_p=1.5)
+    with pytest.raises(ConfigError, match="cutoffs"):
+        AWDLSTMConfig(cutoffs=(9, 5))
+    with pytest.raises(ConfigError, match="n_hidden"):
+        AWDLSTMConfig.from_dict({"n_hidden": 3})
+    with pytest.raises(ConfigError, match="small"):
+        size_config("huge")
+
+
+def test_all_parameters_of_the_encoder_learn():
+    model = LanguageModel(20, CONFIG)
+    ids = torch.randint(20, (4, 9))
+    model(ids[:, :-1]).cross_entropy(ids[:, 1:]).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in nn.ModuleList([model]).parameters())

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ulmfit.errors import DataError
+from ulmfit.models.classifier import DocumentEncoder, TextClassifier
+from ulmfit.models.config import AWDLSTMConfig
+
+CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2)
+V, C, PAD = 30, 3, 1
+
+
+def model(bptt: int = 5, max_len: int = 12) -> TextClassifier:
+    torch.manual_seed(1)
+    return TextClassifier(V, C, CONFIG, bptt=bptt, max_len=max_len).eval()
+
+
+def batch(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(sum(lengths))
+    ids = torch.full((len(lengths), max(lengths)), PAD)
+    for row, n in enumerate(lengths):
+        ids[row, :n] = torch.randint(2, V, (n,), generator=generator)
+    return ids, torch.tensor(lengths)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
+def test_a_text_is_answered_alike_alone_and_among_any_others(lengths: list[int]):
+    classifier = model()
+    ids, n = batch(lengths)
+    with torch.no_grad():
+        together = classifier(ids, n).logits
+        alone = torch.cat([classifier(ids[i : i + 1, : n[i]], n[i : i + 1]).logits for i in range(len(lengths))])
+        flipped = classifier(ids.flip(0), n.flip(0)).logits.flip(0)
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    torch.testing.assert_close(together, flipped, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 4, 5, 6, 11, 12, 13, 30])
+def test_pooling_is_last_maximum_and_mean_of_the_last_positions(length: int):
+    encoder = DocumentEncoder(model().encoder, bptt=5, max_len=12).eval()
+    ids, n = batch([length, 40])
+    with torch.no_grad():
+        features = encoder(ids, n).features[0]
+        outputs = encoder.encoder(ids[:1, :length])[0][0][-12:]
+    expected = torch.cat([outputs[-1], outputs.amax(0), outputs.mean(0)])
+    torch.testing.assert_close(features, expected)
+
+
+def test_what_stands_before_the_pooled_positions_gets_no_gradient():
+    classifier = model(bptt=5, max_len=5).train()
+    ids = torch.arange(2, 22).unsqueeze(0).repeat(2, 1)
+    pooled = classifier.document_encoder(ids, torch.tensor([20, 20]))
+    pooled.features.sum().backward()
+    gradient = classifier.encoder.embedding.weight.grad
+    assert gradient is not None
+    touched = gradient.abs().sum(1).nonzero().squeeze(1)
+    assert set(touched.tolist()) <= set(range(17, 22))
+    assert len(touched) > 0
+
+
+def test_frozen_groups_build_no_graph_and_get_no_gradient():
+    classifier = model().train()
+    groups = classifier.parameter_groups()
+    for group in groups[:-1]:
+        for p in group:
+            p.requires_grad_(False)
+    ids, n = batch([7, 20, 3])
+    assert not classifier.document_encoder(ids, n).features.requires_grad
+    classifier(ids, n).cross_entropy(torch.tensor([0, 1, 2])).backward()
+    assert all(p.grad is None for g in groups[:-1] for p in g)
+    assert all(p.grad is not None for p in groups[-1])
+
+
+def test_regularisation_counts_real_positions_only():
+    classifier = TextClassifier(V, C, CONFIG.scaled(0), bptt=50).train()
+    ids, n = batch([9, 4])
+    output = classifier.document_encoder(ids, n)
+    raw, _ = classifier.encoder(ids)
+    real = torch.cat([raw[0, :9], raw[1, :4]])
+    torch.testing.assert_close(output.ar, real.pow(2).mean())
+    steps = torch.cat([raw[0, 1:9] - raw[0, :8], raw[1, 1:4] - raw[1, :3]])
+    torch.testing.assert_close(output.tar, steps.pow(2).sum() / (13 * CONFIG.emb_sz))
+
+
+@pytest.mark.parametrize(
+    ("ids", "lengths", "message"),
+    [
+        (torch.ones(2, 5, dtype=torch.long), torch.tensor([5]), "lengths"),
+        (torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6]), "between 1 and the 5"),
+        (torch.ones(2, 5, dtype=torch.long), torch.tensor([0, 5]), "got 0"),
+        (torch.ones(0, 5, dtype=torch.long), torch.ones(0, dtype=torch.long), "empty"),
+    ],
+)
+def test_lengths_that_disagree_with_the_ids_are_refused(ids: torch.Tensor, lengths: torch.Tensor, message: str):
+    with pytest.raises(DataError, match=message):
+        model()(ids, lengths)
+
+
+def test_groups_hold_every_parameter_once():
+    classifier = model()
+    grouped = [id(p) for g in classifier.parameter_groups() for p in g]
+    assert sorted(grouped) == sorted(id(p) for p in classifier.parameters())

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import io
+import math
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
+from ulmfit.errors import ConfigError, DataError, UlmfitError
+from ulmfit.models.classifier import TextClassifier
+from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.training.callbacks import Callback, SaveBest, StopFit
+from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.metrics import make_metric
+from ulmfit.training.precision import resolve_precision
+from ulmfit.training.progress import ProgressTable
+
+V = 12
+CONFIG = AWDLSTMConfig(emb_sz=8, n_hid=16, n_layers=2).scaled(0.2)
+
+
+def documents(n: int = 60, length: int = 12) -> SimpleNamespace:
+    """Documents that count upwards modulo V: the next token is certain."""
+    ids = np.concatenate([(np.arange(length) + i) % V for i in range(n)])
+    return SimpleNamespace(ids=ids, offsets=np.arange(n + 1, dtype=np.int64) * length)
+
+
+def lm_learner(**settings) -> Learner:
+    torch.manual_seed(0)
+    docs = documents()
+    dls = DataLoaders(LMDataLoader(docs, bs=4, seq_len=10, shuffle=True), LMDataLoader(docs, bs=4, seq_len=10))
+    return Learner(
+        dls, LanguageModel(V, CONFIG), **{"metrics": ["accuracy", "perplexity"], "precision": "fp32", **settings}
+    )
+
+
+def classifier_learner(**settings) -> Learner:
+    torch.manual_seed(0)
+    docs = documents()
+    labels = [i % V // 6 for i in range(60)]  # the first token tells
+    dls = DataLoaders(ClassifierLoader(docs, labels, bs=8, shuffle=True), ClassifierLoader(docs, labels, bs=16))
+    return Learner(dls, TextClassifier(V, 2, CONFIG), **{"metrics": ["accuracy"], "precision": "fp32", **settings})
+
+
+def test_a_language_model_learns_and_writes_its_history():
+    learn = lm_learner()
+    before = learn.validate()
+    learn.fit_one_cycle(10, 3e-2)
+    assert [row["epoch"] for row in learn.history] == list(range(10))
+    assert list(learn.history[0]) == ["epoch", "steps", "train_loss", "valid_loss", "accuracy", "perplexity", "time"]
+    last = learn.history[-1]
+    assert last["valid_loss"] < 1.0 < before["valid_loss"]
+    assert last["accuracy"] > 0.8
+    assert last["perplexity"] == pytest.approx(math.exp(last["valid_loss"]), rel=1e-6)
+    assert last["steps"] == 10 * len(learn.dls.train)
+
+
+def test_a_classifier_learns():
+    learn = classifier_learner()
+    learn.fit_one_cycle(15, 2e-2)
+    assert learn.history[-1]["accuracy"] > 0.9
+    loader = learn.dls.valid
+    assert isinstance(loader, ClassifierLoader)
+    probabilities = learn.predict_probabilities(loader)
+    assert probabilities.shape == (60, 2)
+    assert (probabilities.argmax(1) == loader.labels).mean() == pytest.approx(learn.history[-1]["accuracy"])
+
+
+def test_two_runs_with_one_seed_give_equal_weights_and_leave_the_callers_generator_alone():
+    def weights(seed: int) -> torch.Tensor:
+        learn = lm_learner(seed=seed)
+        torch.manual_seed(123)
+        before = torch.get_rng_state()
+        learn.fit_one_cycle(1, 1e-2)
+        assert torch.equal(torch.get_rng_state(), before)
+        return torch.cat([p.detach().flatten() for p in learn.model.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_freezing_counts_groups_from_the_head():
+    learn = classifier_learner()
+    learn.freeze_to(-2)
+    trainable = [all(p.requires_grad for p in g) for g in learn.groups]
+    assert trainable == [False, False, True, True]
+    before = [p.detach().clone() for p in learn.groups[0]]
+    learn.fit_one_cycle(1, 1e-2)
+    assert all(torch.equal(a, b) for a, b in zip(before, learn.groups[0], strict=True))
+    learn.unfreeze()
+    learn.fit_one_cycle(1, slice(1e-3, 1e-2))
+    assert not torch.equal(before[0], learn.groups[0][0])
+    with pytest.raises(ConfigError, match="4 parameter groups"):
+        learn.freeze_to(-5)
+
+
+def test_discriminative_rates_reach_the_groups():
+    learn = classifier_learner()
+    seen: dict[int, float] = {}
+
+    class Watch(Callback):
+        def after_batch(self, learn: Learner) -> None:
+            for group in learn.optimizer.param_groups:
+                seen[group["group"]] = max(seen.get(group["group"], 0), group["lr"])
+
+    learn.fit_one_cycle(3, slice(1e-5, 1e-2), cbs=[Watch()])
+    assert [seen[i] for i in range(4)] == pytest.approx([1e-5, 1e-4, 1e-3, 1e-2], rel=0.05)
+
+
+def test_matrices_decay_and_vectors_do_not():
+    for group in classifier_learner(wd=0.3).optimizer.param_groups:
+        assert group["weight_decay"] == (0.3 if group["params"][0].dim() > 1 else 0)
+
+
+def test_a_fraction_of_an_epoch():
+    learn = lm_learner()
+    learn.fit_one_cycle(0.5, 1e-2)
+    assert learn.n_steps == round(0.5 * len(learn.dls.train))
+
+
+def test_a_time_limit_ends_the_fit_with_its_schedule_run_through():
+    learn = lm_learner()
+    rates = []
+
+    class Watch(Callback):
+        def after_batch(self, learn: Learner) -> None:
+            rates.append(learn.optimizer.param_groups[0]["lr"])
+
+    started = time.perf_counter()
+    learn.fit_one_cycle(1e6, 1e-3, seconds=1.0, cbs=[Watch()])
+    assert 0.9 < time.perf_counter() - started < 10
+    assert rates[-1] < 0.05 * max(rates)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "seconds", "message"),
+    [(0, None, "n_epoch=0"), (-1, None, "positive"), (1e-2, None, "learning rate"), (1, 0, "seconds=0")],
+)
+def test_fits_that_make_no_sense(epochs: float, seconds: float | None, message: str):
+    with pytest.raises(ConfigError, match=message):
+        lm_learner().fit_one_cycle(epochs, 1e-2, seconds=seconds)
+
+
+def test_a_loss_that_is_not_a_number_ends_training_and_says_where():
+    learn = lm_learner()
+    with torch.no_grad():
+        next(learn.model.parameters()).fill_(float("nan"))
+    with pytest.raises(UlmfitError, match="loss became nan at step 1 of epoch 0"):
+        learn.fit_one_cycle(1, 1e-2)
+
+
+def test_a_callback_can_end_the_fit():
+    class Stop(Callback):
+        ended = False
+
+        def after_batch(self, learn: Learner) -> None:
+            raise StopFit
+
+        def after_fit(self, learn: Learner) -> None:
+            self.ended = True
+
+    learn, stop = lm_learner(), Stop()
+    learn.fit_one_cycle(3, 1e-2, cbs=[stop])
+    assert learn.n_steps == 1
+    assert stop.ended
+
+
+def test_the_best_epoch_comes_back():
+    learn = classifier_learner()
+    best = SaveBest("valid_loss")
+    learn.fit(2, 1e-2, cbs=[best])
+    good = min(row["valid_loss"] for row in learn.history)
+    learn.fit(2, 10.0, cbs=[best])
+    best.restore(learn)
+    assert learn.validate()["valid_loss"] == pytest.approx(good, abs=1e-5)
+    assert best.row["valid_loss"] == good
+    with pytest.raises(ConfigError, match=r"'f1' is not in the history; it has epoch"):
+        learn.fit(1, 1e-3, cbs=[SaveBest("f1")])
+
+
+def test_the_table_is_plain_rows_in_a_pipe():
+    out = io.StringIO()
+    learn = lm_learner()
+    table = ProgressTable(Console(file=out, width=30))
+    learn.fit_one_cycle(2, 1e-2, cbs=[table])
+    lines = out.getvalue().splitlines()
+    assert lines[0].split() == ["epoch", "train_loss", "valid_loss", "accuracy", "perplexity", "time"]
+    assert [line.split()[0] for line in lines[1:]] == ["0", "1"]
+    assert "\x1b" not in out.getvalue()
+
+
+def test_the_bar_is_shown_in_a_terminal_and_taken_away():
+    out = io.StringIO()
+    lm_learner().fit_one_cycle(1, 1e-2, cbs=[ProgressTable(Console(file=out, force_terminal=True, width=100))])
+    assert "\x1b" in out.getvalue()
+    assert "train_loss" in out.getvalue()
+
+
+def test_unknown_names():
+    with pytest.raises(ConfigError, match="accuracy, perplexity"):
+        make_metric("f3")
+    with pytest.raises(ConfigError, match="'auto', 'bf16' or 'fp32'"):
+        resolve_precision("fp8", torch.device("cpu"))
+
+
+def test_a_batch_without_target_is_refused():
+    learn = classifier_learner()
+    with pytest.raises(DataError, match="no target"):
+        learn.validate(ClassifierLoader(documents(), bs=4))
+
+
+def test_bf16_trains_where_the_processor_has_it():
+    if resolve_precision("auto", torch.device("cpu")) != "bf16":
+        pytest.skip("this processor has no bfloat16 arithmetic")
+    learn = lm_learner(precision="bf16")
+    learn.fit_one_cycle(6, 2e-2)
+    assert learn.history[-1]["accuracy"] > 0.8
+    assert all(p.dtype == torch.float32 for p in learn.model.parameters())

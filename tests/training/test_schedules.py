@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from ulmfit.errors import ConfigError
+from ulmfit.training.schedules import group_rates, one_cycle
+
+
+def test_one_cycle_goes_up_then_down_and_momentum_the_other_way():
+    schedule = one_cycle(moms=(0.8, 0.7, 0.9), div=25, div_final=1e5, pct_start=0.25)
+    assert schedule(0) == pytest.approx((1 / 25, 0.8))
+    assert schedule(0.25) == pytest.approx((1.0, 0.7))
+    assert schedule(1) == pytest.approx((1e-5, 0.9))
+    assert schedule(0.125) == pytest.approx(((1 + 1 / 25) / 2, 0.75))
+    rates = [schedule(i / 100).lr for i in range(101)]
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+
+
+@pytest.mark.parametrize("pct_start", [0.0, 1.0])
+def test_one_cycle_at_its_limits(pct_start: float):
+    schedule = one_cycle(pct_start=pct_start)
+    assert [schedule(p).lr > 0 for p in (0, 0.5, 1)] == [True] * 3
+
+
+def test_warm_up_must_be_a_share():
+    with pytest.raises(ConfigError, match=r"pct_start=1\.5"):
+        one_cycle(pct_start=1.5)
+
+
+def test_rates_of_groups():
+    assert group_rates(1e-2, 3) == [1e-2] * 3
+    assert group_rates(slice(1e-2), 3) == pytest.approx([1e-3, 1e-3, 1e-2])
+    assert group_rates(slice(1e-4, 1e-2), 3) == pytest.approx([1e-4, 1e-3, 1e-2])
+    assert group_rates(slice(1e-4, 1e-2), 1) == [1e-2]
+
+
+@pytest.mark.parametrize("lr", [0, -1e-3, float("nan"), slice(None), slice(0, 1e-2), slice(1e-4, 1e-2, 2)])
+def test_rates_that_make_no_sense(lr: float | slice):
+    with pytest.raises(ConfigError, match="lr="):
+        group_rates(lr, 3)
