@@ -72,7 +72,15 @@ def main() -> None:
         some = texts[:: max(1, len(texts) // arguments.peer_documents)][: arguments.peer_documents]
         part.write_text(json.dumps(some), encoding="utf-8")
         for _ in range(arguments.rounds):
-            me = [sys.executable, Path(__file__), "--workers", str(arguments.workers), "--ours", all_of_it, answer]
+            me: list[str | Path] = [
+                sys.executable,
+                Path(__file__),
+                "--workers",
+                str(arguments.workers),
+                "--ours",
+                all_of_it,
+                answer,
+            ]
             found = run(me, answer)
             rates["cold"].append(len(texts) / found["seconds"])
             rates["cpu"].append(len(texts) / found["cpu"])

@@ -1,4 +1,4 @@
-"""Building and opening a store of the whole IMDb set, several times over: seconds, and memory above that of the imports.
+"""Building and opening a store of the whole IMDb set, several times over: seconds, and memory.
 
 python benchmarks/tokenize_store.py --data FOLDER [--times 1] [--workers 1] [--documents 100000]
 """

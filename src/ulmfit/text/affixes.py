@@ -166,8 +166,9 @@ class Affixes:
         before, after = self._before, self._after
         if len(prefixes) + len(suffixes) > 1:
             tokens = [*prefixes, *suffixes]
-            if any(a in before.get(b, ()) for a, b in pairwise(tokens)):
-                return True
+            for left, right in pairwise(tokens):
+                if right in before and left in before[right]:
+                    return True
         if (
             suffixes
             and (lefts := before.get(suffixes[0]))

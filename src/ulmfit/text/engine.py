@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from operator import eq
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -140,7 +140,7 @@ class Memo(Generic[T]):
         rules: Sequence[Rule],
         table: Mapping[str, T],
         combine: Callable[[Iterable[T]], T],
-        limit: int = 64_000_000,
+        limit: int = 48_000_000,
     ) -> None:
         self._tok, self._rules, self._table, self._combine, self._limit = tok, tuple(rules), table, combine, limit
         self._plan = make_plan(rules) if tok.chunked else None
@@ -273,16 +273,25 @@ class Memo(Generic[T]):
         ruled = [key for key in keys if key[0] == RULED]
         raw = [key for key in keys if key[0] != RULED and _SEPARATOR not in key]
         odd = [key for key in keys if key[0] != RULED and _SEPARATOR in key]
+        keys = [*raw, *odd, *ruled]
         # The rules see all new chunks as one text. White space keeps the chunks apart for every one of them.
         joined = _SEPARATOR.join(raw)
         lines = [line.strip(" ") for line in self._chunk_rules(joined).split(_SEPARATOR)] if raw else []
         lines += [self._chunk_rules(key).strip(" ") for key in odd]
+        lines += [key[1:] for key in ruled]
+        alone = [
+            (len(line) <= 100 and line.isalnum()) or key[0] == RULED for key, line in zip(keys, lines, strict=True)
+        ]
         # Lines are cut twice, as lists that live on would cost more, in garbage collection.
-        self._cut(chain(chain.from_iterable(map(self._split, lines)), (key[1:] for key in ruled)))
-        for key, line in zip(chain(raw, odd), lines, strict=True):
-            self._add(key, self._split(line))
-        for key in ruled:
-            self._add(key, [key[1:]])
+        several = [line for line, one in zip(lines, alone, strict=True) if not one]
+        self._cut(chain(compress(lines, alone), chain.from_iterable(map(self._split, several))))
+        known, sticky, values = self._units, self._sticky, self._values
+        for key, line, one in zip(keys, lines, alone, strict=True):
+            if one and line not in sticky:
+                values[key] = known[line]
+            else:
+                self._add(key, [line] if one else self._split(line))
+        self._size += sum(map(len, keys)) + 250 * len(keys)
         if self._plan is not None and self._plan.wrep and replace_rep in self._plan.chunkwise:
             expanded = (replace_rep(joined).split(_SEPARATOR) if raw else []) + [replace_rep(key) for key in odd]
             self._watch_expanded(raw + odd, expanded)
@@ -301,7 +310,6 @@ class Memo(Generic[T]):
     def _add(self, key: str, units: Sequence[str]) -> None:
         """Remember the answer for a piece, now that its units are known."""
         known, sticky = self._units, self._sticky
-        self._size += len(key) + 250
         if units[0] in sticky:
             self._watched[key] = _STICKY
             self._first[key] = units[0]

@@ -260,7 +260,7 @@ class Tokenizer:
         )
 
 
-def batches(texts: Iterable[str], documents: int = 512, characters: int = 2_000_000) -> Iterator[list[str]]:
+def batches(texts: Iterable[str], documents: int = 256, characters: int = 2_000_000) -> Iterator[list[str]]:
     """Gather texts into lists of a size that is worth while and fits into memory.
 
     Args:

@@ -136,7 +136,8 @@ class WordTokenizer:
         Returns:
             False is a promise.
         """
-        return self._rules().may_follow(unit, tokens)
+        spacy = self._spacy or self._rules()
+        return tokens[0] in spacy.before or (len(tokens) > 1 and spacy.may_follow(unit, tokens))
 
     def may_precede(self, text: str, right: str, right_tokens: Sequence[str]) -> bool:
         """Tell whether `sticks` can be true of a unit that ends this text and the unit after it.
@@ -299,8 +300,6 @@ class _Spacy:
         return len(tokens) > 1 and tokens[0] in self.first_outputs and unit not in self._cases
 
     def may_follow(self, unit: str, tokens: Sequence[str]) -> bool:
-        if tokens[0] in self.before:
-            return True
         return self.may_have_begun_otherwise(unit, tokens) and unit.startswith(self._any_second)
 
     def ends_before(self, right: str, right_tokens: Sequence[str]) -> tuple[str, ...]:
