@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.errors import ConfigError, DataError, FormatError
-from ulmfit.text import Tokenizer, TokenStore, default_cache_dir, make_vocab, store
+from ulmfit.text import Tokenizer, TokenStore, default_cache_dir, make_vocab, progress_bar, store
 from ulmfit.text.counting import Encoder, Types
 
 TEXTS = [f"This is the text with the number {i % 7}, and a word{i}." for i in range(600)] + ["", "last one"]
@@ -175,6 +175,12 @@ def test_progress_is_told() -> None:
     calls.clear()
     TokenStore.build(iter(TEXTS), WORD, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (602, None)
+
+
+def test_a_progress_bar_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar() as progress:
+        TokenStore.build(TEXTS, WORD, progress=progress)
+    assert "602/602" in capsys.readouterr().out
 
 
 def test_odd_texts() -> None:

@@ -1,6 +1,7 @@
 """From text to tokens to ids."""
 
 from ulmfit.text.cache import default_cache_dir
+from ulmfit.text.progress import progress_bar
 from ulmfit.text.rules import (
     BOS,
     DEFAULT_POST_RULES,
@@ -80,6 +81,7 @@ __all__ = [
     "lowercase",
     "make_vocab",
     "parallel_tokenize",
+    "progress_bar",
     "read_texts",
     "replace_all_caps",
     "replace_maj",
