@@ -17,6 +17,8 @@ from rich.console import Console
 from ulmfit._version import __version__
 from ulmfit.errors import ConfigError, DataError, UlmfitError
 
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 app = typer.Typer(
     name="ulmfit",
     help="Train a text classifier on few labels and use it: transfer learning with language models.",
@@ -49,11 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         errors.print(f"ulmfit: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(2) from error
-    except KeyboardInterrupt as error:
-        if debug:
-            raise
-        errors.print("ulmfit: interrupted; no model folder was changed", highlight=False)
-        raise SystemExit(130) from error
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            errors.print("ulmfit: interrupted; no model folder was changed", highlight=False)
+        raise
 
 
 @app.callback(invoke_without_command=True)
@@ -102,7 +103,12 @@ def train(
     size: Annotated[
         str | None, typer.Option(help="Size of a model without base: small or base.  [default: small]")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Epochs of the classifier after all layers are unfrozen.", min=1)] = 3,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs of the classifier with all layers; chosen from the number of texts if not given.", min=1
+        ),
+    ] = None,
     lm_epochs: Annotated[
         float | None, typer.Option(help="Epochs of the language model; chosen from the number of tokens if not given.")
     ] = None,
@@ -110,7 +116,7 @@ def train(
         str | None, typer.Option(help="Time for the whole run, such as 20m or 1h30m; epochs are then upper limits.")
     ] = None,
     valid_pct: Annotated[float, typer.Option(help="Share of DATA held out for validation.")] = 0.1,
-    bs: Annotated[int, typer.Option(help="Documents of a classifier batch.", min=2)] = 32,
+    bs: Annotated[int, typer.Option(help="Documents of a classifier batch.", min=2)] = 16,
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32, for training.")] = "auto",
     encoding: Encoding = "utf-8",

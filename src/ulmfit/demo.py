@@ -21,7 +21,9 @@ from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import print_predictions
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.job import describe, machine, peak_memory_mb, save
-from ulmfit.training.recipes import Recipe, Texts, prepare_texts, train_text_classifier
+from ulmfit.training.parts import Texts, prepare_texts
+from ulmfit.training.progress import say
+from ulmfit.training.recipes import Recipe, train_text_classifier
 
 VALID_PCT = 0.2
 NEW_TEXTS = (
@@ -42,9 +44,7 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
     with as_file(files("ulmfit") / "samples" / "tickets.csv") as sample:
         data = load_examples(sample)
     data = replace(data, source="the bundled sample")
-    console.print(
-        f"{len(data):,} support messages of an invented company, written for this demonstration\n", highlight=False
-    )
+    say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
     recipe = Recipe(seed=seed)
@@ -66,7 +66,7 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
         table.add_row(name, f"{accuracy:.3f}", f"{used:.1f}")
     console.print(table)
 
-    console.print("\nThree texts that are not in the sample:", highlight=False)
+    say(console, "\nThree texts that are not in the sample:")
     print_predictions(predictor, NEW_TEXTS, console)
 
     metrics = {
@@ -78,10 +78,10 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
         "machine": machine(),
     }
     save(trained.classifier, trained.language_model, metrics, out, overwrite=True)
-    console.print(f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:", highlight=False)
-    console.print(f'  ulmfit predict {out} "how do i change my password"', highlight=False)
-    console.print(f"  ulmfit info {out}", highlight=False)
-    console.print("  ulmfit train YOUR.csv --text COLUMN --label COLUMN --out my-model", highlight=False)
+    say(console, f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:")
+    say(console, f'  ulmfit predict {out} "how do i change my password"')
+    say(console, f"  ulmfit info {out}")
+    say(console, "  ulmfit train YOUR.csv --text COLUMN --label COLUMN --out my-model")
 
 
 def _baselines(texts: Texts) -> list[tuple[str, float, float]]:

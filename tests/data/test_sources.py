@@ -185,7 +185,7 @@ def test_texts_for_the_language_model(tmp_path: Path):
         load_texts(tmp_path / "none")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="no .txt files"):
+    with pytest.raises(DataError, match=r"no \.txt files"):
         load_texts(empty)
 
 

@@ -13,6 +13,7 @@ from ulmfit.inference import bundle as bundles
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
 
+
 def test_round_trip(tmp_path: Path, example: Bundle):
     save_bundle(example, tmp_path / "m")
     read = load_bundle(tmp_path / "m", kind=CLASSIFIER)

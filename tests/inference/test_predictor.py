@@ -74,7 +74,9 @@ def test_evaluation(example: Bundle):
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
 def test_a_file_keeps_its_rows_and_columns(tmp_path: Path, example: Bundle, suffix: str):
     predictor = Predictor(example)
-    table = pd.DataFrame({"id": ["7", "3", "5"], "text": ["coffee, please", "twice", 'a "quoted"\nline'], "label": ["", "x", "y"]})
+    table = pd.DataFrame(
+        {"id": ["7", "3", "5"], "text": ["coffee, please", "twice", 'a "quoted"\nline'], "label": ["", "x", "y"]}
+    )
     table.to_csv(tmp_path / "in.csv", index=False)
     target = tmp_path / f"out{suffix}"
     assert predict_file(predictor, tmp_path / "in.csv", target) == 3

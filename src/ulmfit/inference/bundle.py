@@ -57,6 +57,7 @@ class Bundle:
         backwards: texts are read from their end.
         bptt: steps of a chunk when documents are classified.
         max_len: positions from the end of a text that are pooled.
+        pool_words: the classifier pools the embedded words too.
         metrics: what was measured.
         history: rows of the training history.
         card: the model card, Markdown.
@@ -72,6 +73,7 @@ class Bundle:
     backwards: bool = False
     bptt: int = 72
     max_len: int = 1440
+    pool_words: bool = False
     metrics: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
     card: str = ""
@@ -163,6 +165,7 @@ def _write(bundle: Bundle, folder: Path) -> None:
         "backwards": bundle.backwards,
         "bptt": bundle.bptt,
         "max_len": bundle.max_len,
+        "pool_words": bundle.pool_words,
     }
     save_file({name: t.detach().cpu().contiguous().clone() for name, t in bundle.weights.items()}, folder / _WEIGHTS)
     _write_json(folder / _CONFIG, config)
@@ -223,6 +226,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             backwards=bool(config["backwards"]),
             bptt=int(config["bptt"]),
             max_len=int(config["max_len"]),
+            pool_words=bool(config["pool_words"]),
             metrics=_read_json(path / _METRICS),
             history=history,
             card=(path / _CARD).read_text(encoding="utf-8"),

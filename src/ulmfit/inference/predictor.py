@@ -49,7 +49,12 @@ class Predictor:
         self.bundle = bundle
         self.labels = bundle.labels
         self.model = TextClassifier(
-            len(bundle.vocab), len(bundle.labels), bundle.config, bptt=bundle.bptt, max_len=bundle.max_len
+            len(bundle.vocab),
+            len(bundle.labels),
+            bundle.config,
+            bptt=bundle.bptt,
+            max_len=bundle.max_len,
+            pool_words=bundle.pool_words,
         )
         try:
             self.model.load_state_dict(dict(bundle.weights))

@@ -72,9 +72,7 @@ class AWDLSTM(nn.Module):
         self.embedding = EmbeddingDropout(vocab_sz, config.emb_sz, config.embed_p)
         self.input_dropout = RNNDropout(config.input_p)
         sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-        self.layers = nn.ModuleList(
-            WeightDropLSTM(i, o, config.weight_p) for i, o in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(WeightDropLSTM(i, o, config.weight_p) for i, o in pairwise(sizes))
         self.hidden_dropouts = nn.ModuleList(RNNDropout(config.hidden_p) for _ in self.layers)
 
     def forward(self, ids: Tensor, state: list[LayerState] | None = None) -> tuple[Tensor, list[LayerState]]:

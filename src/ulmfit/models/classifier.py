@@ -54,9 +54,7 @@ class DocumentEncoder(nn.Module):
     (concat pooling, BPT3C).
     """
 
-    def __init__(
-        self, encoder: AWDLSTM, *, bptt: int = 72, max_len: int = 1440, pool_words: bool = False
-    ) -> None:
+    def __init__(self, encoder: AWDLSTM, *, bptt: int = 72, max_len: int = 1440, pool_words: bool = False) -> None:
         super().__init__()
         self.pool_words = pool_words
         self.encoder = encoder
@@ -242,8 +240,12 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.config = config
         self.n_classes = n_classes
-        self.document_encoder = DocumentEncoder(AWDLSTM(vocab_sz, config), bptt=bptt, max_len=max_len, pool_words=pool_words)
-        self.head = PoolingClassifier((6 if pool_words else 3) * config.emb_sz, n_classes, dropouts=(config.output_p, head_p))
+        self.document_encoder = DocumentEncoder(
+            AWDLSTM(vocab_sz, config), bptt=bptt, max_len=max_len, pool_words=pool_words
+        )
+        self.head = PoolingClassifier(
+            (6 if pool_words else 3) * config.emb_sz, n_classes, dropouts=(config.output_p, head_p)
+        )
 
     @property
     def encoder(self) -> AWDLSTM:

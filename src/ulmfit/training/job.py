@@ -20,7 +20,9 @@ from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.recipes import Recipe, Texts, prepare_texts, train_text_classifier
+from ulmfit.training.parts import Texts, prepare_texts
+from ulmfit.training.progress import say
+from ulmfit.training.recipes import Recipe, train_text_classifier
 
 LANGUAGE_MODEL_FOLDER = "language_model"
 
@@ -98,14 +100,14 @@ def run(job: TrainJob, console: Console) -> dict[str, Any]:
     for part in ("valid", "test"):
         if part in metrics:
             figures = metrics[part]
-            console.print(
+            say(
+                console,
                 f"{part}: accuracy {figures['accuracy']:.4f}, macro F1 {figures['macro_f1']:.4f}, "
                 f"log loss {figures['log_loss']:.4f} on {figures['n']:,} texts",
-                highlight=False,
             )
-    console.print(
+    say(
+        console,
         f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}",
-        highlight=False,
     )
     return metrics
 
@@ -146,9 +148,9 @@ def describe(texts: Texts, console: Console) -> None:
     valid = Counter(texts.valid[1])
     shown = ", ".join(f"{label} {n}+{valid[label]}" for label, n in counts[:20])
     more = f", and {len(counts) - 20} classes more" if len(counts) > 20 else ""
-    console.print(f"Classes (training + validation): {shown}{more}", highlight=False, markup=False)
+    say(console, f"Classes (training + validation): {shown}{more}")
     if texts.unlabelled:
-        console.print(f"Texts for the language model only: {len(texts.unlabelled):,}", highlight=False)
+        say(console, f"Texts for the language model only: {len(texts.unlabelled):,}")
 
 
 def _find_parts(job: TrainJob, console: Console) -> TrainJob:
@@ -159,16 +161,14 @@ def _find_parts(job: TrainJob, console: Console) -> TrainJob:
     for part in ("valid", "test"):
         if getattr(job, part) is None and (job.data / part).is_dir():
             found[part] = job.data / part
-    console.print(
-        f"{job.data}: using its folders {', '.join(p.name for p in found.values())}", highlight=False, markup=False
-    )
+    say(console, f"{job.data}: using its folders {', '.join(p.name for p in found.values())}")
     return replace(job, **found)  # type: ignore[arg-type]
 
 
 def _load(job: TrainJob, path: Path, console: Console) -> Examples:
     examples = load_examples(path, text=job.text, label=job.label, encoding=job.encoding)
     for note in examples.notes:
-        console.print(f"{path}: {note}", highlight=False, markup=False)
+        say(console, f"{path}: {note}")
     return examples
 
 

@@ -228,7 +228,7 @@ class Learner:
             if self.progress >= 1:
                 break
             set_hyper(self.optimizer, rates, schedule(self.progress))
-            self._train_batch(batch)
+            self.train_batch(batch)
             for cb in callbacks:
                 cb.after_batch(self)
         if self.step >= total_steps:
@@ -240,7 +240,8 @@ class Learner:
         for cb in callbacks:
             cb.after_epoch(self)
 
-    def _train_batch(self, batch: Batch) -> None:
+    def train_batch(self, batch: Batch) -> None:
+        """One step of the optimizer."""
         inputs, target = self._to_device(batch)
         with autocast(self.precision, self.device):
             output = cast("Output", self.model(*inputs))

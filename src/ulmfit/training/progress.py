@@ -17,6 +17,11 @@ _WIDTH = 12
 _REFRESH_SECONDS = 0.2
 
 
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: no markup, no colours, not wrapped."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 class ProgressTable(Callback):
     """Prints a row for each epoch, and in a terminal a bar for the running fit under it.
 
@@ -59,17 +64,14 @@ class ProgressTable(Callback):
         row = {k: v for k, v in learn.history[-1].items() if k != "steps"}
         if self.header:
             self.header = False
-            self._print("".join(f"{name:>{_WIDTH}}" for name in row))
-        self._print("".join(f"{_cell(name, value):>{_WIDTH}}" for name, value in row.items()))
+            say(self.console, "".join(f"{name:>{_WIDTH}}" for name in row))
+        say(self.console, "".join(f"{_cell(name, value):>{_WIDTH}}" for name, value in row.items()))
 
     def after_fit(self, learn: Learner) -> None:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-    def _print(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _cell(name: str, value: float | int) -> str:

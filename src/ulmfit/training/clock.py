@@ -1,0 +1,35 @@
+"""The time of a run: used, and left of its budget."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Clock:
+    """Counts from its making.
+
+    Args:
+        budget: seconds for the whole run, or None for no limit.
+    """
+
+    budget: float | None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def used(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+    def share(self, part: float, *, keep: float = 0.0) -> float | None:
+        """Seconds that a part of the work may take.
+
+        Args:
+            part: share of the time left.
+            keep: seconds that are set aside first.
+
+        Returns:
+            at least one second; None without a budget.
+        """
+        return None if self.budget is None else max(1.0, part * (self.budget - self.used - keep))

@@ -1,0 +1,281 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from invented import make_reviews
+
+from ulmfit import __version__
+from ulmfit.cli import main, parse_duration
+from ulmfit.errors import ConfigError
+from ulmfit.inference.bundle import load_bundle
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def ulmfit(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs the command line in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(a) for a in arguments])
+        said = capsys.readouterr()
+        code = stopped.value.code
+        return Outcome(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return run
+
+
+def write_reviews(path: Path, n: int, seed: int = 0, *, labels: bool = True) -> Path:
+    texts, classes = make_reviews(n, seed)
+    table = pd.DataFrame({"text": texts, "label": classes} if labels else {"text": texts})
+    table.to_csv(path, index=False)
+    return path
+
+
+QUICK = ("--lm-epochs", 1, "--epochs", 6)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the whole recipe on invented reviews, and the data it was made from."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_reviews(folder / "train.csv", 120)
+    write_reviews(folder / "test.csv", 40, seed=1)
+    write_reviews(folder / "more.csv", 60, seed=2, labels=False)
+    arguments = ["train", folder / "train.csv", "--test", folder / "test.csv", "--lm-data", folder / "more.csv"]
+    with pytest.raises(SystemExit) as stopped:
+        main([str(a) for a in (*arguments, "--out", folder / "model", *QUICK)])
+    assert not stopped.value.code
+    return folder
+
+
+def test_training_writes_a_model_that_is_right_on_easy_texts(trained: Path):
+    model = trained / "model"
+    metrics = json.loads((model / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["accuracy"] > 0.85
+    assert metrics["train"] == {"n": 108, "unlabelled": 60, "classes": {"neg": 54, "pos": 54}}
+    history = [json.loads(line) for line in (model / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["stage"] for row in history] == ["language_model"] + ["classifier"] * 8
+    assert load_bundle(model / "language_model").kind == "language_model"
+
+
+def test_a_new_process_predicts_texts_and_files(trained: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "ulmfit", "predict", str(trained / "model")]
+    said = subprocess.run([*command, "A lovely splendid film."], capture_output=True, text=True, check=True)
+    assert "pos" in said.stdout
+    files = ["--input", str(trained / "test.csv"), "--output", str(tmp_path / "out.jsonl")]
+    subprocess.run([*command, *files], capture_output=True, check=True)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    expected = pd.read_csv(trained / "test.csv")
+    assert [r["text"] for r in rows] == expected["text"].tolist()
+    right = [r["prediction"] == label for r, label in zip(rows, expected["label"], strict=True)]
+    metrics = json.loads((trained / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert sum(right) / len(right) == pytest.approx(metrics["test"]["accuracy"])
+    assert all(r["p_neg"] + r["p_pos"] == pytest.approx(1, abs=1e-5) for r in rows)
+
+
+def test_the_same_seed_gives_the_same_model(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
+    for name in ("a", "b"):
+        ulmfit("train", trained / "train.csv", "--out", tmp_path / name, "--lm-epochs", 1, "--epochs", 1, "--seed", 3)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
+    assert weights[0] == weights[1]
+
+
+def test_a_base_is_taken_over_with_its_vocabulary(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
+    said = ulmfit("train", trained / "train.csv", "--base", trained / "model", "--out", tmp_path / "m", *QUICK)
+    assert said.code == 0, said.err
+    assert "words of the vocabulary are known to it" in said.out
+    metrics = json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))
+    before = json.loads((trained / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["language_model"]["perplexity"] < before["language_model"]["perplexity"]
+
+
+def test_class_folders_with_their_parts(ulmfit: Callable[..., Outcome], tmp_path: Path):
+    for part, seed in (("train", 0), ("test", 1)):
+        for i, (text, label) in enumerate(zip(*make_reviews(40, seed), strict=True)):
+            file = tmp_path / "d" / part / label / f"{i}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    said = ulmfit("train", tmp_path / "d", "--out", tmp_path / "m", "--lm-epochs", 1, "--epochs", 1)
+    assert said.code == 0, said.err
+    assert "using its folders train, test" in said.out
+    assert "test: accuracy" in said.out
+
+
+def test_training_says_what_it_guessed_and_counts_the_classes(ulmfit: Callable[..., Outcome], tmp_path: Path):
+    said = ulmfit(
+        "train", write_reviews(tmp_path / "a.csv", 40), "--out", tmp_path / "m", "--lm-epochs", 1, "--epochs", 1
+    )
+    assert said.code == 0, said.err
+    flat = " ".join(said.out.split())
+    assert "column 'text' is taken as the text" in flat
+    assert "column 'label' is taken as the label" in flat
+    assert "neg 18+2, pos 18+2" in flat
+    for column in ("epoch", "train_loss", "valid_loss", "accuracy", "time"):
+        assert column in flat
+
+
+def test_a_time_budget_is_kept(ulmfit: Callable[..., Outcome], tmp_path: Path):
+    data = write_reviews(tmp_path / "a.csv", 400)
+    said = ulmfit("train", data, "--out", tmp_path / "m", "--lm-epochs", 500, "--time-budget", "20s")
+    assert said.code == 0, said.err
+    seconds = json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))["seconds"]
+    assert 10 < seconds < 40
+
+
+def test_info(trained: Path, ulmfit: Callable[..., Outcome]):
+    said = ulmfit("info", trained / "model")
+    assert said.code == 0
+    assert "neg, pos" in said.out
+    said = ulmfit("info", trained / "model" / "language_model")
+    assert "language model" in said.out
+    assert "perplexity" in said.out
+
+
+def bad_csv(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (None, (), "does not exist"),
+        ("", (), "is empty"),
+        ("text,label\n", (), "no rows"),
+        ("text,label\na,x\n", ("--text", "body"), "no column 'body'. Columns: 'text', 'label'"),
+        ("text,label\na,x\nb,x\n", (), "at least two classes"),
+        ("text,label\na,x\nb,x\nc,y\n", (), "single example: 'y'"),
+        ("text,label\na,x\n,x\nc,y\n ,y\n", (), "2 rows have no text: row 2, 4"),
+        (b"text,label\ncaf\xe9,x\n", (), "bad.csv: the bytes at offset 14 are not utf-8"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--base", "gpt"), "neither 'none' nor a model folder"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--size", "huge"), "choose one of base, small"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--time-budget", "soon"), "write it like 90s"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--valid-pct", "1.5"), "valid_pct=1.5"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--lm-data", "nowhere.csv"), "nowhere.csv does not exist"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    ulmfit: Callable[..., Outcome],
+    tmp_path: Path,
+    content: str | bytes | None,
+    arguments: tuple[str, ...],
+    message: str,
+):
+    data = tmp_path / "none.csv" if content is None else bad_csv(tmp_path, content)
+    said = ulmfit("train", data, "--out", tmp_path / "m", *arguments)
+    assert said.code == 2
+    assert message in said.err
+    assert "Traceback" not in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert not (tmp_path / "m").exists()
+
+
+def test_debug_shows_the_traceback(tmp_path: Path):
+    run = [sys.executable, "-m", "ulmfit", "train", str(tmp_path / "none.csv")]
+    plain = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (plain.returncode, "Traceback" in plain.stderr) == (2, False)
+    debug = subprocess.run([*run, "--debug"], capture_output=True, text=True, check=False)
+    assert debug.returncode != 0
+    assert "Traceback" in debug.stderr
+
+
+def test_a_label_that_only_the_validation_part_has(ulmfit: Callable[..., Outcome], tmp_path: Path):
+    data = write_reviews(tmp_path / "a.csv", 20)
+    for part in ("--valid", "--test"):
+        said = ulmfit("train", data, part, bad_csv(tmp_path, "text,label\na,meh\nb,pos\n"), "--out", tmp_path / "m")
+        assert said.code == 2
+        assert "'meh' (1x)" in said.err
+
+
+def test_an_output_folder_with_a_model_is_refused_before_any_training(trained: Path, ulmfit: Callable[..., Outcome]):
+    before = (trained / "model" / "manifest.json").read_bytes()
+    said = ulmfit("train", trained / "train.csv", "--out", trained / "model")
+    assert said.code == 2
+    assert "--overwrite" in said.err
+    assert "Classes" not in said.out
+    assert (trained / "model" / "manifest.json").read_bytes() == before
+
+
+def test_an_interruption_leaves_the_model_alone(
+    trained: Path, ulmfit: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+):
+    from ulmfit.inference import bundle
+
+    before = (trained / "model" / "manifest.json").read_bytes()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle, "save_file", interrupt)
+    quick = ("--lm-epochs", 1, "--epochs", 1)
+    said = ulmfit("train", trained / "train.csv", "--out", trained / "model", "--overwrite", *quick)
+    assert said.code == 130
+    assert "interrupted" in said.err
+    assert (trained / "model" / "manifest.json").read_bytes() == before
+    assert load_bundle(trained / "model")
+    assert sorted(p.name for p in trained.iterdir()) == ["model", "more.csv", "test.csv", "train.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("MODEL",), "give either texts or --input"),
+        (("MODEL", "a", "--input", "x.csv"), "give either texts or --input"),
+        (("MODEL", "--input", "x.csv"), "go together"),
+        (("MODEL", "--input", "x.csv", "--output", "y.csv"), "x.csv does not exist"),
+        (("nowhere", "a text"), "no such folder"),
+        (("MODEL", " "), "text 1 is empty"),
+    ],
+)
+def test_bad_predictions(
+    trained: Path,
+    ulmfit: Callable[..., Outcome],
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    said = ulmfit("predict", *(trained / "model" if a == "MODEL" else a for a in arguments))
+    assert said.code == 2
+    assert message in said.err
+
+
+def test_an_output_file_is_not_replaced_unless_asked(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
+    (tmp_path / "out.csv").write_text("mine", encoding="utf-8")
+    run = ("predict", trained / "model", "--input", trained / "test.csv", "--output", tmp_path / "out.csv")
+    assert "--overwrite" in ulmfit(*run).err
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "mine"
+    assert ulmfit(*run, "--overwrite").code == 0
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 40
+
+
+def test_version_and_help(ulmfit: Callable[..., Outcome]):
+    assert ulmfit("--version").out.strip() == f"ulmfit {__version__}"
+    assert "train" in ulmfit("--help").out
+    assert "Example" in ulmfit("train", "--help").out
+    assert ulmfit("trian").code == 2
+
+
+def test_durations():
+    assert [parse_duration(t) for t in ("90s", "20m", "1h30m", "2h", "1.5h")] == [90, 1200, 5400, 7200, 5400]
+    for wrong in ("", "20", "0m", "m", "20 minutes", "-5m"):
+        with pytest.raises(ConfigError, match="is not a time"):
+            parse_duration(wrong)
