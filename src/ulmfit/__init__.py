@@ -1,5 +1,61 @@
-"""Transfer learning for text: pretrain, fine-tune, classify, predict."""
+"""Transfer learning for text: fine-tune a language model on your texts, train a classifier on few labels, predict.
+
+The names below are imported when they are first used, so that `import ulmfit` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ulmfit._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
+    from ulmfit.inference.predictor import Prediction, Predictor, load
+    from ulmfit.text import Tokenizer, TokenStore, Vocab
+    from ulmfit.training.job import TrainJob, run
+    from ulmfit.training.recipes import Recipe
+
+_WHERE = {
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "FormatError": "errors",
+    "Prediction": "inference.predictor",
+    "Predictor": "inference.predictor",
+    "Recipe": "training.recipes",
+    "TokenStore": "text",
+    "Tokenizer": "text",
+    "TrainJob": "training.job",
+    "UlmfitError": "errors",
+    "Vocab": "text",
+    "load": "inference.predictor",
+    "run": "training.job",
+}
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FormatError",
+    "Prediction",
+    "Predictor",
+    "Recipe",
+    "TokenStore",
+    "Tokenizer",
+    "TrainJob",
+    "UlmfitError",
+    "Vocab",
+    "__version__",
+    "load",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'ulmfit' has no attribute {name!r}; it has {', '.join(sorted(_WHERE))}")
+    return getattr(import_module(f"ulmfit.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

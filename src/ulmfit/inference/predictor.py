@@ -107,6 +107,11 @@ class Predictor:
         return Prediction(self.labels[best], values[best], dict(zip(self.labels, values, strict=True)))
 
 
+def load(path: str | Path) -> Predictor:
+    """The predictor of a model folder; see `Predictor.load`."""
+    return Predictor.load(path)
+
+
 def _check_texts(texts: Sequence[object]) -> None:
     if isinstance(texts, str):
         raise DataError("expected a list of texts, got a single string; put it into a list")

@@ -58,8 +58,12 @@ class TrainJob:
     overwrite: bool = False
 
 
-def run(job: TrainJob, console: Console) -> dict[str, Any]:
+def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     """Train, measure, and write the model folder.
+
+    Args:
+        job: what to do.
+        console: where to print; by default nothing is printed.
 
     Returns:
         what metrics.json holds.
@@ -68,6 +72,7 @@ def run(job: TrainJob, console: Console) -> dict[str, Any]:
         UlmfitError: bad data or settings; nothing is written then.
     """
     started = time.perf_counter()
+    console = console or Console(quiet=True)
     check_target(job.out, overwrite=job.overwrite)
     job = _find_parts(job, console)
     base = load_base(job.base)
