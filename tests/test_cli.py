@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from invented import make_reviews
 from ulmfit import __version__
 from ulmfit.cli import main, parse_duration
 from ulmfit.errors import ConfigError
+from ulmfit.inference import bundle
 from ulmfit.inference.bundle import load_bundle
 
 
@@ -213,21 +215,31 @@ def test_an_output_folder_with_a_model_is_refused_before_any_training(trained: P
     assert (trained / "model" / "manifest.json").read_bytes() == before
 
 
-def test_an_interruption_leaves_the_model_alone(
-    trained: Path, ulmfit: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device"),
+    ],
+)
+def test_a_save_that_fails_leaves_the_model_before_it_whole(
+    trained: Path,
+    ulmfit: Callable[..., Outcome],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    message: str,
 ):
-    from ulmfit.inference import bundle
-
     before = (trained / "model" / "manifest.json").read_bytes()
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    def fail(*_: object) -> None:
+        raise error
 
-    monkeypatch.setattr(bundle, "save_file", interrupt)
+    monkeypatch.setattr(bundle, "save_file", fail)
     quick = ("--lm-epochs", 1, "--epochs", 1)
     said = ulmfit("train", trained / "train.csv", "--out", trained / "model", "--overwrite", *quick)
-    assert said.code == 130
-    assert "interrupted" in said.err
+    assert said.code == code
+    assert message in said.err
     assert (trained / "model" / "manifest.json").read_bytes() == before
     assert load_bundle(trained / "model")
     assert sorted(p.name for p in trained.iterdir()) == ["model", "more.csv", "test.csv", "train.csv"]

@@ -42,6 +42,7 @@ _SAVING_SECONDS = 5.0
 LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
+_LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
 _CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
 _CLASSIFIER_EPOCHS = (3, 20)
 
@@ -182,6 +183,11 @@ def train_text_classifier(texts: Texts, recipe: Recipe, console: Console, *, bas
     )
 
 
+def _rows(n_tokens: int, recipe: Recipe) -> int:
+    """Rows of a language-model batch: fewer for a small corpus, so that an epoch still has some tens of steps."""
+    return min(recipe.lm_bs, max(1, n_tokens // (_LM_MIN_STEPS * recipe.bptt)))
+
+
 def _train_language_model(
     stores: Stores,
     config: AWDLSTMConfig,
@@ -198,10 +204,10 @@ def _train_language_model(
         weights, match = match_vocab(base.weights, base.vocab, stores.vocab)
         model.load_state_dict(weights)
         say(console, f"base: {match.shared:,} words of the vocabulary are known to it, {match.new:,} are new")
-    bs = min(recipe.lm_bs, max(1, min(stores.lm.n_tokens, stores.valid.n_tokens) // (2 * recipe.bptt)))
+    bs = _rows(stores.lm.n_tokens, recipe)
     dls = DataLoaders(
         LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed),
-        LMDataLoader(stores.valid, bs=bs, seq_len=recipe.bptt),
+        LMDataLoader(stores.valid, bs=_rows(stores.valid.n_tokens, recipe), seq_len=recipe.bptt),
     )
     learn = Learner(
         dls, model, metrics=["perplexity", "accuracy"], precision=recipe.precision, seed=recipe.seed, clip=LM_CLIP
@@ -211,18 +217,19 @@ def _train_language_model(
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
     epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens)
-    table = ProgressTable(console)
+    cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
     started = time.perf_counter()
     if base is not None:
         learn.freeze()
-        learn.fit_one_cycle(1, recipe.lm_lr, seconds=None if seconds is None else seconds / 4, cbs=[table])
+        learn.fit_one_cycle(1, recipe.lm_lr, seconds=None if seconds is None else seconds / 4, cbs=cbs)
         learn.unfreeze()
         seconds = None if seconds is None else max(1.0, seconds - (time.perf_counter() - started))
-    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=seconds, cbs=[table])
-    last = learn.history[-1]
+    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=seconds, cbs=cbs)
+    best.restore(learn)
     report = {
-        "perplexity": last["perplexity"],
-        "accuracy": last["accuracy"],
+        "epoch": best.row["epoch"],
+        "perplexity": best.row["perplexity"],
+        "accuracy": best.row["accuracy"],
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_steps * bs * recipe.bptt,
         "seconds": round(time.perf_counter() - started, 1),
