@@ -187,14 +187,13 @@ def predict(
     from ulmfit.inference.files import predict_file, print_predictions
     from ulmfit.inference.predictor import Predictor
 
-    console = Console()
     if input_ is not None and output is not None:
         if output.exists() and not overwrite:
             raise DataError(f"{output} exists; give another file, or --overwrite")
-        n = predict_file(Predictor.load(model), input_, output, text=text, encoding=encoding)
-        console.print(f"{n:,} texts labelled in {output}", highlight=False, markup=False)
+        n = predict_file(Predictor.load(model), input_, output, text=text, encoding=encoding, say=typer.echo)
+        typer.echo(f"{n:,} texts labelled in {output}")
     else:
-        print_predictions(Predictor.load(model), texts or [], console)
+        print_predictions(Predictor.load(model), texts or [], Console())
 
 
 @app.command()

@@ -62,6 +62,19 @@ def test_other_formats(tmp_path: Path, name: str):
     assert load_examples(path).labelled() == (["eins", "zwei"], ["x", "y"])
 
 
+def test_a_row_with_more_cells_than_the_header_is_an_error_not_an_index(tmp_path: Path):
+    with pytest.raises(DataError, match="more cells than the header"):
+        load_examples(write(tmp_path / "a.csv", "text,label\na,x,1\nb,y,2\n"))
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        load_examples(write(tmp_path / "b.csv", "text,label\na,x\nb,y,2\n"))
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path):
+    assert load_examples(write(tmp_path / "a.csv", "text,label\na,x\n", "utf-8-sig")).texts == ["a"]
+    assert load_examples(write(tmp_path / "b.jsonl", '{"text": "a", "label": "x"}\n', "utf-8-sig")).texts == ["a"]
+    assert load_texts(write(tmp_path / "c.txt", "a", "utf-8-sig")).texts == ["a"]
+
+
 def test_cells_that_look_like_missing_values_are_text(tmp_path: Path):
     examples = load_examples(write(tmp_path / "a.csv", "text,label\nNA,None\nnull,nan\n"))
     assert examples.labelled() == (["NA", "null"], ["None", "nan"])

@@ -94,6 +94,17 @@ def test_a_file_keeps_its_rows_and_columns(tmp_path: Path, example: Bundle, suff
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["in.csv", target.name])
 
 
+def test_numbers_of_the_input_are_not_rounded(tmp_path: Path, example: Bundle):
+    pd.DataFrame({"text": ["a", "b"], "price": [3.14159265358979, None]}).to_parquet(tmp_path / "in.parquet")
+    for name in ("out.csv", "out.jsonl"):
+        said: list[str] = []
+        predict_file(Predictor(example), tmp_path / "in.parquet", tmp_path / name, say=said.append)
+        assert said == ["column 'text' is taken as the text"]
+        assert "3.14159265358979" in (tmp_path / name).read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows[1]["price"] is None
+
+
 def test_files_that_cannot_be_labelled(tmp_path: Path, example: Bundle):
     predictor = Predictor(example)
     (tmp_path / "in.csv").write_text("text,p_praise\na,b\n", encoding="utf-8")

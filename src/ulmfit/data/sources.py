@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,10 +70,7 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
         elif suffix in (".jsonl", ".ndjson"):
             table = pd.DataFrame(list(_json_lines(path, encoding)))
         else:
-            separator = "\t" if suffix == ".tsv" else ","
-            table = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, encoding=encoding, encoding_errors="strict"
-            )
+            table = _read_separated(path, "\t" if suffix == ".tsv" else ",", encoding)
     except UnicodeDecodeError as error:
         raise decoding_error(path, encoding) from error
     except LookupError as error:
@@ -86,8 +84,25 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
     return table
 
 
+def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
+    """Every cell as text; a row with more cells than the header is an error, not an index."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding=_codec(encoding)
+            )
+        except pd.errors.ParserWarning as warning:
+            raise DataError(f"{path}: there are rows with more cells than the header has names") from warning
+
+
+def _codec(encoding: str) -> str:
+    """UTF-8 files may begin with a byte order mark, which is no text."""
+    return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+
+
 def _json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    with path.open(encoding=encoding) as lines:
+    with path.open(encoding=_codec(encoding)) as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -132,7 +147,7 @@ def read_text_file(path: Path, encoding: str = "utf-8") -> str:
         DataError: missing, unreadable or not decodable.
     """
     try:
-        return path.read_text(encoding=encoding)
+        return path.read_text(encoding=_codec(encoding))
     except UnicodeDecodeError as error:
         raise decoding_error(path, encoding) from error
     except LookupError as error:
@@ -158,7 +173,13 @@ def load_examples(
     """
     if path.is_dir():
         return _load_class_folders(path, encoding)
-    table = read_table(path, encoding)
+    return examples_of_table(read_table(path, encoding), path, text=text, label=label, need_labels=need_labels)
+
+
+def examples_of_table(
+    table: pd.DataFrame, path: Path, *, text: str | None = None, label: str | None = None, need_labels: bool = True
+) -> Examples:
+    """The texts and labels of a table that was read from `path`; else as `load_examples`."""
     notes: list[str] = []
     text_column = _column(table, text, TEXT_COLUMNS, "text", path, notes)
     if text_column is None:

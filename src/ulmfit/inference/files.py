@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,15 +13,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ulmfit.data.sources import load_examples, read_table
+from ulmfit.data.sources import examples_of_table, read_table
 from ulmfit.errors import DataError
 from ulmfit.inference.predictor import Predictor
 
+_DECIMALS = 6
 LABEL, PROBABILITY = "prediction", "probability"
 
 
 def predict_file(
-    predictor: Predictor, source: Path, target: Path, *, text: str | None = None, encoding: str = "utf-8"
+    predictor: Predictor,
+    source: Path,
+    target: Path,
+    *,
+    text: str | None = None,
+    encoding: str = "utf-8",
+    say: Callable[[str], object] = lambda note: None,
 ) -> int:
     """Label every row of a table; the rows keep their order and columns.
 
@@ -30,6 +38,7 @@ def predict_file(
         target: CSV, TSV or JSONL file; written whole or not at all.
         text: name of the text column; guessed when only one column can be meant.
         encoding: of the source; the target is UTF-8.
+        say: is called with what was guessed.
 
     Returns:
         number of rows.
@@ -42,15 +51,21 @@ def predict_file(
         raise DataError(f"{target}: the output must end in .csv, .tsv or .jsonl")
     if source.is_dir():
         raise DataError(f"{source} is a folder; the input must be a CSV, TSV, JSONL or Parquet file")
-    texts = load_examples(source, text=text, encoding=encoding, need_labels=False).texts
     table = read_table(source, encoding)
+    examples = examples_of_table(table, source, text=text, need_labels=False)
     columns = [LABEL, PROBABILITY, *(probability_column(label) for label in predictor.labels)]
     taken = [c for c in columns if c in table.columns]
     if taken:
         raise DataError(
             f"{source} already has columns named {', '.join(taken)}, which the predictions need; rename them"
         )
-    rows = [[p.label, p.probability, *p.probabilities.values()] for p in predictor.stream(texts)]
+    for note in examples.notes:
+        if "text" in note:
+            say(note)
+    rows = [
+        [p.label, *(round(v, _DECIMALS) for v in (p.probability, *p.probabilities.values()))]
+        for p in predictor.stream(examples.texts)
+    ]
     result = pd.concat([table, pd.DataFrame(rows, columns=columns, index=table.index)], axis=1)
     handle, name = tempfile.mkstemp(
         dir=target.parent if target.parent.is_dir() else None, prefix=f".{target.name}.", suffix=".writing"
@@ -59,13 +74,22 @@ def predict_file(
     partial = Path(name)
     try:
         if suffix in (".jsonl", ".ndjson"):
-            result.to_json(partial, orient="records", lines=True, force_ascii=False, double_precision=6)
+            _write_json_lines(result, partial)
         else:
-            result.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",", float_format="%.6f")
+            result.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",")
+        partial.chmod(0o644)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
     return len(rows)
+
+
+def _write_json_lines(table: pd.DataFrame, path: Path) -> None:
+    """One object a row; cells without a value are null."""
+    plain = table.astype(object).where(table.notna(), None)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in plain.to_dict("records"):
+            file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
 def probability_column(label: str) -> str:

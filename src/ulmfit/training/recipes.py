@@ -35,7 +35,7 @@ from ulmfit.training.progress import ProgressTable, say
 
 MAX_VOCAB = {"small": 20_000, "base": 60_000}
 # By how much the learning rate falls from the head to the embedding. 2.6 for each group is the paper's choice for a
-# pretrained encoder; one that has just been trained on the same few texts has more to learn (docs/benchmarks.md).
+# pretrained encoder; one that has just been trained on the same few texts has more to learn.
 SPREAD_FROM_BASE = 2.6**4
 SPREAD_FROM_SCRATCH = 2.6
 _SAVING_SECONDS = 5.0

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from invented import make_reviews
+from rich.console import Console
+
+from ulmfit.data.sources import Examples
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.training.clock import Clock
+from ulmfit.training.parts import prepare_texts
+from ulmfit.training.recipes import Recipe, default_epochs, default_lm_epochs, train_text_classifier
+
+
+def examples(n: int, *, unlabelled: int = 0) -> Examples:
+    texts, labels = make_reviews(n + unlabelled)
+    known: list[str | None] = [*labels[:n], *[None] * unlabelled]
+    return Examples(texts=texts, labels=known, source="invented")
+
+
+def test_parts_are_split_by_class_and_nothing_is_lost():
+    data = examples(40, unlabelled=5)
+    texts = prepare_texts(data, None, [Examples(texts=["more"], labels=None, source="m")], valid_pct=0.1, seed=0)
+    assert (len(texts.train[0]), len(texts.valid[0])) == (36, 4)
+    assert texts.unlabelled == [*data.texts[40:], "more"]
+    assert sorted(texts.train[0] + texts.valid[0]) == sorted(data.texts[:40])
+    assert texts.labels == ["neg", "pos"]
+    assert texts.counts == {"neg": 18, "pos": 18}
+
+
+def test_a_given_validation_part_is_used_whole():
+    texts = prepare_texts(examples(10), examples(4), (), valid_pct=0.1, seed=0)
+    assert (len(texts.train[0]), len(texts.valid[0])) == (10, 4)
+    empty = Examples(texts=["a"], labels=[None], source="v.csv")
+    with pytest.raises(DataError, match=r"v\.csv has no labelled"):
+        prepare_texts(examples(10), empty, (), valid_pct=0.1, seed=0)
+    with pytest.raises(DataError, match="m has no labels"):
+        prepare_texts(Examples(texts=["a"], labels=None, source="m"), None, (), valid_pct=0.1, seed=0)
+
+
+def test_settings_that_make_no_sense_are_reported_together():
+    with pytest.raises(ConfigError, match=r"lm_epochs=-1.*bs=0.*time_budget=0.*valid_pct=2"):
+        Recipe(lm_epochs=-1, bs=0, time_budget=0, valid_pct=2)
+    with pytest.raises(ConfigError, match="'tiny' is not known"):
+        Recipe(size="tiny")
+
+
+def test_small_data_gets_more_epochs_within_limits():
+    assert [default_epochs(n) for n in (10, 700, 2_000, 100_000)] == [20, 10, 4, 3]
+    assert [default_lm_epochs(n) for n in (1_000, 3_000_000, 100_000_000)] == [20, 5, 2]
+
+
+def test_a_clock_without_budget_sets_no_limit():
+    assert Clock(None).share(0.5) is None
+    left = Clock(100).share(0.5, keep=20)
+    assert left is not None
+    assert 39 < left <= 40
+    assert Clock(1).share(1, keep=50) == 1
+
+
+def test_words_may_be_left_out_of_the_pool_and_the_head_fits():
+    texts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
+    console = Console(file=io.StringIO())
+    shapes = []
+    for pool_words in (True, False):
+        recipe = Recipe(lm_epochs=1, epochs=1, pool_words=pool_words)
+        trained = train_text_classifier(texts, recipe, console)
+        assert trained.classifier.pool_words == pool_words
+        shapes.append(trained.classifier.weights["head.layers.2.weight"].shape[1])
+    assert shapes == [6 * 300, 3 * 300]
+    assert len(trained.classifier.history) == 4
