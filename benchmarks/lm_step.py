@@ -1,7 +1,7 @@
-"""Measure the training step of the language model: tokens per second and peak memory, by configuration.
+"""Measure the training step of the language model in tokens per second, with and without adaptive softmax.
 
-The configurations take turns, so that a machine that slows down slows all of them; medians are printed. Tokens are drawn
-from a Zipf distribution, as the words of a language are: the cost of an adaptive softmax depends on it.
+The configurations take turns, so that a machine that slows down slows all of them; medians are printed. Tokens are
+drawn from a Zipf distribution, as the words of a language are: the cost of an adaptive softmax depends on it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,9 @@ app = typer.Typer(
 Encoding = Annotated[str, typer.Option(help="Encoding of the text files.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Name of the text column.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the model that --out already holds.")]
-Seed = Annotated[int, typer.Option(help="Of the split, the weights, the order of texts and dropout.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="Of the split, the weights, the order of texts and dropout.", min=0, max=2**32 - 1)
+]
 Model = Annotated[Path, typer.Argument(help="A model folder, as `ulmfit train` writes it.", show_default=False)]
 
 
@@ -38,17 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: errors a user can mend are one message and exit code 2; --debug shows the traceback."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop
     errors = Console(stderr=True)
     try:
         app(args=[a for a in arguments if a != "--debug"], prog_name="ulmfit")
-    except (UlmfitError, OSError, MemoryError) as error:
-        if debug:
+    except (UlmfitError, OSError, MemoryError, RuntimeError) as error:
+        no_memory = isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error)
+        if debug or (isinstance(error, RuntimeError) and not no_memory):
             raise
-        message = (
-            "not enough memory; lower the batch size or the size of the model"
-            if isinstance(error, MemoryError)
-            else str(error)
-        )
+        message = "not enough memory; lower --bs or the size of the model" if no_memory else str(error)
         errors.print(f"ulmfit: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(2) from error
     except SystemExit as stop:
@@ -70,13 +73,15 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where to save the model.")] = Path("demo-model"),
+    out: Annotated[Path | None, typer.Option(help="Where to save the model.  [default: demo-model]")] = None,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train on the bundled support messages, compare with simple baselines, and predict; a few minutes."""
     from ulmfit.demo import run_demo
 
-    run_demo(out, seed, Console())
+    # The demonstration's own folder may be made again and again; any other is the user's.
+    run_demo(out or Path("demo-model"), seed, Console(), overwrite=overwrite or out is None)
 
 
 @app.command()

@@ -33,21 +33,28 @@ NEW_TEXTS = (
 )
 
 
-def run_demo(out: Path, seed: int, console: Console) -> None:
+def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False, recipe: Recipe | None = None) -> None:
     """Train, compare, predict, save; see `ulmfit demo --help`.
 
+    Args:
+        out: the model folder to write.
+        seed: of the split and of the training.
+        console: where to print.
+        overwrite: replace a model that is there.
+        recipe: settings of the training, if not the defaults.
+
     Raises:
-        DataError: `out` is taken by something that is not a model.
+        DataError: `out` is taken.
     """
     started = time.perf_counter()
-    check_target(out, overwrite=True)
+    check_target(out, overwrite=overwrite)
     with as_file(files("ulmfit") / "samples" / "tickets.csv") as sample:
         data = load_examples(sample)
     data = replace(data, source="the bundled sample")
     say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
-    recipe = Recipe(seed=seed)
+    recipe = recipe or Recipe(seed=seed)
     trained = train_text_classifier(texts, recipe, console)
     predictor = Predictor(trained.classifier)
     figures = evaluate(predictor, *texts.valid)
@@ -77,7 +84,7 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
         "train": {"n": len(texts.train[0]), "unlabelled": 0, "classes": dict(sorted(texts.counts.items()))},
         "machine": machine(),
     }
-    save(trained.classifier, trained.language_model, metrics, out, overwrite=True)
+    save(trained.classifier, trained.language_model, metrics, out, overwrite=overwrite)
     say(console, f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:")
     say(console, f'  ulmfit predict {out} "how do i change my password"')
     say(console, f"  ulmfit info {out}")

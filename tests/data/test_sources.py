@@ -63,10 +63,30 @@ def test_other_formats(tmp_path: Path, name: str):
 
 
 def test_a_row_with_more_cells_than_the_header_is_an_error_not_an_index(tmp_path: Path):
-    with pytest.raises(DataError, match="more cells than the header"):
+    with pytest.raises(DataError, match="Expected 2 fields in line 2, saw 3"):
         load_examples(write(tmp_path / "a.csv", "text,label\na,x,1\nb,y,2\n"))
-    with pytest.raises(DataError, match="cannot be read as CSV"):
+    with pytest.raises(DataError, match="Expected 2 fields in line 3, saw 3"):
         load_examples(write(tmp_path / "b.csv", "text,label\na,x\nb,y,2\n"))
+
+
+def test_blank_lines_keep_their_place(tmp_path: Path):
+    with pytest.raises(DataError, match="1 row has no text: row 2 "):
+        load_texts(write(tmp_path / "a.csv", "text\nhello\n\nworld\n"))
+    assert load_texts(write(tmp_path / "b.csv", "text\nhello\nworld\n\n\n")).texts == ["hello", "world"]
+
+
+def test_columns_that_stand_twice(tmp_path: Path):
+    with pytest.raises(DataError, match="columns stand twice: 'text'"):
+        load_examples(write(tmp_path / "a.csv", "text,text,label\na,b,x\n"))
+
+
+def test_integer_labels_with_a_gap_stay_integers(tmp_path: Path):
+    lines = '{"text": "a", "label": 1, "id": 12345678901234567}\n{"text": "b", "label": 0}\n{"text": "c"}\n'
+    path = write(tmp_path / "a.jsonl", lines)
+    assert load_examples(path).labels == ["1", "0", None]
+    assert read_table(path)["id"][0] == 12345678901234567
+    pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(tmp_path / "b.parquet")
+    assert load_examples(tmp_path / "b.parquet").labels == ["1", None]
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path: Path):
@@ -139,7 +159,6 @@ def test_numeric_labels_become_names(tmp_path: Path):
 def test_rows_without_label_are_for_the_language_model(tmp_path: Path):
     examples = load_examples(write(tmp_path / "a.csv", "text,label\na,x\nb,\nc,y\n"))
     assert examples.labelled() == (["a", "c"], ["x", "y"])
-    assert any("1 of 3 rows have no label" in note for note in examples.notes)
     with pytest.raises(DataError, match="every cell of the label column"):
         load_examples(write(tmp_path / "b.csv", "text,label\na,\nb,\n"))
 
@@ -164,7 +183,9 @@ def test_class_folders(tmp_path: Path):
     examples = load_examples(tmp_path)
     assert examples.labels == ["neg", "neg", "pos", None]
     assert examples.texts[2] == "text of pos/1"
-    assert "'unsup' (1 texts) is taken as unlabelled" in examples.notes[0]
+    assert examples.notes == ["folder 'unsup' is taken as texts without labels"]
+    write(tmp_path / "pos" / "notes.md", "x")
+    assert "1 files in folder 'pos' have another ending and are ignored" in load_examples(tmp_path).notes
 
 
 def test_class_folders_without_endings(tmp_path: Path):

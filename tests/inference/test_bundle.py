@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from ulmfit.errors import DataError, FormatError
 from ulmfit.inference import bundle as bundles
-from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
+from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
 
 
@@ -64,8 +65,54 @@ def test_what_is_not_a_model_is_never_replaced(tmp_path: Path, example: Bundle):
     assert load_bundle(tmp_path / "empty").labels == example.labels
 
 
+def test_files_beside_the_model_are_never_lost(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m", extra={"language_model": lambda folder: save_bundle(example, folder)})
+    (tmp_path / "m" / "labelled.csv").write_text("results", encoding="utf-8")
+    with pytest.raises(DataError, match=r"files beside the model: labelled\.csv"):
+        save_bundle(example, tmp_path / "m", overwrite=True)
+    (tmp_path / "m" / "labelled.csv").unlink()
+    save_bundle(example, tmp_path / "m", overwrite=True)
+    app = tmp_path / "app"
+    app.mkdir()
+    for name in ("config.json", "manifest.json"):
+        (app / name).write_text('{"name": "an app"}', encoding="utf-8")
+    with pytest.raises(DataError, match="not a model"):
+        save_bundle(example, app, overwrite=True)
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be written"):
+        check_target(tmp_path / "file" / "m", overwrite=False)
+    with pytest.raises(DataError, match="root of a file system"):
+        check_target(Path(tmp_path.anchor), overwrite=True)
+
+
+def test_the_present_folder_can_be_the_target(tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "m").mkdir()
+    monkeypatch.chdir(tmp_path / "m")
+    save_bundle(example, Path())
+    assert load_bundle(tmp_path / "m").labels == example.labels
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_a_disk_that_is_really_full(tmp_path: Path, example: Bundle):
+    import resource
+
+    save_bundle(example, tmp_path / "m")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_bundle(replace(example, card="# New"), tmp_path / "m", overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_bundle(tmp_path / "m").card == "# Card"
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("where", ["save_file", "_write_json", "_sha256", "_to_disk"])
+@pytest.mark.parametrize("where", ["_write_weights", "_write_json", "_sha256", "_to_disk"])
 def test_a_failed_save_leaves_the_model_before_it_whole(
     tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch, error: BaseException, where: str
 ):

@@ -52,7 +52,7 @@ def test_no_texts_no_answers(example: Bundle):
 
 def test_bad_texts_are_named(example: Bundle):
     predictor = Predictor(example)
-    with pytest.raises(DataError, match="text 2 is NoneType; text 4 is float; text 3 is empty"):
+    with pytest.raises(DataError, match="text 2 is NoneType; text 3 is empty; text 4 is float"):
         predictor.predict(["a", None, " ", 0.5])  # type: ignore[list-item]
     with pytest.raises(DataError, match="put it into a list"):
         predictor.predict("a text")
@@ -118,6 +118,22 @@ def test_files_that_cannot_be_labelled(tmp_path: Path, example: Bundle):
     with pytest.raises(DataError, match="1 row has no text"):
         predict_file(predictor, tmp_path / "empty.csv", tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_texts_that_no_encoding_can_write(tmp_path: Path, example: Bundle):
+    (tmp_path / "in.jsonl").write_text('{"text": "bad \\ud83d"}\n', encoding="utf-8")
+    for name in ("out.csv", "out.jsonl"):
+        assert predict_file(Predictor(example), tmp_path / "in.jsonl", tmp_path / name) == 1
+    assert json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))["text"] == "bad \ud83d"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_predicting(tmp_path: Path, example: Bundle):
+    with pytest.raises(DataError, match="no such folder"):
+        predict_file(Predictor(example), tmp_path / "none.csv", tmp_path / "results" / "out.csv")
+
+
+def test_a_column_of_a_table_is_taken_as_it_is(example: Bundle):
+    assert len(Predictor(example).predict(pd.Series(["a", "b"]))) == 2
 
 
 def test_the_table_shows_texts_as_they_are(example: Bundle):

@@ -91,12 +91,14 @@ def test_tied_weights_are_one_parameter():
 
 
 def test_activation_regularisation_follows_its_definition():
-    model = LanguageModel(20, AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2).scaled(0)).train()
+    config = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2, output_p=0.5, hidden_p=0, input_p=0, embed_p=0, weight_p=0)
+    model = LanguageModel(20, config).train()
     ids = torch.randint(20, (2, 8))
+    raw, _ = model.encoder(ids)
     output = model(ids)
-    raw = output.hidden
-    torch.testing.assert_close(output.ar, raw.pow(2).mean())
-    torch.testing.assert_close(output.tar, (raw[:, 1:] - raw[:, :-1]).pow(2).mean())
+    torch.testing.assert_close(output.ar, output.hidden.pow(2).mean())  # of the dropped output
+    assert not torch.allclose(output.ar, raw.pow(2).mean())
+    torch.testing.assert_close(output.tar, (raw[:, 1:] - raw[:, :-1]).pow(2).mean())  # of the raw output
 
 
 def test_autocast_state_can_be_carried_out_of_autocast():

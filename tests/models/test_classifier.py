@@ -62,6 +62,18 @@ def test_what_stands_before_the_pooled_positions_gets_no_gradient():
     assert len(touched) > 0
 
 
+def test_a_short_text_learns_from_all_of_its_pooled_positions_beside_a_long_one():
+    classifier = model(bptt=5, max_len=10).train()
+    ids = torch.zeros(2, 30, dtype=torch.long)
+    ids[0] = 2
+    ids[1, :8] = torch.arange(10, 18)
+    pooled = classifier.document_encoder(ids, torch.tensor([30, 8]))
+    pooled.features[1].sum().backward()
+    gradient = classifier.encoder.embedding.weight.grad
+    assert gradient is not None
+    assert (gradient[10:18].abs().sum(1) > 0).sum() >= 7  # one word may be dropped
+
+
 def test_frozen_groups_build_no_graph_and_get_no_gradient():
     classifier = model().train()
     groups = classifier.parameter_groups()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ulmfit.models.config import AWDLSTMConfig
@@ -25,3 +26,24 @@ def test_shared_words_keep_their_rows_and_new_ones_take_the_mean():
     other = LanguageModel(len(new), AWDLSTMConfig(emb_sz=4, n_hid=5, n_layers=2))
     other.load_state_dict(moved)
     assert other.decoder.weight is other.encoder.embedding.weight
+
+
+def vocab(n: int) -> Vocab:
+    return Vocab([*SPECIAL_TOKENS, *(f"w{i}" for i in range(n - len(SPECIAL_TOKENS)))])
+
+
+@pytest.mark.parametrize("old_size", [12, 25, 64])
+@pytest.mark.parametrize("new_size", [12, 25, 64])
+def test_a_vocabulary_on_the_other_side_of_a_cutoff(old_size: int, new_size: int):
+    config = AWDLSTMConfig(emb_sz=4, n_hid=5, n_layers=2, cutoffs=(20, 40))
+    old, new = LanguageModel(old_size, config), LanguageModel(new_size, config)
+    for p in old.parameters():
+        torch.nn.init.normal_(p)
+    moved, _ = match_vocab(old.state_dict(), vocab(old_size), vocab(new_size), config.cutoffs)
+    new.load_state_dict(moved)
+    if old_size > 20 and new_size > 20:
+        assert old.decoder.clusters is not None
+        assert new.decoder.clusters is not None
+        assert torch.equal(old.decoder.clusters[0], new.decoder.clusters[0])
+    ids = torch.randint(new_size, (2, 5))
+    assert torch.isfinite(new(ids).cross_entropy(ids))

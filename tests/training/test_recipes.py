@@ -42,6 +42,10 @@ def test_a_given_validation_part_is_used_whole():
 def test_settings_that_make_no_sense_are_reported_together():
     with pytest.raises(ConfigError, match=r"lm_epochs=-1.*bs=0.*time_budget=0.*valid_pct=2"):
         Recipe(lm_epochs=-1, bs=0, time_budget=0, valid_pct=2)
+    with pytest.raises(ConfigError, match=r"bs=1 must.*lr=0 must.*precision='fp8'"):
+        Recipe(bs=1, lr=0, precision="fp8")
+    with pytest.raises(ConfigError, match=r"weight_p=1\.0"):
+        Recipe(drop_mult=2.0)
     with pytest.raises(ConfigError, match="'tiny' is not known"):
         Recipe(size="tiny")
 
@@ -55,7 +59,7 @@ def test_a_clock_without_budget_sets_no_limit():
     assert Clock(None).share(0.5) is None
     left = Clock(100).share(0.5, keep=20)
     assert left is not None
-    assert 39 < left <= 40
+    assert 37 < left <= 37.5
     assert Clock(1).share(1, keep=50) == 1
 
 
@@ -69,4 +73,5 @@ def test_words_may_be_left_out_of_the_pool_and_the_head_fits():
         assert trained.classifier.pool_words == pool_words
         shapes.append(trained.classifier.weights["head.layers.2.weight"].shape[1])
     assert shapes == [6 * 300, 3 * 300]
-    assert len(trained.classifier.history) == 4
+    steps = [row["steps"] for row in trained.classifier.history if row["stage"] == "classifier"]
+    assert steps.count(10) == 3  # three stages of ten steps, however few texts there are

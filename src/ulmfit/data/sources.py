@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -67,8 +66,10 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
     try:
         if suffix == ".parquet":
             table = pd.read_parquet(path)
+            if any(name is not None for name in table.index.names):
+                table = table.reset_index()
         elif suffix in (".jsonl", ".ndjson"):
-            table = pd.DataFrame(list(_json_lines(path, encoding)))
+            table = pd.DataFrame(list(_json_lines(path, encoding)), dtype=object)
         else:
             table = _read_separated(path, "\t" if suffix == ".tsv" else ",", encoding)
     except UnicodeDecodeError as error:
@@ -86,14 +87,23 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
 
 def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
     """Every cell as text; a row with more cells than the header is an error, not an index."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding=_codec(encoding)
-            )
-        except pd.errors.ParserWarning as warning:
-            raise DataError(f"{path}: there are rows with more cells than the header has names") from warning
+    table = pd.read_csv(
+        path,
+        sep=separator,
+        header=None,  # pandas would rename columns that stand twice
+        dtype=str,
+        keep_default_na=False,
+        index_col=False,
+        skip_blank_lines=False,  # so that rows stay where they are in the file
+        encoding=_codec(encoding),
+    )
+    header = [str(name) for name in table.iloc[0]]
+    twice = [name for name, n in Counter(header).items() if n > 1]
+    if twice:
+        raise DataError(f"{path}: columns stand twice: {_names(twice)}")
+    blank = table.isna() | (table == "")
+    end = len(table) - int(blank.all(axis=1)[::-1].cumprod().sum())  # without blank lines at the end of the file
+    return table.iloc[1:end].set_axis(header, axis=1).reset_index(drop=True)
 
 
 def _codec(encoding: str) -> str:
@@ -150,6 +160,8 @@ def read_text_file(path: Path, encoding: str = "utf-8") -> str:
         return path.read_text(encoding=_codec(encoding))
     except UnicodeDecodeError as error:
         raise decoding_error(path, encoding) from error
+    except UnicodeError as error:
+        raise DataError(f"{path} is not {encoding}: {error}") from error
     except LookupError as error:
         raise DataError(f"encoding {encoding!r} is not known to Python") from error
     except OSError as error:
@@ -166,7 +178,7 @@ def load_examples(
         text: name of the text column; guessed when only one column can be meant.
         label: name of the label column; likewise.
         encoding: of the text files.
-        need_labels: a source without labels is an error.
+        need_labels: read labels too; a table without them is an error then.
 
     Raises:
         DataError: see the message.
@@ -186,19 +198,19 @@ def examples_of_table(
         raise DataError(
             f"{path}: cannot tell which column holds the text; name it with --text. Columns: {_names(table.columns)}"
         )
+    if not need_labels:
+        return Examples(texts=_texts(table[text_column], path, text_column), labels=None, source=str(path), notes=notes)
     label_column = _column(table, label, LABEL_COLUMNS, "label", path, notes, taken=text_column)
-    if label_column is None and need_labels:
+    if label_column is None:
         raise DataError(
             f"{path}: cannot tell which column holds the label; name it with --label. Columns: {_names(table.columns)}"
         )
     if label_column == text_column:
         raise DataError(f"{path}: column {text_column!r} is named both as text and as label")
     texts = _texts(table[text_column], path, text_column)
-    labels = None if label_column is None else [_label(value) for value in table[label_column]]
-    if labels is not None and (missing := labels.count(None)):
-        if missing == len(labels) and need_labels:
-            raise DataError(f"{path}: every cell of the label column {label_column!r} is empty")
-        notes.append(f"{missing} of {len(labels)} rows have no label: they are used for the language model only")
+    labels = [_label(value) for value in table[label_column]]
+    if all(one is None for one in labels):
+        raise DataError(f"{path}: every cell of the label column {label_column!r} is empty")
     return Examples(texts=texts, labels=labels, source=str(path), notes=notes)
 
 
@@ -220,10 +232,7 @@ def load_texts(path: Path, *, text: str | None = None, encoding: str = "utf-8") 
         if not content.strip():
             raise DataError(f"{path} is empty")
         return Examples(texts=[content], labels=None, source=str(path))
-    examples = load_examples(path, text=text, encoding=encoding, need_labels=False)
-    return Examples(
-        texts=examples.texts, labels=None, source=examples.source, notes=[n for n in examples.notes if "text" in n]
-    )
+    return load_examples(path, text=text, encoding=encoding, need_labels=False)
 
 
 def _column(
@@ -237,9 +246,6 @@ def _column(
 ) -> str | None:
     """The column that is meant, or None if that is not plain."""
     columns = [str(c) for c in table.columns]
-    if len(set(columns)) != len(columns):
-        twice = [name for name, n in Counter(columns).items() if n > 1]
-        raise DataError(f"{path}: columns stand twice: {_names(twice)}")
     if asked is not None:
         if asked not in columns:
             raise DataError(f"{path}: there is no column {asked!r}. Columns: {_names(columns)}")
@@ -288,6 +294,8 @@ def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:
 def _label(value: object) -> str | None:
     if _is_missing(value):
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers with a gap is read as floats
     return str(value).strip() or None
 
 
@@ -315,9 +323,9 @@ def _load_class_folders(path: Path, encoding: str) -> Examples:
             raise DataError(f"{folder} holds no text files: each sub-folder of {path} is taken as a class")
         label = None if folder.name.lower() in UNLABELLED_FOLDERS else folder.name
         if label is None:
-            notes.append(
-                f"folder {folder.name!r} ({len(files)} texts) is taken as unlabelled: used for the language model only"
-            )
+            notes.append(f"folder {folder.name!r} is taken as texts without labels")
+        if ignored := sum(p.is_file() for p in folder.iterdir()) - len(files):
+            notes.append(f"{ignored} files in folder {folder.name!r} have another ending and are ignored")
         for file in files:
             texts.append(read_text_file(file, encoding))
             labels.append(label)
@@ -365,7 +373,9 @@ def check_known_labels(labels: Sequence[str], known: Sequence[str], source: str)
     Raises:
         DataError: listing them with their counts.
     """
-    unknown = Counter(label for label in labels if label not in set(known))
+    unknown = Counter(labels)
+    for label in known:
+        del unknown[label]
     if unknown:
         listed = ", ".join(f"{label!r} ({n}x)" for label, n in sorted(unknown.items())[:_SHOWN])
         raise DataError(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -26,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as deserialize
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from ulmfit._version import __version__
@@ -82,22 +84,41 @@ class Bundle:
 
 def is_model_folder(path: Path) -> bool:
     """Whether the folder looks like one that `save_bundle` wrote."""
-    return (path / _CONFIG).is_file() and (path / _MANIFEST).is_file()
+    try:
+        manifest = _read_json(path / _MANIFEST)
+    except FormatError:
+        return False
+    return isinstance(manifest.get("format_version"), int) and isinstance(manifest.get("files"), dict)
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
     """Refuse a place where a model cannot or must not be written.
 
     Raises:
-        DataError: a model is there and `overwrite` is off, or something else is there.
+        DataError: a model is there and `overwrite` is off, something else is there, or nothing can be written there.
     """
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent):
+            pass
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error}") from error
     if not path.exists():
         return
     if not path.is_dir():
         raise DataError(f"{path} is a file; give a folder to save the model in")
+    if path.is_mount():
+        raise DataError(f"{path} is the root of a file system; give a folder inside it")
     if is_model_folder(path):
         if not overwrite:
             raise DataError(f"{path} already holds a model; give another folder, or --overwrite to replace it")
+        own = {*_read_json(path / _MANIFEST)["files"], _MANIFEST}
+        foreign = sorted(p.name for p in path.iterdir() if p.name not in own and not is_model_folder(p))
+        if foreign:
+            raise DataError(
+                f"{path} holds files beside the model: {', '.join(foreign[:8])}; move them away, or give another folder"
+            )
     elif any(path.iterdir()):
         raise DataError(f"{path} holds files that are not a model; give a new or empty folder")
 
@@ -118,7 +139,7 @@ def save_bundle(
         OSError: the disk is full or not writable; a model that was there before is still whole.
     """
     check_target(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = path.resolve()
     with _staging(path) as folder:
         _write(bundle, folder)
         for name, fill in (extra or {}).items():
@@ -130,7 +151,7 @@ def save_bundle(
 def _staging(path: Path) -> Iterator[Path]:
     """A temporary folder on the same disk, removed whatever happens."""
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".writing", dir=path.parent))
-    folder.chmod(0o755)
+    folder.chmod(0o777 & ~_umask())
     try:
         yield folder
     finally:
@@ -144,14 +165,23 @@ def _publish(folder: Path, path: Path) -> None:
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".previous", dir=path.parent))
     previous = aside / path.name
-    path.rename(previous)
     try:
+        path.rename(previous)
         folder.rename(path)
     except BaseException:
-        previous.rename(path)
-        aside.rmdir()
+        if previous.exists() and not path.exists():
+            previous.rename(path)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        if path.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _umask() -> int:
+    """The permissions that this process does not give; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _write(bundle: Bundle, folder: Path) -> None:
@@ -167,12 +197,12 @@ def _write(bundle: Bundle, folder: Path) -> None:
         "max_len": bundle.max_len,
         "pool_words": bundle.pool_words,
     }
-    save_file({name: t.detach().cpu().contiguous().clone() for name, t in bundle.weights.items()}, folder / _WEIGHTS)
+    _write_weights(bundle.weights, folder / _WEIGHTS)
     _write_json(folder / _CONFIG, config)
     bundle.vocab.save(folder / _VOCAB)
     bundle.tokenizer.save(folder)
     _write_json(folder / _METRICS, dict(bundle.metrics))
-    lines = "".join(json.dumps(row) + "\n" for row in bundle.history)
+    lines = "".join(json.dumps(_finite(row), ensure_ascii=False) + "\n" for row in bundle.history)
     (folder / _HISTORY).write_text(lines, encoding="utf-8")
     (folder / _CARD).write_text(bundle.card, encoding="utf-8")
     files = sorted(p for p in folder.iterdir() if p.is_file())
@@ -182,8 +212,24 @@ def _write(bundle: Bundle, folder: Path) -> None:
         _to_disk(p)
 
 
+def _write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    # As bytes: safetensors' own writer reports a full disk as an error of the format.
+    path.write_bytes(serialize({name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}))
+
+
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """The same value with None for infinities and NaN, which JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
 
 
 def _to_disk(path: Path) -> None:
@@ -214,7 +260,8 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
     if arch not in _ARCHITECTURES:
         raise FormatError(f"{path / _CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")
     try:
-        weights = load_file(path / _WEIGHTS)
+        # As bytes: a memory map would keep the file open, and Windows replaces no open file.
+        weights = deserialize((path / _WEIGHTS).read_bytes())
         history = tuple(json.loads(line) for line in (path / _HISTORY).read_text(encoding="utf-8").splitlines())
         return Bundle(
             kind=config["kind"],

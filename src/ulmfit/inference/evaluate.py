@@ -18,7 +18,7 @@ def evaluate(predictor: Predictor, texts: Sequence[str], labels: Sequence[str]) 
     Raises:
         DataError: there are no texts, or a label that the model does not know.
     """
-    if not texts:
+    if not len(texts):
         raise DataError("there are no texts to evaluate on")
     unknown = sorted(set(labels) - set(predictor.labels))
     if unknown:

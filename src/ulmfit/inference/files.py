@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -51,6 +51,8 @@ def predict_file(
         raise DataError(f"{target}: the output must end in .csv, .tsv or .jsonl")
     if source.is_dir():
         raise DataError(f"{source} is a folder; the input must be a CSV, TSV, JSONL or Parquet file")
+    if not target.parent.is_dir() or target.is_dir():
+        raise DataError(f"{target} cannot be written: " + ("it is a folder" if target.is_dir() else "no such folder"))
     table = read_table(source, encoding)
     examples = examples_of_table(table, source, text=text, need_labels=False)
     columns = [LABEL, PROBABILITY, *(probability_column(label) for label in predictor.labels)]
@@ -60,24 +62,18 @@ def predict_file(
             f"{source} already has columns named {', '.join(taken)}, which the predictions need; rename them"
         )
     for note in examples.notes:
-        if "text" in note:
-            say(note)
+        say(note)
     rows = [
         [p.label, *(round(v, _DECIMALS) for v in (p.probability, *p.probabilities.values()))]
         for p in predictor.stream(examples.texts)
     ]
     result = pd.concat([table, pd.DataFrame(rows, columns=columns, index=table.index)], axis=1)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent if target.parent.is_dir() else None, prefix=f".{target.name}.", suffix=".writing"
-    )
-    os.close(handle)
-    partial = Path(name)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.writing")
     try:
         if suffix in (".jsonl", ".ndjson"):
             _write_json_lines(result, partial)
         else:
-            result.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",")
-        partial.chmod(0o644)
+            result.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",", errors="replace")
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -87,9 +83,14 @@ def predict_file(
 def _write_json_lines(table: pd.DataFrame, path: Path) -> None:
     """One object a row; cells without a value are null."""
     plain = table.astype(object).where(table.notna(), None)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for row in plain.to_dict("records"):
-            file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: object) -> object:
+    """What JSON can hold of a cell: lists of arrays, and anything else as text."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def probability_column(label: str) -> str:
@@ -102,9 +103,9 @@ def print_predictions(predictor: Predictor, texts: Sequence[str], console: Conso
     shown = 6
     table = Table(box=None, pad_edge=False)
     table.add_column("text", overflow="fold", max_width=60)
-    table.add_column("label")
+    table.add_column("label", overflow="fold")
     table.add_column("probability", justify="right")
-    table.add_column("others")
+    table.add_column("others", overflow="fold")
     for text, p in zip(texts, predictor.predict(texts), strict=True):
         others = sorted(((v, k) for k, v in p.probabilities.items() if k != p.label), reverse=True)
         rest = ", ".join(f"{label} {value:.3f}" for value, label in others[:shown])

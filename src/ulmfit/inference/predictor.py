@@ -5,7 +5,7 @@ N documents, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -71,13 +71,13 @@ class Predictor:
         """
         return cls(load_bundle(Path(path), kind=CLASSIFIER))
 
-    def predict_proba(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
+    def predict_proba(self, texts: Iterable[str], *, batch_size: int = 32) -> NDArray[np.float32]:
         """Probabilities (N, C) of the classes, in the order of `labels`, for N texts.
 
         Raises:
             DataError: a text is not a string, or has nothing in it; the message says which.
         """
-        _check_texts(texts)
+        texts = _checked(texts)
         if not texts:
             return np.empty((0, len(self.labels)), dtype=np.float32)
         store = TokenStore.build(texts, self.bundle.tokenizer, vocab=self.bundle.vocab)
@@ -91,7 +91,7 @@ class Predictor:
                 result[indices] = self.model(*inputs).logits.softmax(1).numpy()
         return result
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = 32) -> list[Prediction]:
+    def predict(self, texts: Iterable[str], *, batch_size: int = 32) -> list[Prediction]:
         """The likeliest class of each text, with all probabilities; raises as `predict_proba` does."""
         return [self._prediction(row) for row in self.predict_proba(texts, batch_size=batch_size)]
 
@@ -112,10 +112,18 @@ def load(path: str | Path) -> Predictor:
     return Predictor.load(path)
 
 
-def _check_texts(texts: Sequence[object]) -> None:
+def _checked(texts: Iterable[object]) -> list[str]:
     if isinstance(texts, str):
         raise DataError("expected a list of texts, got a single string; put it into a list")
-    wrong = [f"text {i} is {type(t).__name__}" for i, t in enumerate(texts, start=1) if not isinstance(t, str)]
-    wrong += [f"text {i} is empty" for i, t in enumerate(texts, start=1) if isinstance(t, str) and not t.strip()]
+    good: list[str] = []
+    wrong: list[str] = []
+    for i, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            wrong.append(f"text {i} is {type(text).__name__}")
+        elif not text.strip():
+            wrong.append(f"text {i} is empty")
+        else:
+            good.append(text)
     if wrong:
         raise DataError("; ".join(wrong[:8]) + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""))
+    return good

@@ -81,14 +81,15 @@ class DocumentEncoder(nn.Module):
         for start in range(0, n_steps, self.bptt):
             stop = min(start + self.bptt, n_steps)
             rows = sum(length > start for length in sorted_lengths)  # sorted: those that go on stand in front
-            with torch.set_grad_enabled(torch.is_grad_enabled() and stop > sorted_lengths[0] - self.max_len):
+            learns = stop > sorted_lengths[rows - 1] - self.max_len  # some row has pooled positions in this chunk
+            with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
                 if state is not None:
                     state = select_state(detach_state(state), slice(rows))
                 words = self.encoder.embed(ids[:rows, start:stop])
                 output, state = self.encoder.run(words, state)
-                if self.training:
-                    pool.regularise(output, start)
-                pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
+            if self.training:
+                pool.regularise(output, start)
+            pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
         return pool.result(order.argsort())
 
 

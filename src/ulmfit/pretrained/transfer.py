@@ -5,7 +5,7 @@ V vocabulary, E embedding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ulmfit.text.vocab import Vocab
 
+_BY_CLUSTER = ("decoder.clusters", "decoder.cluster_bias")
 _BY_WORD = ("encoder.embedding.weight", "decoder.weight", "decoder.bias")
 
 
@@ -30,7 +31,9 @@ class Match:
     new: int
 
 
-def match_vocab(weights: Mapping[str, Tensor], old: Vocab, new: Vocab) -> tuple[dict[str, Tensor], Match]:
+def match_vocab(
+    weights: Mapping[str, Tensor], old: Vocab, new: Vocab, cutoffs: Sequence[int] = ()
+) -> tuple[dict[str, Tensor], Match]:
     """A language model's weights for another vocabulary.
 
     Shared words keep their rows, new ones take the mean of all rows.
@@ -39,6 +42,8 @@ def match_vocab(weights: Mapping[str, Tensor], old: Vocab, new: Vocab) -> tuple[
         weights: of a language model with vocabulary `old`.
         old: V words.
         new: V' words.
+        cutoffs: of the adaptive softmax, if there is one: a smaller vocabulary has fewer clusters, a larger one more,
+            which start from zero.
 
     Returns:
         weights with V' rows where there were V, and the count of shared and new words.
@@ -55,5 +60,16 @@ def match_vocab(weights: Mapping[str, Tensor], old: Vocab, new: Vocab) -> tuple[
             taken = rows[index.clamp_min(0)].clone()
             taken[~known] = rows.mean(0)
             moved[name] = taken
+    n_clusters = sum(c < len(new) for c in cutoffs)
+    for name in _BY_CLUSTER:
+        before = weights.get(name)
+        moved.pop(name, torch.empty(0))
+        if n_clusters:
+            width = weights["encoder.embedding.weight"].shape[1]
+            size = (n_clusters, width) if name.endswith("clusters") else (n_clusters,)
+            moved[name] = torch.zeros(size)
+            if before is not None:
+                kept = min(n_clusters, len(before))
+                moved[name][:kept] = before[:kept]
     shared = int(known.sum())
     return moved, Match(shared=shared, new=len(new) - shared)

@@ -68,7 +68,8 @@ class SaveBest(Callback):
         row = learn.history[-1]
         if self.monitor not in row:
             raise ConfigError(f"monitor {self.monitor!r} is not in the history; it has {', '.join(row)}")
-        if not self.row or self.sign * row[self.monitor] > self.sign * self.row[self.monitor]:
+        best = self.row.get(self.monitor, math.nan)
+        if math.isnan(best) or self.sign * row[self.monitor] > self.sign * best:
             self.row = dict(row)
             self._weights = copy.deepcopy(learn.model.state_dict())
 

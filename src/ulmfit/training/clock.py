@@ -12,9 +12,11 @@ class Clock:
 
     Args:
         budget: seconds for the whole run, or None for no limit.
+        reserve: seconds that no part of the work may take: for what comes at the end.
     """
 
     budget: float | None
+    reserve: float = 5.0
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -27,9 +29,9 @@ class Clock:
 
         Args:
             part: share of the time left.
-            keep: seconds that are set aside first.
+            keep: further seconds that are set aside first.
 
         Returns:
             at least one second; None without a budget.
         """
-        return None if self.budget is None else max(1.0, part * (self.budget - self.used - keep))
+        return None if self.budget is None else max(1.0, part * (self.budget - self.used - self.reserve - keep))

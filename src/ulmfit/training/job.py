@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,10 +15,11 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.data.sources import Examples, check_known_labels, load_examples, load_texts
-from ulmfit.errors import ConfigError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.predictor import Predictor
+from ulmfit.training.clock import Clock
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -71,28 +71,34 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     Raises:
         UlmfitError: bad data or settings; nothing is written then.
     """
-    started = time.perf_counter()
+    clock = Clock(job.recipe.time_budget)
     console = console or Console(quiet=True)
+    job = replace(job, data=Path(job.data), out=Path(job.out))
     check_target(job.out, overwrite=job.overwrite)
     job = _find_parts(job, console)
     base = load_base(job.base)
     data = _load(job, job.data, console)
     valid = None if job.valid is None else _load(job, job.valid, console)
     lm_data = [load_texts(path, text=job.text, encoding=job.encoding) for path in job.lm_data]
+    for more in lm_data:
+        _say_notes(more, console)
     texts = prepare_texts(data, valid, lm_data, valid_pct=job.recipe.valid_pct, seed=job.recipe.seed)
     test: tuple[list[str], list[str]] | None = None
     if job.test is not None:
         test = _load(job, job.test, console).labelled()
+        if not test[0]:
+            raise DataError(f"{job.test} has no labelled examples")
         check_known_labels(test[1], texts.labels, str(job.test))
     describe(texts, console)
-    trained = train_text_classifier(texts, job.recipe, console, base=base)
+    n_evaluated = len(texts.valid[0]) + (len(test[0]) if test else 0)
+    trained = train_text_classifier(texts, job.recipe, console, base=base, clock=clock, n_evaluated=n_evaluated)
     metrics = dict(trained.classifier.metrics)
     predictor = Predictor(trained.classifier)
     metrics["valid"] = evaluate(predictor, *texts.valid)
     if test is not None:
         metrics["test"] = evaluate(predictor, *test)
     metrics |= {
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(clock.used, 1),
         "peak_memory_mb": peak_memory_mb(),
         "train": {
             "n": len(texts.train[0]),
@@ -160,9 +166,10 @@ def describe(texts: Texts, console: Console) -> None:
 
 def _find_parts(job: TrainJob, console: Console) -> TrainJob:
     """Where `data` is a folder with the folders train, valid and test in it, use them as such."""
-    if not (job.data / "train").is_dir():
+    train = job.data / "train"
+    if not train.is_dir() or not any(p.is_dir() for p in train.iterdir()):
         return job
-    found: dict[str, Path] = {"data": job.data / "train"}
+    found: dict[str, Path] = {"data": train}
     for part in ("valid", "test"):
         if getattr(job, part) is None and (job.data / part).is_dir():
             found[part] = job.data / part
@@ -172,9 +179,16 @@ def _find_parts(job: TrainJob, console: Console) -> TrainJob:
 
 def _load(job: TrainJob, path: Path, console: Console) -> Examples:
     examples = load_examples(path, text=job.text, label=job.label, encoding=job.encoding)
-    for note in examples.notes:
-        say(console, f"{path}: {note}")
+    _say_notes(examples, console)
+    if examples.labels is not None and (missing := examples.labels.count(None)):
+        use = "used for the language model only" if path == job.data else "left out"
+        say(console, f"{path}: {missing} of {len(examples)} texts have no label: {use}")
     return examples
+
+
+def _say_notes(examples: Examples, console: Console) -> None:
+    for note in examples.notes:
+        say(console, f"{examples.source}: {note}")
 
 
 def peak_memory_mb() -> int | None:

@@ -68,7 +68,7 @@ class Learner:
         cbs: callbacks for every fit.
         precision: "auto", "bf16" or "fp32".
         device: where to train; the GPU if there is one, else the CPU.
-        seed: of dropout; the same seed gives the same weights on the same machine.
+        seed: of dropout; on one CPU the same seed gives the same weights, unless a fit is limited by time.
     """
 
     def __init__(
@@ -103,11 +103,12 @@ class Learner:
         self.smooth_loss = float("nan")
         self.progress = 0.0
         self.n_steps = 0
+        self.n_targets = 0
         self._passes = 0
         self._rng = torch.Generator().manual_seed(seed).get_state()
 
     @contextmanager
-    def _private_randomness(self) -> Iterator[None]:
+    def private_randomness(self) -> Iterator[None]:
         """Dropout draws from this learner's own stream; the caller's generators are left as they were."""
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.set_rng_state(self._rng)
@@ -195,11 +196,13 @@ class Learner:
         try:
             for cb in callbacks:
                 cb.before_fit(self)
-            with self._private_randomness():
+            with self.private_randomness():
                 self.epoch = 0
                 while self.step < total_steps and self.progress < 1:
                     self._one_epoch(rates, schedule, total_steps, started, seconds, callbacks)
                     self.epoch += 1
+                    if seconds is not None and time.perf_counter() - started >= seconds:
+                        break  # also when the time ran out in the validation pass
         except StopFit:
             pass
         finally:
@@ -225,7 +228,7 @@ class Learner:
         for batch in self.dls.train:
             elapsed = (time.perf_counter() - started) / seconds if seconds else 0.0
             self.progress = min(1.0, max(self.step / total_steps, elapsed))
-            if self.progress >= 1:
+            if self.progress >= 1 and self.step > 0:
                 break
             set_hyper(self.optimizer, rates, schedule(self.progress))
             self.train_batch(batch)
@@ -255,6 +258,7 @@ class Learner:
         self.loss = loss.item()
         self.step += 1
         self.n_steps += 1
+        self.n_targets += target.numel()
         weight = (
             0.98 if self.step > 50 else 1 - 1 / self.step
         )  # a plain mean at first, so that the start does not count for long
@@ -273,7 +277,7 @@ class Learner:
         total, n = 0.0, 0
         for metric in self.metrics:
             metric.reset()
-        for batch in loader or self.dls.valid:
+        for batch in self.dls.valid if loader is None else loader:
             inputs, target = self._to_device(batch)
             with autocast(self.precision, self.device):
                 output = cast("Output", self.model(*inputs))

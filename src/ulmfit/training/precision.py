@@ -8,6 +8,8 @@ import torch
 
 from ulmfit.errors import ConfigError
 
+PRECISIONS = ("auto", "bf16", "fp32")
+
 
 def supports_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware."""
@@ -27,7 +29,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     """
     if precision == "auto":
         return "bf16" if supports_bf16(device) else "fp32"
-    if precision not in ("bf16", "fp32"):
+    if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r} is not known; choose 'auto', 'bf16' or 'fp32'")
     if precision == "bf16" and not supports_bf16(device):
         raise ConfigError(f"this {device.type} has no bfloat16 arithmetic; use precision='fp32' (or 'auto')")

@@ -2,7 +2,7 @@
 
 1. A language model is trained (or, from a base, fine-tuned) on all texts, labelled or not.
 2. Its encoder gets a classifier's head, which is trained alone.
-3. The layers are unfrozen one by one, lower layers learning more slowly.
+3. The layers are unfrozen from the top, lower layers learning more slowly.
 
 Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification".
 """
@@ -31,14 +31,16 @@ from ulmfit.training.callbacks import SaveBest
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.parts import Stores, Texts
+from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import ProgressTable, say
 
 MAX_VOCAB = {"small": 20_000, "base": 60_000}
-# By how much the learning rate falls from the head to the embedding. 2.6 for each group is the paper's choice for a
+# By how much the learning rate falls from one parameter group to the next lower one. 2.6 is the paper's choice for a
 # pretrained encoder; one that has just been trained on the same few texts has more to learn.
-SPREAD_FROM_BASE = 2.6**4
-SPREAD_FROM_SCRATCH = 2.6
-_SAVING_SECONDS = 5.0
+RATE_FALL_FROM_BASE = 2.6
+RATE_FALL_FROM_SCRATCH = 2.6 ** (1 / 3)
+_FORWARD = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
+_MIN_STEPS = 10  # of a stage, however few texts there are
 LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
@@ -77,9 +79,9 @@ class Recipe:
         bs: documents of a classifier batch.
         lr: maximum learning rate of the classifier's head.
         bptt: steps of a batch of the language model, and of a chunk of the classifier.
-        drop_mult: factor on the classifier's dropouts.
+        drop_mult: factor on the classifier's dropouts, but for that before its last layer.
         pool_words: the classifier pools the embedded words beside the encoder's outputs.
-        precision: "auto", "bf16" or "fp32"; answers and the reported figures are always float32.
+        precision: "auto", "bf16" or "fp32", for training and its history; predictions and their figures are float32.
     """
 
     size: str = "small"
@@ -102,13 +104,23 @@ class Recipe:
     def __post_init__(self) -> None:
         size_config(self.size)
         problems = []
-        if self.lm_epochs is not None and not 0 < self.lm_epochs < math.inf:
-            problems.append(f"lm_epochs={self.lm_epochs} must be positive")
+        if self.lm_epochs is not None and not 0.05 <= self.lm_epochs < math.inf:
+            problems.append(f"lm_epochs={self.lm_epochs} must be at least 0.05")
         problems += [
             f"{n}={getattr(self, n)} must be at least 1"
-            for n in ("epochs", "lm_bs", "bs", "bptt", "min_freq")
+            for n in ("epochs", "lm_bs", "bptt", "min_freq")
             if getattr(self, n) is not None and getattr(self, n) < 1
         ]
+        if self.bs < 2:
+            problems.append(f"bs={self.bs} must be at least 2: batch norm cannot learn from a single text")
+        problems += [
+            f"{n}={getattr(self, n)} must be a positive number"
+            for n in ("lr", "lm_lr")
+            if not 0 < getattr(self, n) < math.inf
+        ]
+        if self.precision not in PRECISIONS:
+            problems.append(f"precision={self.precision!r} must be one of {', '.join(PRECISIONS)}")
+        CLASSIFIER_DROPOUTS.scaled(self.drop_mult)
         if self.time_budget is not None and self.time_budget <= 0:
             problems.append(f"time_budget={self.time_budget} must be positive")
         if not 0 < self.valid_pct < 1:
@@ -125,7 +137,15 @@ class Trained:
     language_model: Bundle
 
 
-def train_text_classifier(texts: Texts, recipe: Recipe, console: Console, *, base: Bundle | None = None) -> Trained:
+def train_text_classifier(
+    texts: Texts,
+    recipe: Recipe,
+    console: Console,
+    *,
+    base: Bundle | None = None,
+    clock: Clock | None = None,
+    n_evaluated: int = 0,
+) -> Trained:
     """Run the three stages.
 
     Args:
@@ -133,24 +153,26 @@ def train_text_classifier(texts: Texts, recipe: Recipe, console: Console, *, bas
         recipe: the settings.
         console: for the epoch tables.
         base: a language model to start from; without it one is trained from random weights.
+        clock: of the whole run, if that began earlier.
+        n_evaluated: texts that the finished model will be measured on, for which time must be left.
     """
-    clock = Clock(recipe.time_budget)
+    clock = clock or Clock(recipe.time_budget)
     tokenizer = base.tokenizer if base is not None else Tokenizer()
     config = base.config if base is not None else size_config(recipe.size)
     stores = Stores.build(
         texts,
         tokenizer,
         min_freq=recipe.min_freq,
-        max_vocab=recipe.max_vocab or MAX_VOCAB[recipe.size],
+        max_vocab=recipe.max_vocab or max(MAX_VOCAB[recipe.size], len(base.vocab) if base is not None else 0),
         console=console,
     )
-    reserved = _SAVING_SECONDS
+    needed = 0.0
     if clock.budget is not None:
-        epochs = recipe.epochs or default_epochs(len(texts.train[0]))
-        needed = _classifier_seconds(texts, stores, config, recipe, epochs)
-        reserved += min(needed, (clock.budget - clock.used) / 2)
+        per_token = _seconds_per_token(_classifier_learner(texts, stores, config, recipe))
+        clock.reserve += per_token * _FORWARD * n_evaluated * stores.valid.n_tokens / len(stores.valid)
+        needed = min(per_token * _classifier_tokens(texts, stores, recipe), (clock.budget - clock.used) / 2)
     language_model, lm_history, lm_report = _train_language_model(
-        stores, config, recipe, clock.share(1.0, keep=reserved), console, base
+        stores, config, recipe, clock.share(1.0, keep=needed), console, base
     )
     classifier, history, report = _train_classifier(
         texts, stores, language_model, recipe, clock, console, from_base=base is not None
@@ -198,10 +220,10 @@ def _train_language_model(
 ) -> tuple[LanguageModel, list[dict[str, Any]], dict[str, Any]]:
     """Stage 1: a language model of all texts, checked on the validation part's texts."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+        torch.default_generator.manual_seed(recipe.seed)
         model = LanguageModel(len(stores.vocab), config)
     if base is not None:
-        weights, match = match_vocab(base.weights, base.vocab, stores.vocab)
+        weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
         model.load_state_dict(weights)
         say(console, f"base: {match.shared:,} words of the vocabulary are known to it, {match.new:,} are new")
     bs = _rows(stores.lm.n_tokens, recipe)
@@ -231,7 +253,7 @@ def _train_language_model(
         "perplexity": best.row["perplexity"],
         "accuracy": best.row["accuracy"],
         "tokens": stores.lm.n_tokens,
-        "tokens_seen": learn.n_steps * bs * recipe.bptt,
+        "tokens_seen": learn.n_targets,
         "seconds": round(time.perf_counter() - started, 1),
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report
@@ -267,29 +289,42 @@ def _classifier_learner(texts: Texts, stores: Stores, config: AWDLSTMConfig, rec
     """A learner for a classifier with random weights."""
     class_id = {label: i for i, label in enumerate(texts.labels)}
     train, valid = (
-        ClassifierLoader(store, [class_id[y] for y in labels], bs=recipe.bs, shuffle=shuffle, seed=recipe.seed)
+        ClassifierLoader(
+            store,
+            [class_id[y] for y in labels],
+            bs=recipe.bs,
+            shuffle=shuffle,
+            pad_idx=config.pad_token,
+            seed=recipe.seed,
+        )
         for store, labels, shuffle in ((stores.train, texts.train[1], True), (stores.valid, texts.valid[1], False))
     )
     config = config.with_dropouts_of(CLASSIFIER_DROPOUTS).scaled(recipe.drop_mult)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+        torch.default_generator.manual_seed(recipe.seed)
         model = TextClassifier(
             len(stores.vocab), len(texts.labels), config, bptt=recipe.bptt, pool_words=recipe.pool_words
         )
     return Learner(DataLoaders(train, valid), model, metrics=["accuracy"], precision=recipe.precision, seed=recipe.seed)
 
 
-def _classifier_seconds(texts: Texts, stores: Stores, config: AWDLSTMConfig, recipe: Recipe, epochs: int) -> float:
-    """How long stages 2 and 3 will take, from a few batches of a classifier that is thrown away."""
-    learn = _classifier_learner(texts, stores, config, recipe)
-    batches = list(islice(learn.dls.train, 4))[-3:]  # without the first, which warms up
-    started = time.perf_counter()
-    for batch in batches:
-        learn.train_batch(batch)
-    per_token = (time.perf_counter() - started) / sum(int(b.inputs[1].sum()) for b in batches)
-    train = sum(stage.cost * stage.epochs for stage in _stages(epochs)) * stores.train.n_tokens
-    valid = sum(stage.epochs for stage in _stages(epochs)) * stores.valid.n_tokens / 3  # forward only
-    return per_token * (train + valid)
+def _seconds_per_token(learn: Learner) -> float:
+    """What training all layers costs, measured on a few batches of a learner that is thrown away."""
+    batches = list(islice(learn.dls.train, 4))
+    with learn.private_randomness():
+        learn.train_batch(batches[0])  # warms up
+        timed = batches[1:] or batches
+        started = time.perf_counter()
+        for batch in timed:
+            learn.train_batch(batch)
+        return (time.perf_counter() - started) / sum(int(b.inputs[1].sum()) for b in timed)
+
+
+def _classifier_tokens(texts: Texts, stores: Stores, recipe: Recipe) -> float:
+    """The work of stages 2 and 3, as the number of tokens on which all layers are trained."""
+    stages = _stages(recipe.epochs or default_epochs(len(texts.train[0])))
+    train = sum(stage.cost * stage.epochs for stage in stages) * stores.train.n_tokens
+    return train + _FORWARD * sum(stage.epochs for stage in stages) * stores.valid.n_tokens
 
 
 def _train_classifier(
@@ -312,17 +347,15 @@ def _train_classifier(
         f"{len(texts.valid[0]):,} to check with",
     )
     best, table = SaveBest("valid_loss"), ProgressTable(console)
-    spread = SPREAD_FROM_BASE if from_base else SPREAD_FROM_SCRATCH
+    fall = (RATE_FALL_FROM_BASE if from_base else RATE_FALL_FROM_SCRATCH) ** (len(learn.groups) - 1)
     stages = _stages(recipe.epochs or default_epochs(len(texts.train[0])))
     for i, stage in enumerate(stages):
         learn.freeze_to(stage.freeze_to)
         high = recipe.lr * stage.lr
         learn.fit_one_cycle(
-            stage.epochs,
-            high if stage.freeze_to == -1 else slice(high / spread, high),
-            seconds=clock.share(
-                stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:]), keep=_SAVING_SECONDS
-            ),
+            max(stage.epochs, _MIN_STEPS / len(learn.dls.train)),
+            high if stage.freeze_to == -1 else slice(high / fall, high),
+            seconds=clock.share(stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:])),
             cbs=[table, best],
         )
     best.restore(learn)
