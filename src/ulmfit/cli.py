@@ -22,7 +22,8 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="ulmfit",
-    help="Train a text classifier on few labels and use it: transfer learning with language models.",
+    help="Train a text classifier on few labels and use it: transfer learning with language models. "
+    "Every command takes --debug, which shows the traceback of an error.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from error
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            errors.print("ulmfit: interrupted; no model folder was changed", highlight=False)
+            errors.print("ulmfit: interrupted; the model folder is as it was, or new and whole", highlight=False)
         raise
 
 
@@ -73,7 +74,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def demo(
-    out: Annotated[Path | None, typer.Option(help="Where to save the model.  [default: demo-model]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to save the model; demo-model if not given.")] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -105,14 +106,10 @@ def train(
         typer.Option(help="More texts, without labels, for the language model; may be given several times."),
     ] = None,
     base: Annotated[str, typer.Option(help="A model folder whose language model is the start, or none.")] = "none",
-    size: Annotated[
-        str | None, typer.Option(help="Size of a model without base: small or base.  [default: small]")
-    ] = None,
+    size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(
-            help="Epochs of the classifier with all layers; chosen from the number of texts if not given.", min=1
-        ),
+        typer.Option(help="Epochs of the classifier once all layers are unfrozen, after two short stages.", min=1),
     ] = None,
     lm_epochs: Annotated[
         float | None, typer.Option(help="Epochs of the language model; chosen from the number of tokens if not given.")

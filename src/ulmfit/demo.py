@@ -72,6 +72,7 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False,
     for name, accuracy, used in (*_baselines(texts), ("ulmfit", figures["accuracy"], seconds)):
         table.add_row(name, f"{accuracy:.3f}", f"{used:.1f}")
     console.print(table)
+    say(console, "The language model started from random weights and has read nothing but these messages.")
 
     say(console, "\nThree texts that are not in the sample:")
     print_predictions(predictor, NEW_TEXTS, console)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 
@@ -172,6 +173,10 @@ def test_bytes_that_are_not_utf8_are_named_by_file_and_offset(tmp_path: Path, be
         load_examples(path)
     path.write_bytes(head + b"caf\xe9,x\n")
     assert load_examples(path, encoding="latin-1").texts == ["café"]
+    path.write_bytes(codecs.BOM_UTF16_LE + "text,label".encode("utf-16-le"))
+    with pytest.raises(DataError, match="--encoding utf-16"):
+        load_examples(path)
+    path.write_bytes(head + b"caf,x\n")
     with pytest.raises(DataError, match="'utf-9' is not known"):
         load_examples(path, encoding="utf-9")
 

@@ -144,9 +144,11 @@ def decoding_error(path: Path, encoding: str) -> DataError:
                 break
             offset += len(block)
             pending = len(decoder.getstate()[0])
+    with path.open("rb") as file:
+        likely = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
     return DataError(
         f"{path}: the bytes at offset {offset} are not {encoding}. "
-        "If the file is in another encoding, name it, for example --encoding latin-1"
+        f"If the file is in another encoding, name it, for example --encoding {likely}"
     )
 
 

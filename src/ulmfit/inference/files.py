@@ -53,6 +53,12 @@ def predict_file(
         raise DataError(f"{source} is a folder; the input must be a CSV, TSV, JSONL or Parquet file")
     if not target.parent.is_dir() or target.is_dir():
         raise DataError(f"{target} cannot be written: " + ("it is a folder" if target.is_dir() else "no such folder"))
+    partial = target.with_name(f".{target.name}.{os.getpid()}.writing")
+    try:
+        partial.touch()
+        partial.unlink()
+    except OSError as error:
+        raise DataError(f"{target} cannot be written: {error.strerror}") from error
     table = read_table(source, encoding)
     examples = examples_of_table(table, source, text=text, need_labels=False)
     columns = [LABEL, PROBABILITY, *(probability_column(label) for label in predictor.labels)]
@@ -68,7 +74,6 @@ def predict_file(
         for p in predictor.stream(examples.texts)
     ]
     result = pd.concat([table, pd.DataFrame(rows, columns=columns, index=table.index)], axis=1)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.writing")
     try:
         if suffix in (".jsonl", ".ndjson"):
             _write_json_lines(result, partial)

@@ -24,6 +24,7 @@ from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, train_text_classifier
 
+FEW = 50  # with fewer texts to check with, the standard error of an accuracy of 0.85 is above 5 points
 LANGUAGE_MODEL_FOLDER = "language_model"
 
 
@@ -160,6 +161,11 @@ def describe(texts: Texts, console: Console) -> None:
     shown = ", ".join(f"{label} {n}+{valid[label]}" for label, n in counts[:20])
     more = f", and {len(counts) - 20} classes more" if len(counts) > 20 else ""
     say(console, f"Classes (training + validation): {shown}{more}")
+    unseen = sorted(set(texts.labels) - set(valid))
+    if unseen:
+        say(console, f"No example to check with: {', '.join(unseen)}")
+    if len(texts.valid[0]) < FEW:
+        say(console, f"Only {len(texts.valid[0])} texts to check with: the figures for them will be rough")
     if texts.unlabelled:
         say(console, f"Texts for the language model only: {len(texts.unlabelled):,}")
 

@@ -170,7 +170,14 @@ def train_text_classifier(
     if clock.budget is not None:
         per_token = _seconds_per_token(_classifier_learner(texts, stores, config, recipe))
         clock.reserve += per_token * _FORWARD * n_evaluated * stores.valid.n_tokens / len(stores.valid)
-        needed = min(per_token * _classifier_tokens(texts, stores, recipe), (clock.budget - clock.used) / 2)
+        whole = per_token * _classifier_tokens(texts, stores, recipe)
+        needed = min(whole, (clock.budget - clock.used) / 2)
+        if needed < whole:
+            say(
+                console,
+                f"The time budget is short: the classifier alone would take about {whole:.0f} s, "
+                f"{max(0.0, clock.budget - clock.used):.0f} s are left. Both models are cut short",
+            )
     language_model, lm_history, lm_report = _train_language_model(
         stores, config, recipe, clock.share(1.0, keep=needed), console, base
     )
