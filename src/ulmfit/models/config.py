@@ -107,7 +107,7 @@ CLASSIFIER_DROPOUTS = AWDLSTMConfig(output_p=0.4, hidden_p=0.3, input_p=0.4, emb
 
 SIZES: dict[str, AWDLSTMConfig] = {
     "base": AWDLSTMConfig(),
-    # For two cores. The cutoffs nearly double its speed at 20,000 words (benchmarks/lm_step.py).
+    # For two cores. The cutoffs make its step 1.7 times as fast at 20,000 words (benchmarks/lm_step.py).
     "small": AWDLSTMConfig(
         emb_sz=300,
         n_hid=640,

@@ -42,7 +42,7 @@ class HFTokenizer:
             try:
                 tokenizers: Any = import_module("tokenizers")
             except ImportError as error:
-                raise MissingExtraError("tokenizers", "all") from error
+                raise MissingExtraError("tokenizers", "hf") from error
             try:
                 self._tokenizer = tokenizers.Tokenizer.from_str(self._content)
             except Exception as error:  # the library raises bare Exception
