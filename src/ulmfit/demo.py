@@ -20,7 +20,7 @@ from ulmfit.inference.bundle import check_target
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import print_predictions
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.job import describe, machine, peak_memory_mb, save
+from ulmfit.training.job import describe, run_facts, save
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -33,7 +33,7 @@ NEW_TEXTS = (
 )
 
 
-def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False, recipe: Recipe | None = None) -> None:
+def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False) -> None:
     """Train, compare, predict, save; see `ulmfit demo --help`.
 
     Args:
@@ -41,7 +41,6 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False,
         seed: of the split and of the training.
         console: where to print.
         overwrite: replace a model that is there.
-        recipe: settings of the training, if not the defaults.
 
     Raises:
         DataError: `out` is taken.
@@ -54,8 +53,7 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False,
     say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
-    recipe = recipe or Recipe(seed=seed)
-    trained = train_text_classifier(texts, recipe, console)
+    trained = train_text_classifier(texts, Recipe(seed=seed), console)
     predictor = Predictor(trained.classifier)
     figures = evaluate(predictor, *texts.valid)
     seconds = time.perf_counter() - started
@@ -77,14 +75,7 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False,
     say(console, "\nThree texts that are not in the sample:")
     print_predictions(predictor, NEW_TEXTS, console)
 
-    metrics = {
-        **trained.classifier.metrics,
-        "valid": figures,
-        "seconds": round(seconds, 1),
-        "peak_memory_mb": peak_memory_mb(),
-        "train": {"n": len(texts.train[0]), "unlabelled": 0, "classes": dict(sorted(texts.counts.items()))},
-        "machine": machine(),
-    }
+    metrics = {**trained.classifier.metrics, "valid": figures, **run_facts(texts, seconds)}
     save(trained.classifier, trained.language_model, metrics, out, overwrite=overwrite)
     say(console, f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:")
     say(console, f'  ulmfit predict {out} "how do i change my password"')

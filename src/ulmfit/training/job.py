@@ -98,16 +98,7 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     metrics["valid"] = evaluate(predictor, *texts.valid)
     if test is not None:
         metrics["test"] = evaluate(predictor, *test)
-    metrics |= {
-        "seconds": round(clock.used, 1),
-        "peak_memory_mb": peak_memory_mb(),
-        "train": {
-            "n": len(texts.train[0]),
-            "unlabelled": len(texts.unlabelled),
-            "classes": dict(sorted(texts.counts.items())),
-        },
-        "machine": machine(),
-    }
+    metrics |= run_facts(texts, clock.used)
     save(trained.classifier, trained.language_model, metrics, job.out, overwrite=job.overwrite)
     for part in ("valid", "test"):
         if part in metrics:
@@ -122,6 +113,20 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
         f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}",
     )
     return metrics
+
+
+def run_facts(texts: Texts, seconds: float) -> dict[str, Any]:
+    """What metrics.json says of a run beside its figures: time, memory, sizes of the parts, machine."""
+    return {
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": peak_memory_mb(),
+        "train": {
+            "n": len(texts.train[0]),
+            "unlabelled": len(texts.unlabelled),
+            "classes": dict(sorted(texts.counts.items())),
+        },
+        "machine": machine(),
+    }
 
 
 def save(classifier: Bundle, language_model: Bundle, metrics: Mapping[str, Any], out: Path, *, overwrite: bool) -> None:
@@ -175,12 +180,11 @@ def _find_parts(job: TrainJob, console: Console) -> TrainJob:
     train = job.data / "train"
     if not train.is_dir() or not any(p.is_dir() for p in train.iterdir()):
         return job
-    found: dict[str, Path] = {"data": train}
-    for part in ("valid", "test"):
-        if getattr(job, part) is None and (job.data / part).is_dir():
-            found[part] = job.data / part
-    say(console, f"{job.data}: using its folders {', '.join(p.name for p in found.values())}")
-    return replace(job, **found)  # type: ignore[arg-type]
+    inside = {part: job.data / part for part in ("valid", "test") if (job.data / part).is_dir()}
+    found = replace(job, data=train, valid=job.valid or inside.get("valid"), test=job.test or inside.get("test"))
+    used = [p.name for p in (found.data, found.valid, found.test) if p is not None and p.parent == job.data]
+    say(console, f"{job.data}: using its folders {', '.join(used)}")
+    return found
 
 
 def _load(job: TrainJob, path: Path, console: Console) -> Examples:
