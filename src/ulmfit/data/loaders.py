@@ -77,7 +77,7 @@ class LMDataLoader:
         self.shuffle = shuffle
         self.backwards = backwards
         self.seed = seed
-        self.epoch = 0
+        self.epoch = self.start = 0
         self.n_tokens = int(documents.offsets[-1])
         self.row_len = (self.n_tokens - 1) // bs
         if self.row_len < 1:
@@ -88,9 +88,9 @@ class LMDataLoader:
     def __len__(self) -> int:
         return -(-self.row_len // self.seq_len)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the documents for the next pass."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the order of the documents for the passes to come, and the batch at which they begin."""
+        self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
         lengths = np.diff(self.documents.offsets)
@@ -99,7 +99,7 @@ class LMDataLoader:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(len(lengths))
         ends = np.cumsum(lengths[order])
         row_starts = np.arange(self.bs, dtype=np.int64)[:, None] * self.row_len
-        for start in range(0, self.row_len, self.seq_len):
+        for start in range(self.start * self.seq_len, self.row_len, self.seq_len):
             steps = min(self.seq_len, self.row_len - start)
             stream = self._read(row_starts + np.arange(start, start + steps + 1), order, ends)
             tokens = torch.from_numpy(stream)
@@ -162,16 +162,16 @@ class ClassifierLoader:
         self.backwards = backwards
         self.pad_idx = pad_idx
         self.seed = seed
-        self.epoch = 0
+        self.epoch = self.start = 0
 
     def __len__(self) -> int:
         n = len(self.lengths)
         full, rest = divmod(n, self.bs)
         return full + (rest > 0) - (self.shuffle and rest == 1 and full > 0)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the composition of the batches for the next pass."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the composition of the batches for the passes to come, and the batch at which they begin."""
+        self.epoch, self.start = epoch, start
 
     def batch_indices(self) -> list[NDArray[np.int64]]:
         """The documents of each batch of this epoch."""
@@ -195,7 +195,7 @@ class ClassifierLoader:
         return [first, *(batches[i] for i in rng.permutation(len(batches)))]
 
     def __iter__(self) -> Iterator[Batch]:
-        for indices in self.batch_indices():
+        for indices in self.batch_indices()[self.start :]:
             yield self.collate(indices)
 
     def collate(self, indices: NDArray[np.int64]) -> Batch:

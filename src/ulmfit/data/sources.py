@@ -69,7 +69,7 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
             if any(name is not None for name in table.index.names):
                 table = table.reset_index()
         elif suffix in (".jsonl", ".ndjson"):
-            table = pd.DataFrame(list(_json_lines(path, encoding)), dtype=object)
+            table = pd.DataFrame(list(json_lines(path, encoding)), dtype=object)
         else:
             table = _read_separated(path, "\t" if suffix == ".tsv" else ",", encoding)
     except UnicodeDecodeError as error:
@@ -111,7 +111,12 @@ def _codec(encoding: str) -> str:
     return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
 
 
-def _json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+def json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+    """The objects of a JSONL file, one after the other.
+
+    Raises:
+        DataError: a line is not a JSON object; the message names it.
+    """
     with path.open(encoding=_codec(encoding)) as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():

@@ -53,8 +53,8 @@ class LMOutput:
 class LanguageModel(nn.Module):
     """An AWD-LSTM encoder with a decoder to its vocabulary.
 
-    The state is kept from batch to batch (cut from its graph), as consecutive batches of a stream need it; `reset`
-    forgets it. A state given to `forward` takes precedence and leaves the kept one alone.
+    The state is kept from batch to batch in `state` (cut from its graph), as consecutive batches of a stream need it;
+    `reset` forgets it. A state given to `forward` takes precedence and leaves the kept one alone.
     """
 
     def __init__(self, vocab_sz: int, config: AWDLSTMConfig) -> None:
@@ -66,22 +66,22 @@ class LanguageModel(nn.Module):
         if not config.tie_weights:
             weight = nn.Parameter(torch.empty_like(weight).uniform_(-0.1, 0.1))
         self.decoder = Decoder(weight, bias=config.out_bias, cutoffs=tuple(c for c in config.cutoffs if c < vocab_sz))
-        self._state: list[LayerState] | None = None
+        self.state: list[LayerState] | None = None
 
     def reset(self) -> None:
         """Forget the state kept from the last batch."""
-        self._state = None
+        self.state = None
 
     def forward(self, ids: Tensor, state: list[LayerState] | None = None) -> LMOutput:
         """Run over ids (B, T); the first step continues `state`, or the kept state, or zeros."""
-        before = self._state if state is None else state
+        before = self.state if state is None else state
         if state is None and before is not None and before[0][0].shape[1] != ids.shape[0]:
             before = None  # another batch size is another stream
         raw, after = self.encoder(ids, before)
         hidden = self.output_dropout(raw)
         after = [(h.detach(), c.detach()) for h, c in after]
         if state is None:
-            self._state = after
+            self.state = after
         zero = raw.new_zeros(())
         ar, tar = zero, zero
         if self.training:

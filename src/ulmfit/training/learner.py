@@ -31,8 +31,8 @@ class Loader(Protocol):
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the epoch."""
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the order of the next pass, and the batch at which it begins."""
 
 
 class Model(Protocol):
@@ -104,8 +104,11 @@ class Learner:
         self.progress = 0.0
         self.n_steps = 0
         self.n_targets = 0
-        self._passes = 0
+        self.passes = 0  # over the training part, finished or given up, in all fits
+        self.batch = 0  # steps of the running pass
+        self.seconds = 0.0  # of the running fit
         self._rng = torch.Generator().manual_seed(seed).get_state()
+        self._drawing = False
 
     @contextmanager
     def private_randomness(self) -> Iterator[None]:
@@ -114,10 +117,20 @@ class Learner:
             torch.set_rng_state(self._rng)
             if self.device.type == "cuda":
                 torch.cuda.manual_seed(int(torch.randint(2**31, ())))
+            self._drawing = True
             try:
                 yield
             finally:
+                self._drawing = False
                 self._rng = torch.get_rng_state()
+
+    def random_state(self) -> Tensor:
+        """The state of the stream that dropout draws from."""
+        return torch.get_rng_state() if self._drawing else self._rng
+
+    def set_random_state(self, state: Tensor) -> None:
+        """Go on with a stream; not while a fit is running."""
+        self._rng = state
 
     def freeze_to(self, n: int) -> None:
         """Train only the groups from the n-th on; negative n counts from the last group.
@@ -152,10 +165,11 @@ class Learner:
         pct_start: float = 0.25,
         seconds: float | None = None,
         cbs: Sequence[Callback] = (),
+        resume: bool = False,
     ) -> None:
         """Train with the one-cycle schedule; see `fit` and `schedules.one_cycle`."""
         schedule = one_cycle(moms=self.moms, div=div, div_final=div_final, pct_start=pct_start)
-        self.fit(n_epoch, lr_max, schedule=schedule, seconds=seconds, cbs=cbs)
+        self.fit(n_epoch, lr_max, schedule=schedule, seconds=seconds, cbs=cbs, resume=resume)
 
     def fit(
         self,
@@ -165,6 +179,7 @@ class Learner:
         schedule: Schedule | None = None,
         seconds: float | None = None,
         cbs: Sequence[Callback] = (),
+        resume: bool = False,
     ) -> None:
         """Train for some epochs, or for a time.
 
@@ -175,6 +190,7 @@ class Learner:
             seconds: if given, the fit ends after so much time or after `n_epoch` epochs, whichever comes first, with
                 the schedule run through to its end.
             cbs: callbacks for this fit only.
+            resume: go on where a fit was interrupted, whose checkpoint was loaded (`checkpoint.load_checkpoint`).
 
         Raises:
             ConfigError: a number of epochs, seconds or a rate that makes no sense.
@@ -191,13 +207,14 @@ class Learner:
         schedule = schedule or constant(self.moms[0])
         callbacks = [*self.cbs, *cbs]
         total_steps = max(1, round(n_epoch * len(self.dls.train)))
-        self.progress, self.step = 0.0, 0
-        started = time.perf_counter()
+        if not resume:
+            self.passes += self.batch > 0
+            self.progress, self.step, self.epoch, self.batch, self.seconds = 0.0, 0, 0, 0, 0.0
+        started = time.perf_counter() - self.seconds
         try:
             for cb in callbacks:
                 cb.before_fit(self)
             with self.private_randomness():
-                self.epoch = 0
                 while self.step < total_steps and self.progress < 1:
                     self._one_epoch(rates, schedule, total_steps, started, seconds, callbacks)
                     self.epoch += 1
@@ -221,19 +238,21 @@ class Learner:
         for cb in callbacks:
             cb.before_epoch(self)
         epoch_started = time.perf_counter()
-        self.dls.train.set_epoch(self._passes)
-        self._passes += 1
+        self.dls.train.set_epoch(self.passes, self.batch)
         self.model.train()
-        _reset(self.model)
+        if self.batch == 0:
+            _reset(self.model)
         for batch in self.dls.train:
-            elapsed = (time.perf_counter() - started) / seconds if seconds else 0.0
-            self.progress = min(1.0, max(self.step / total_steps, elapsed))
+            self.seconds = time.perf_counter() - started
+            self.progress = min(1.0, max(self.step / total_steps, self.seconds / seconds if seconds else 0.0))
             if self.progress >= 1 and self.step > 0:
                 break
             set_hyper(self.optimizer, rates, schedule(self.progress))
             self.train_batch(batch)
+            self.batch += 1
             for cb in callbacks:
                 cb.after_batch(self)
+        self.passes, self.batch = self.passes + 1, 0
         if self.step >= total_steps:
             self.progress = 1.0
         row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}

@@ -1,0 +1,76 @@
+"""Corpora larger than memory: streamed, repeatable, with a part held out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ulmfit.data.corpus import Corpus
+from ulmfit.errors import DataError
+
+
+def write_all(folder: Path) -> None:
+    pd.DataFrame({"title": ["t"] * 3, "text": ["parquet one", "parquet two", None]}).to_parquet(folder / "a.parquet")
+    lines = [{"text": "json one"}, {"text": "  "}, {"text": "json two"}]
+    (folder / "b.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    (folder / "inner").mkdir()
+    (folder / "inner" / "c.txt").write_text("a file", encoding="utf-8")
+    pd.DataFrame({"text": ["csv one"]}).to_csv(folder / "inner" / "d.csv", index=False)
+    (folder / "inner" / "e.bin").write_bytes(b"\x00")
+    (folder / ".hidden.txt").write_text("hidden", encoding="utf-8")
+
+
+def test_all_kinds_of_files_are_read_in_order_and_again(tmp_path):
+    write_all(tmp_path)
+    corpus = Corpus(paths=(tmp_path,))
+    expected = ["parquet one", "parquet two", "json one", "json two", "a file", "csv one"]
+    assert list(corpus) == expected
+    assert list(corpus) == expected
+
+
+def test_the_parts_are_disjoint_and_complete_and_depend_on_the_seed_only(tmp_path):
+    pd.DataFrame({"text": [f"text {i}" for i in range(1000)]}).to_parquet(tmp_path / "a.parquet")
+
+    def part(name: str, seed: int) -> list[str]:
+        return list(Corpus(paths=(tmp_path,), held_out=0.2, part=name, seed=seed))
+
+    train, held_out = part("train", 1), part("held_out", 1)
+    assert sorted(train + held_out) == sorted(f"text {i}" for i in range(1000))
+    assert 150 < len(held_out) < 250
+    assert held_out == part("held_out", 1) != part("held_out", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.parquet", b"not parquet", "cannot be read as Parquet"),
+        ("a.jsonl", b'{"text": "x"}\nno json', "line 2: not JSON"),
+        ("a.jsonl", b'{"text": 3}', "object 1: field 'text' is not text but int"),
+        ("a.jsonl", b'{"other": "x", "more": "y"}', "which column holds the texts.*other, more"),
+        ("a.txt", b"\xff\xfe\xff", "not utf-8"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_fault(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        list(Corpus(paths=(tmp_path,)))
+
+
+def test_a_bad_column_is_named(tmp_path):
+    pd.DataFrame({"n": [1]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"no column 'text'\. Columns: n"):
+        list(Corpus(paths=(tmp_path,), text="text"))
+    with pytest.raises(DataError, match="column 'n' is not text but int64"):
+        list(Corpus(paths=(tmp_path,)))
+
+
+def test_paths_are_checked_at_once(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere.*no such file"):
+        Corpus(paths=(tmp_path / "nowhere",))
+    with pytest.raises(DataError, match="holds no"):
+        Corpus(paths=(tmp_path,))
+    with pytest.raises(DataError, match="at least one"):
+        Corpus(paths=())
