@@ -163,6 +163,73 @@ def train(
 
 
 @app.command()
+def pretrain(
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Parquet, JSONL, CSV, TSV or text files, or folders of them.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    text: TextColumn = None,
+    valid: Annotated[
+        list[Path] | None, typer.Option(help="Texts to measure on; otherwise a part of DATA is held out.")
+    ] = None,
+    held_out: Annotated[float, typer.Option(help="That part, as a share of the texts.")] = 0.01,
+    size: Annotated[str, typer.Option(help="small or base.")] = "small",
+    tokenizer: Annotated[str, typer.Option(help="word, subword or char.")] = "word",
+    lang: Annotated[str, typer.Option(help="Language of the texts, as spaCy names it.")] = "en",
+    vocab_size: Annotated[int, typer.Option(help="Largest number of entries of the vocabulary.")] = 30_000,
+    backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False,
+    epochs: Annotated[float, typer.Option(help="Passes over DATA; a fraction is a part of it.")] = 1.0,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Time of training, such as 3h; --epochs is then an upper limit.")
+    ] = None,
+    bs: Annotated[int, typer.Option(help="Rows of a batch.", min=1)] = 32,
+    lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-2,
+    drop_mult: Annotated[float, typer.Option(help="Factor on the dropouts; many epochs need more.")] = 0.2,
+    workers: Annotated[int, typer.Option(help="Processes that tokenize.", min=1)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "not stated",
+    seed: Seed = 0,
+    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    encoding: Encoding = "utf-8",
+    overwrite: Overwrite = False,
+) -> None:
+    """Pretrain a language model on a large corpus; interrupted, it goes on with --resume.
+
+    Example: ulmfit pretrain wiki-*.parquet --out my-lm --time-budget 3h
+    """
+    seconds = None if time_budget is None else parse_duration(time_budget)
+    from ulmfit.training.pretrain import PretrainJob
+    from ulmfit.training.pretrain import pretrain as run_pretraining
+
+    job = PretrainJob(
+        data=tuple(data),
+        out=out,
+        text=text,
+        encoding=encoding,
+        valid=tuple(valid or ()),
+        held_out=held_out,
+        licence=licence,
+        size=size,
+        tokenizer=tokenizer,
+        lang=lang,
+        vocab_size=vocab_size,
+        backwards=backwards,
+        epochs=epochs,
+        time_budget=seconds,
+        bs=bs,
+        lr=lr,
+        drop_mult=drop_mult,
+        workers=workers,
+        precision=precision,
+        seed=seed,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    run_pretraining(job, Console())
+
+
+@app.command()
 def predict(
     model: Model,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to label.", show_default=False)] = None,

@@ -117,7 +117,7 @@ SIZES: dict[str, AWDLSTMConfig] = {
         input_p=0.15,
         embed_p=0.02,
         weight_p=0.1,
-        cutoffs=(2_000, 6_000),
+        cutoffs=(2_000, 8_000),
     ),
 }
 

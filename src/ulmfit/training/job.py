@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -215,11 +217,22 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {
         "ulmfit": __version__,
+        "commit": _commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _commit() -> str | None:
+    """The commit of the code, if it runs from a checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
 
 
 def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:

@@ -58,6 +58,29 @@ def one_cycle(
     return schedule
 
 
+def trapezoid(*, warm_up: float = 0.02, fall: float = 0.3, mom: float = 0.8) -> Schedule:
+    """Warm up to the maximum learning rate, stay there, and fall to zero in a straight line at the end.
+
+    Unlike with one cycle, a run can be made longer: until the fall begins, its steps do not depend on its length.
+
+    Args:
+        warm_up: share of the fit that warms up.
+        fall: share of the fit, at its end, in which the learning rate falls.
+        mom: momentum all the time.
+
+    Source: Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations".
+    """
+    if not (warm_up >= 0 and fall >= 0 and warm_up + fall <= 1):
+        raise ConfigError(f"warm_up={warm_up} and fall={fall} must not be negative, and at most 1 together")
+
+    def schedule(progress: float) -> Hyper:
+        rise = (progress / warm_up + 0.01) if warm_up else 1.0
+        decline = (1 - progress) / fall if fall else 1.0
+        return Hyper(max(1e-5, min(1.0, rise, decline)), mom)
+
+    return schedule
+
+
 def constant(mom: float = 0.8) -> Schedule:
     """The maximum learning rate all the time."""
     return lambda progress: Hyper(1.0, mom)

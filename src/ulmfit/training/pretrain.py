@@ -1,0 +1,413 @@
+"""Pretraining a language model on a large corpus: files in, model folder out, interrupted as often as need be.
+
+Beside the model folder OUT stands the folder OUT.training with the checkpoints. The learning rate warms up, stays, and
+falls in the last part of the run; the checkpoint from before the fall is kept, so that a finished run can be extended:
+`resume` with more epochs goes on from there.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from ulmfit._version import __version__
+from ulmfit.data.corpus import Corpus
+from ulmfit.data.loaders import Batch, LMDataLoader
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
+from ulmfit.models.awd_lstm import n_parameters
+from ulmfit.models.config import size_config
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.cache import default_cache_dir
+from ulmfit.text.store import TokenStore
+from ulmfit.text.tokenizers import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from ulmfit.training.callbacks import Callback
+from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
+from ulmfit.training.job import machine
+from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.schedules import trapezoid
+
+TOKENIZERS = ("word", "subword", "char")
+_WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
+_EVALUATED_EVERY = 8_000_000  # tokens between two measurements on the held-out part
+_MIN_TOKENS_PER_WORD = 10  # of the corpus, for each entry of the vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainJob:
+    """What to train on, how, and where to put the result.
+
+    Args:
+        data: Parquet, JSONL, CSV, TSV and text files, or folders of them; read as a stream.
+        out: the model folder to write.
+        text: name of the text column.
+        encoding: of files that are not Parquet.
+        valid: texts to measure on; a share of `data` is held out if not given.
+        held_out: that share.
+        licence: of the data, for the model card.
+        size: "small" or "base".
+        tokenizer: "word", "subword" or "char".
+        lang: language of the word tokenizer, as spaCy names it.
+        vocab_size: largest number of entries of the vocabulary.
+        min_freq: a token that is rarer gets no entry.
+        backwards: texts are read from their end.
+        epochs: passes over the data; a fraction is a part of it.
+        time_budget: seconds of training, after which it ends; epochs are then an upper limit.
+        bs: rows of a batch.
+        bptt: steps of a batch.
+        lr: largest learning rate.
+        drop_mult: factor on the size's dropouts; few passes over much text need little.
+        alpha: weight of activation regularisation.
+        beta: weight of temporal activation regularisation.
+        workers: processes that tokenize.
+        checkpoint_every: seconds between checkpoints.
+        precision: "auto", "bf16" or "fp32".
+        seed: of the held-out part, the weights, the order of texts and dropout.
+        resume: go on from the last checkpoint.
+        overwrite: replace a model at `out`.
+    """
+
+    data: tuple[Path, ...]
+    out: Path
+    text: str | None = None
+    encoding: str = "utf-8"
+    valid: tuple[Path, ...] = ()
+    held_out: float = 0.01
+    licence: str = "not stated"
+    size: str = "small"
+    tokenizer: str = "word"
+    lang: str = "en"
+    vocab_size: int = 30_000
+    min_freq: int = 3
+    backwards: bool = False
+    epochs: float = 1.0
+    time_budget: float | None = None
+    bs: int = 32
+    bptt: int = 72
+    lr: float = 1e-2
+    drop_mult: float = 0.2
+    alpha: float = 0.0
+    beta: float = 0.0
+    workers: int = 1
+    checkpoint_every: float = 300.0
+    precision: str = "auto"
+    seed: int = 0
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        size_config(self.size).scaled(self.drop_mult)
+        problems = [
+            f"{name}={getattr(self, name)} must be a positive number"
+            for name in ("epochs", "time_budget", "lr", "checkpoint_every")
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf
+        ]
+        problems += [
+            f"{name}={getattr(self, name)} must be at least {low}"
+            for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", 100))
+            if getattr(self, name) < low
+        ]
+        if self.tokenizer not in TOKENIZERS:
+            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(TOKENIZERS)}")
+        if not self.valid and not 0 < self.held_out < 1:
+            problems.append(f"held_out={self.held_out} must be between 0 and 1, or valid given")
+        if problems:
+            raise ConfigError("pretraining: " + "; ".join(problems))
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed."""
+        free = ("out", "epochs", "time_budget", "resume", "overwrite", "workers", "checkpoint_every", "licence")
+        plain: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name not in free:
+                plain[name] = [str(p) for p in value] if isinstance(value, tuple) else value
+        return plain
+
+    @property
+    def training_folder(self) -> Path:
+        """Where the checkpoints are."""
+        return self.out.with_name(self.out.name + ".training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Corpora:
+    """The corpus as token ids."""
+
+    tokenizer: Tokenizer
+    train: TokenStore
+    valid: TokenStore
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Portions:
+    """A loader whose passes are cut into equal portions, so that a long pass is measured now and then.
+
+    Batches that would make the portions unequal (fewer than their number) are left out; each pass leaves out others.
+    """
+
+    def __init__(self, loader: LMDataLoader, n: int) -> None:
+        self.loader, self.n = loader, n
+
+    def __len__(self) -> int:
+        return len(self.loader) // self.n
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the portion, and the batch in it, at which the next pass begins."""
+        self._start = start
+        self.loader.set_epoch(epoch // self.n, epoch % self.n * len(self) + start)
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = iter(self.loader)
+        for _ in range(len(self) - self._start):
+            yield next(batches)
+
+
+class _Status(Callback):
+    """A line now and then: where the run is, how fast, and how long it will take."""
+
+    def __init__(self, console: Console, seconds: float = 60.0) -> None:
+        self.console, self.seconds = console, seconds
+        self._last = self._started = 0.0
+        self._tokens = 0
+        self._progress = 0.0
+
+    def before_fit(self, learn: Learner) -> None:
+        """Start counting: what was done before an interruption does not count for the speed."""
+        self._last = self._started = time.monotonic()
+        self._tokens, self._progress = learn.n_targets, learn.progress
+
+    def after_batch(self, learn: Learner) -> None:
+        """Print if it is time."""
+        now = time.monotonic()
+        if now - self._last < self.seconds:
+            return
+        self._last = now
+        spent = now - self._started
+        left = spent / max(learn.progress - self._progress, 1e-9) * (1 - learn.progress)
+        say(
+            self.console,
+            f"{learn.progress:6.1%}  {learn.n_targets / 1e6:8.1f}M tokens  "
+            f"{(learn.n_targets - self._tokens) / spent:8,.0f} tokens/s  loss {learn.smooth_loss:.4f}  "
+            f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  {left / 60:.0f} min left",
+        )
+
+
+class _BeforeFall(Callback):
+    """Keeps a checkpoint from before the learning rate falls."""
+
+    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
+        self.path, self.about, self._done = path, about, False
+
+    def before_fit(self, learn: Learner) -> None:
+        """A fit that is resumed in the fall has its checkpoint."""
+        self._done = learn.progress >= 1 - _FALL
+
+    def after_batch(self, learn: Learner) -> None:
+        """Save when the fall begins."""
+        if not self._done and learn.progress >= 1 - _FALL:
+            self._done = True
+            save_checkpoint(learn, self.path, self.about)
+
+
+def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]:
+    """Train a language model, measure it on held-out texts, and write its model folder.
+
+    Args:
+        job: what to do.
+        console: where to print; by default nothing is printed.
+
+    Returns:
+        what metrics.json holds.
+
+    Raises:
+        UlmfitError: bad data or settings, or a checkpoint of another run.
+    """
+    console = console or Console(quiet=True)
+    check_target(job.out, overwrite=job.overwrite)
+    last = job.training_folder / "last.safetensors"
+    stable = job.training_folder / "before-fall.safetensors"
+    about = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
+    start = _checkpoint_to_resume(job, last, stable, about)
+    corpora = _tokenize(job, console)
+    learn = _learner(job, corpora)
+    say(
+        console,
+        f"Language model: {n_parameters(learn.model):,} parameters, {len(corpora.train.vocab):,} words, "
+        f"{learn.precision} on {learn.device.type}",
+    )
+    if start is not None:
+        load_checkpoint(learn, start)
+        say(console, f"Resumed from {start} after {learn.n_targets / 1e6:.1f}M tokens")
+    save_checkpoint(learn, last, about)  # a place that cannot be written shows now, not after an interval
+    portions: Any = learn.dls.train
+    learn.fit(
+        job.epochs * portions.n,
+        job.lr,
+        schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
+        seconds=job.time_budget,
+        cbs=[
+            ProgressTable(console),
+            _Status(console),
+            SaveCheckpoint(last, seconds=job.checkpoint_every, about=about),
+            _BeforeFall(stable, about),
+        ],
+        resume=start is not None,
+    )
+    save_checkpoint(learn, last, about)
+    metrics = _metrics(job, corpora, learn)
+    bundle = Bundle(
+        kind=LANGUAGE_MODEL,
+        config=size_config(job.size),
+        weights=learn.model.state_dict(),
+        tokenizer=corpora.tokenizer,
+        vocab=corpora.train.vocab,
+        backwards=job.backwards,
+        bptt=job.bptt,
+        metrics=metrics,
+        history=tuple({"stage": "pretraining", **row} for row in learn.history),
+        card=_card(job, metrics),
+    )
+    save_bundle(bundle, job.out, overwrite=job.overwrite)
+    say(
+        console,
+        f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens. Model saved in "
+        f"{job.out}; {job.training_folder} is needed only to train it further (--resume with more epochs)",
+    )
+    return metrics
+
+
+def _checkpoint_to_resume(job: PretrainJob, last: Path, stable: Path, about: Mapping[str, Any]) -> Path | None:
+    """The checkpoint to start from.
+
+    Raises:
+        ConfigError: there is a checkpoint that is not asked for, none that is, or one of a run with other settings.
+    """
+    if not job.resume:
+        if last.exists():
+            raise ConfigError(
+                f"{job.training_folder} holds the checkpoint of an earlier run: --resume to go on with it, or remove it"
+            )
+        return None
+    before = read_about(last)
+    there, here = before["settings"], about["settings"]
+    changed = [
+        f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+    if changed:
+        raise ConfigError(f"{last} belongs to a run with other settings: {'; '.join(changed)}")
+    # The learning rate may have fallen already for the end that was planned then.
+    return stable if before["length"] != about["length"] and stable.exists() else last
+
+
+def _tokenize(job: PretrainJob, console: Console) -> _Corpora:
+    """The corpus as stores in the user's cache, where they are found again when the run is resumed."""
+    started = time.perf_counter()
+    held_out = 0.0 if job.valid else job.held_out
+    corpus = Corpus(paths=job.data, text=job.text, encoding=job.encoding, held_out=held_out, seed=job.seed)
+    checked = Corpus(
+        paths=job.valid or job.data,
+        text=job.text,
+        encoding=job.encoding,
+        held_out=held_out,
+        part="train" if job.valid else "held_out",
+        seed=job.seed,
+    )
+    tokenizer = _tokenizer(job)
+    # A subword model brings its own vocabulary, which must stay whole.
+    min_freq = 1 if job.tokenizer == "subword" else job.min_freq
+    train = TokenStore.build(
+        corpus,
+        tokenizer,
+        min_freq=min_freq,
+        max_vocab=job.vocab_size,
+        workers=job.workers,
+        cache_dir=default_cache_dir(),
+    )
+    valid = TokenStore.build(checked, tokenizer, vocab=train.vocab, cache_dir=default_cache_dir())
+    needed = _MIN_TOKENS_PER_WORD * len(train.vocab)
+    if train.n_tokens < needed:
+        raise DataError(
+            f"the corpus has {train.n_tokens:,} tokens: too few for a vocabulary of {len(train.vocab):,} entries "
+            f"(at least {needed:,}); add texts, or lower --vocab-size to {train.n_tokens // _MIN_TOKENS_PER_WORD:,}"
+        )
+    if valid.n_tokens <= job.bs:
+        raise DataError(
+            f"only {len(valid)} texts ({valid.n_tokens:,} tokens) are held out to measure on: raise --held-out, "
+            "or give --valid"
+        )
+    say(
+        console,
+        f"{len(train):,} texts, {train.n_tokens:,} tokens; held out: {len(valid):,} texts, {valid.n_tokens:,} tokens "
+        f"({float((valid.ids[:] == train.vocab.unk_idx).mean()):.1%} of them not in the vocabulary); "
+        f"{time.perf_counter() - started:.0f} s",
+    )
+    return _Corpora(tokenizer=tokenizer, train=train, valid=valid)
+
+
+def _tokenizer(job: PretrainJob) -> Tokenizer:
+    if job.tokenizer == "subword":
+        return Tokenizer(SubwordTokenizer(lang=job.lang, vocab_sz=job.vocab_size))
+    return Tokenizer(CharTokenizer() if job.tokenizer == "char" else WordTokenizer(lang=job.lang))
+
+
+def _learner(job: PretrainJob, corpora: _Corpora) -> Learner:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(job.seed)
+        model = LanguageModel(len(corpora.train.vocab), size_config(job.size).scaled(job.drop_mult))
+    train = LMDataLoader(
+        corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=job.seed
+    )
+    portions = max(1, min(len(train), round(corpora.train.n_tokens / _EVALUATED_EVERY)))
+    valid = LMDataLoader(corpora.valid, bs=job.bs, seq_len=job.bptt, backwards=job.backwards)
+    return Learner(
+        DataLoaders(Portions(train, portions), valid),
+        model,
+        metrics=["perplexity", "accuracy"],
+        alpha=job.alpha,
+        beta=job.beta,
+        clip=1.0,
+        precision=job.precision,
+        seed=job.seed,
+    )
+
+
+def _metrics(job: PretrainJob, corpora: _Corpora, learn: Learner) -> dict[str, Any]:
+    row = learn.history[-1]
+    return {
+        "perplexity": row["perplexity"],
+        "accuracy": row["accuracy"],
+        "held_out_tokens": corpora.valid.n_tokens,
+        "unknown": float((corpora.valid.ids[:] == corpora.valid.vocab.unk_idx).mean()),
+        "tokens": corpora.train.n_tokens,
+        "tokens_seen": learn.n_targets,
+        "seconds": round(learn.seconds, 1),
+        "licence": job.licence,
+        "settings": {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]},
+        "command": " ".join(["ulmfit", *sys.argv[1:]]) if Path(sys.argv[0]).name.startswith("ulmfit") else None,
+        "machine": machine(),
+    }
+
+
+def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
+    direction = "from the end of a text to its beginning" if job.backwards else "in reading order"
+    settings = "".join(f"| {k} | {v} |\n" for k, v in metrics["settings"].items())
+    return (
+        f"# Language model\n\nAn AWD-LSTM of size {job.size!r} that reads texts {direction}, pretrained by ulmfit "
+        f"{__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
+        f"{metrics['seconds'] / 3600:.1f} hours).\n\n"
+        f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "
+        f"{metrics['unknown']:.1%} are not in the vocabulary (they are predicted as xxunk). The curve is in "
+        f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\n| setting | value |\n|---|---|\n{settings}\n"
+        "Start from it: `ulmfit train DATA --base FOLDER`.\n"
+    )

@@ -1,0 +1,128 @@
+"""Pretraining: from files to a model folder, resumed and extended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from invented import make_reviews
+from learners import documents
+
+from ulmfit.data.loaders import LMDataLoader
+from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
+from ulmfit.models.config import SIZES, AWDLSTMConfig
+from ulmfit.training.callbacks import Callback
+from ulmfit.training.pretrain import Portions, PretrainJob, pretrain
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, tmp_path):
+    """A small size that trains within a second, and a cache of its own."""
+    monkeypatch.setitem(SIZES, "small", AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=2, cutoffs=(20,)))
+    monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("ulmfit.training.pretrain._EVALUATED_EVERY", 4_000)
+
+
+def job_of(folder, **settings) -> PretrainJob:
+    pd.DataFrame({"text": make_reviews(800)[0]}).to_parquet(folder / "a.parquet")
+    return PretrainJob(
+        **{"data": (folder / "a.parquet",), "out": folder / "lm", "held_out": 0.1, "bs": 8, "bptt": 20, **settings}
+    )
+
+
+def test_it_writes_a_model_folder_with_curve_and_card(tmp_path):
+    metrics = pretrain(job_of(tmp_path, epochs=2, licence="CC0"))
+    bundle = load_bundle(tmp_path / "lm", kind=LANGUAGE_MODEL)
+    assert metrics["perplexity"] < 40 < len(bundle.vocab)
+    assert [row["valid_loss"] for row in bundle.history][-1] < bundle.history[0]["valid_loss"]
+    assert len(bundle.history) > 2  # a pass is measured several times
+    assert metrics["tokens_seen"] == pytest.approx(2 * metrics["tokens"], rel=0.1)
+    assert bundle.config == SIZES["small"]  # the size's own dropouts, not those of pretraining
+    assert "CC0" in bundle.card
+    assert f"{metrics['perplexity']:.2f}" in bundle.card
+
+
+class _PowerCut(Exception):
+    pass
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    pretrain(job_of(tmp_path / "whole", checkpoint_every=1e-9))
+    job = job_of(tmp_path / "cut", checkpoint_every=1e-9)
+
+    def cut(self: Callback, learn) -> None:
+        if learn.n_steps == 30:
+            raise _PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(_PowerCut):
+        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", cut)
+        pretrain(job)
+    assert not job.out.exists()
+    with pytest.raises(ConfigError, match="--resume"):
+        pretrain(job)
+    pretrain(replace(job, resume=True))
+    one, other = (load_bundle(tmp_path / name / "lm").weights for name in ("whole", "cut"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_finished_run_is_extended_from_before_the_fall(tmp_path):
+    job = job_of(tmp_path)
+    first = pretrain(job)
+    longer = pretrain(replace(job, epochs=3, resume=True, overwrite=True))
+    assert longer["tokens_seen"] == pytest.approx(3 * first["tokens_seen"], rel=0.05)
+    assert longer["perplexity"] < first["perplexity"]
+
+
+def test_resuming_another_run_names_the_differences(tmp_path):
+    job = job_of(tmp_path)
+    pretrain(job)
+    with pytest.raises(ConfigError, match=r"backwards was False and is True; lr was 0.01 and is 0.1"):
+        pretrain(replace(job, lr=0.1, backwards=True, resume=True, overwrite=True))
+    with pytest.raises(FormatError, match="no checkpoint to resume from"):
+        pretrain(replace(job, out=tmp_path / "other", resume=True))
+
+
+def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):
+    job = job_of(tmp_path)
+    (tmp_path / "b.jsonl").write_text(
+        "\n".join(json.dumps({"text": f"word{i}, word{i}; word{i}."}) for i in range(300)), encoding="utf-8"
+    )
+    with pytest.raises(DataError, match=r"too few for a vocabulary of .* lower --vocab-size to \d+"):
+        pretrain(replace(job, data=(tmp_path / "b.jsonl",)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs=0 must be a positive number"),
+        ({"tokenizer": "words"}, "must be one of word, subword, char"),
+        ({"held_out": 0}, "held_out=0"),
+        ({"size": "large"}, "'large' is not known"),
+        ({"vocab_size": 5, "bs": 0}, "bs=0 must be at least 1; vocab_size=5"),
+    ],
+)
+def test_settings_without_sense_are_refused(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        job_of(tmp_path, **settings)
+
+
+def test_portions_make_up_the_pass_and_can_begin_anywhere():
+    loader = LMDataLoader(documents(), bs=4, seq_len=10, shuffle=True)
+    loader.set_epoch(1)
+    whole = [batch.target for batch in loader]
+    portions = Portions(LMDataLoader(documents(), bs=4, seq_len=10, shuffle=True), 4)
+    found = []
+    for portion in range(4, 8):
+        portions.set_epoch(portion)
+        found += [batch.target for batch in portions]
+    assert len(found) == 16 == len(whole) // 4 * 4
+    assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=False))
+    portions.set_epoch(5, 2)
+    assert torch.equal(next(iter(portions)).target, whole[6])
+    assert len(list(portions)) == 2
