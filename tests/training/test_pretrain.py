@@ -9,14 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from invented import make_reviews
-from learners import documents
 
-from ulmfit.data.loaders import LMDataLoader
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.callbacks import Callback
-from ulmfit.training.pretrain import Portions, PretrainJob, pretrain
+from ulmfit.training.pretrain import PretrainJob, pretrain
 
 
 @pytest.fixture(autouse=True)
@@ -110,19 +108,3 @@ def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):
 def test_settings_without_sense_are_refused(tmp_path, settings, message):
     with pytest.raises(ConfigError, match=message):
         job_of(tmp_path, **settings)
-
-
-def test_portions_make_up_the_pass_and_can_begin_anywhere():
-    loader = LMDataLoader(documents(), bs=4, seq_len=10, shuffle=True)
-    loader.set_epoch(1)
-    whole = [batch.target for batch in loader]
-    portions = Portions(LMDataLoader(documents(), bs=4, seq_len=10, shuffle=True), 4)
-    found = []
-    for portion in range(4, 8):
-        portions.set_epoch(portion)
-        found += [batch.target for batch in portions]
-    assert len(found) == 16 == len(whole) // 4 * 4
-    assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=False))
-    portions.set_epoch(5, 2)
-    assert torch.equal(next(iter(portions)).target, whole[6])
-    assert len(list(portions)) == 2

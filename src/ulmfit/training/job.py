@@ -227,11 +227,11 @@ def machine() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """The commit of the code, if it runs from a checkout."""
-    git = shutil.which("git")
-    if git is None:
+    git, root = shutil.which("git"), Path(__file__).parents[3]
+    if git is None or not (root / ".git").exists():
         return None
-    command = [git, "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [git, "-C", str(root), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (nothing of a user's)
     return found.stdout.strip() or None
 
 

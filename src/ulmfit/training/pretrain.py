@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.data.corpus import Corpus
-from ulmfit.data.loaders import Batch, LMDataLoader
+from ulmfit.data.loaders import LMDataLoader
+from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
 from ulmfit.models.awd_lstm import n_parameters
@@ -33,7 +34,7 @@ from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
 from ulmfit.training.job import machine
 from ulmfit.training.learner import DataLoaders, Learner
-from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.progress import ProgressTable, StatusLine, say
 from ulmfit.training.schedules import trapezoid
 
 TOKENIZERS = ("word", "subword", "char")
@@ -148,59 +149,6 @@ class _Corpora:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Portions:
-    """A loader whose passes are cut into equal portions, so that a long pass is measured now and then.
-
-    Batches that would make the portions unequal (fewer than their number) are left out; each pass leaves out others.
-    """
-
-    def __init__(self, loader: LMDataLoader, n: int) -> None:
-        self.loader, self.n = loader, n
-
-    def __len__(self) -> int:
-        return len(self.loader) // self.n
-
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the portion, and the batch in it, at which the next pass begins."""
-        self._start = start
-        self.loader.set_epoch(epoch // self.n, epoch % self.n * len(self) + start)
-
-    def __iter__(self) -> Iterator[Batch]:
-        batches = iter(self.loader)
-        for _ in range(len(self) - self._start):
-            yield next(batches)
-
-
-class _Status(Callback):
-    """A line now and then: where the run is, how fast, and how long it will take."""
-
-    def __init__(self, console: Console, seconds: float = 60.0) -> None:
-        self.console, self.seconds = console, seconds
-        self._last = self._started = 0.0
-        self._tokens = 0
-        self._progress = 0.0
-
-    def before_fit(self, learn: Learner) -> None:
-        """Start counting: what was done before an interruption does not count for the speed."""
-        self._last = self._started = time.monotonic()
-        self._tokens, self._progress = learn.n_targets, learn.progress
-
-    def after_batch(self, learn: Learner) -> None:
-        """Print if it is time."""
-        now = time.monotonic()
-        if now - self._last < self.seconds:
-            return
-        self._last = now
-        spent = now - self._started
-        left = spent / max(learn.progress - self._progress, 1e-9) * (1 - learn.progress)
-        say(
-            self.console,
-            f"{learn.progress:6.1%}  {learn.n_targets / 1e6:8.1f}M tokens  "
-            f"{(learn.n_targets - self._tokens) / spent:8,.0f} tokens/s  loss {learn.smooth_loss:.4f}  "
-            f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  {left / 60:.0f} min left",
-        )
-
-
 class _BeforeFall(Callback):
     """Keeps a checkpoint from before the learning rate falls."""
 
@@ -256,7 +204,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
         seconds=job.time_budget,
         cbs=[
             ProgressTable(console),
-            _Status(console),
+            StatusLine(console),
             SaveCheckpoint(last, seconds=job.checkpoint_every, about=about),
             _BeforeFall(stable, about),
         ],

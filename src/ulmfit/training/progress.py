@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,36 @@ class ProgressTable(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class StatusLine(Callback):
+    """A line now and then: where the run is, how fast, and how long it will take."""
+
+    def __init__(self, console: Console, seconds: float = 60.0) -> None:
+        self.console, self.seconds = console, seconds
+        self._last = self._started = 0.0
+        self._tokens = 0
+        self._progress = 0.0
+
+    def before_fit(self, learn: Learner) -> None:
+        """Start counting: what was done before an interruption does not count for the speed."""
+        self._last = self._started = time.monotonic()
+        self._tokens, self._progress = learn.n_targets, learn.progress
+
+    def after_batch(self, learn: Learner) -> None:
+        """Print if it is time."""
+        now = time.monotonic()
+        if now - self._last < self.seconds:
+            return
+        self._last = now
+        spent = now - self._started
+        left = spent / max(learn.progress - self._progress, 1e-9) * (1 - learn.progress)
+        say(
+            self.console,
+            f"{learn.progress:6.1%}  {learn.n_targets / 1e6:8.1f}M tokens  "
+            f"{(learn.n_targets - self._tokens) / spent:8,.0f} tokens/s  loss {learn.smooth_loss:.4f}  "
+            f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  {left / 60:.0f} min left",
+        )
 
 
 def _cell(name: str, value: float | int) -> str:
