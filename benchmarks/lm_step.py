@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ulmfit.models.awd_lstm import n_parameters
-from ulmfit.models.config import AWDLSTMConfig, size_config
+from ulmfit.models.config import EncoderConfig, size_config
+from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.training.optimizer import make_optimizer
 from ulmfit.training.precision import autocast, resolve_precision
@@ -24,7 +24,7 @@ from ulmfit.training.precision import autocast, resolve_precision
 CPU = torch.device("cpu")
 
 
-def make_step(config: AWDLSTMConfig, vocab_sz: int, bs: int, seq_len: int, precision: str) -> Callable[[], None]:
+def make_step(config: EncoderConfig, vocab_sz: int, bs: int, seq_len: int, precision: str) -> Callable[[], None]:
     """A function that takes one training step of a fresh model."""
     model = LanguageModel(vocab_sz, config).train()
     optimizer = make_optimizer(model.parameter_groups(), wd=0.01, mom=0.8)

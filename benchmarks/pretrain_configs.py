@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from ulmfit.data.loaders import LMDataLoader
-from ulmfit.models.awd_lstm import n_parameters
 from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.store import TokenStore
 from ulmfit.training.learner import DataLoaders, Learner

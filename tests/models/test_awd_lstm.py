@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ulmfit.errors import ConfigError
-from ulmfit.models.awd_lstm import AWDLSTM, WeightDropLSTM
+from ulmfit.models.awd_lstm import AWD_LSTM, WeightDropLSTM
 from ulmfit.models.config import AWDLSTMConfig, size_config
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
 from ulmfit.models.language_model import LanguageModel
@@ -53,11 +53,11 @@ def test_embedding_dropout_drops_whole_words_wherever_they_stand():
 
 
 def test_encoder_runs_in_pieces_as_in_one():
-    encoder = AWDLSTM(20, CONFIG).eval()
+    encoder = AWD_LSTM.from_config(20, CONFIG).eval()
     ids = torch.randint(20, (2, 12))
-    whole, _ = encoder(ids)
-    first, state = encoder(ids[:, :5])
-    second, _ = encoder(ids[:, 5:], state)
+    whole, _ = encoder.encode(ids)
+    first, state = encoder.encode(ids[:, :5])
+    second, _ = encoder.encode(ids[:, 5:], state)
     torch.testing.assert_close(torch.cat([first, second], 1), whole)
     assert whole.shape == (2, 12, CONFIG.emb_sz)
 
@@ -94,7 +94,7 @@ def test_activation_regularisation_follows_its_definition():
     config = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2, output_p=0.5, hidden_p=0, input_p=0, embed_p=0, weight_p=0)
     model = LanguageModel(20, config).train()
     ids = torch.randint(20, (2, 8))
-    raw, _ = model.encoder(ids)
+    raw, _ = model.encoder.encode(ids)
     output = model(ids)
     torch.testing.assert_close(output.ar, output.hidden.pow(2).mean())  # of the dropped output
     assert not torch.allclose(output.ar, raw.pow(2).mean())

@@ -6,16 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.errors import DataError
-from ulmfit.models.classifier import DocumentEncoder, TextClassifier
-from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.classifier import SentenceEncoder, TextClassifier
+from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig, EncoderConfig
 
 CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2)
+CONFIGS = [
+    CONFIG,
+    AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2, bidir=True),
+    AWDQRNNConfig(emb_sz=6, n_hid=10, n_layers=2, window=2),
+    AWDQRNNConfig(emb_sz=6, n_hid=10, n_layers=2, window=1, bidir=True),
+]
 V, C, PAD = 30, 3, 1
 
 
-def model(bptt: int = 5, max_len: int = 12) -> TextClassifier:
+def model(bptt: int = 5, max_len: int = 12, config: EncoderConfig = CONFIG) -> TextClassifier:
     torch.manual_seed(1)
-    return TextClassifier(V, C, CONFIG, bptt=bptt, max_len=max_len).eval()
+    return TextClassifier(V, C, config, bptt=bptt, max_len=max_len).eval()
 
 
 def batch(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,26 +32,39 @@ def batch(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, torch.tensor(lengths)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
-def test_a_text_is_answered_alike_alone_and_among_any_others(lengths: list[int]):
-    classifier = model()
+@pytest.mark.parametrize("config", CONFIGS, ids=["lstm", "lstm both ways", "qrnn", "qrnn both ways"])
+@settings(deadline=None, max_examples=20)
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8))
+def test_a_text_is_answered_alike_alone_and_among_any_others(config: EncoderConfig, lengths: list[int]):
+    classifier = model(config=config)
     ids, n = batch(lengths)
     with torch.no_grad():
         together = classifier(ids, n).logits
         alone = torch.cat([classifier(ids[i : i + 1, : n[i]], n[i : i + 1]).logits for i in range(len(lengths))])
         flipped = classifier(ids.flip(0), n.flip(0)).logits.flip(0)
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
-    torch.testing.assert_close(together, flipped, rtol=0, atol=1e-5)
+        unsaid = classifier(ids).logits
+        in_front = classifier(torch.stack([row.roll(len(row) - int(k)) for row, k in zip(ids, n, strict=True)])).logits
+    for other in (alone, flipped, unsaid, in_front):
+        torch.testing.assert_close(together, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", CONFIGS[::2], ids=["lstm", "qrnn"])
+def test_bfloat16_answers_alike_alone_and_among_others(config: EncoderConfig):
+    classifier = model(config=config)
+    ids, n = batch([3, 40, 17, 8, 25])
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        together = classifier(ids, n).logits
+        alone = torch.cat([classifier(ids[i : i + 1, : n[i]], n[i : i + 1]).logits for i in range(len(n))])
+    torch.testing.assert_close(together.float(), alone.float(), rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 6, 11, 12, 13, 30])
 def test_pooling_is_last_maximum_and_mean_of_the_last_positions(length: int):
-    encoder = DocumentEncoder(model().encoder, bptt=5, max_len=12).eval()
+    encoder = SentenceEncoder(5, model().encoder, max_len=12).eval()
     ids, n = batch([length, 40])
     with torch.no_grad():
         features = encoder(ids, n).features[0]
-        outputs = encoder.encoder(ids[:1, :length])[0][0][-12:]
+        outputs = encoder.encoder.encode(ids[:1, :length])[0][0][-12:]
     expected = torch.cat([outputs[-1], outputs.amax(0), outputs.mean(0)])
     torch.testing.assert_close(features, expected)
 
@@ -91,7 +110,7 @@ def test_regularisation_counts_real_positions_only():
     classifier = TextClassifier(V, C, CONFIG.scaled(0), bptt=50).train()
     ids, n = batch([9, 4])
     output = classifier.document_encoder(ids, n)
-    raw, _ = classifier.encoder(ids)
+    raw, _ = classifier.encoder.encode(ids)
     real = torch.cat([raw[0, :9], raw[1, :4]])
     torch.testing.assert_close(output.ar, real.pow(2).mean())
     steps = torch.cat([raw[0, 1:9] - raw[0, :8], raw[1, 1:4] - raw[1, :3]])

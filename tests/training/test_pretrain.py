@@ -20,7 +20,7 @@ from ulmfit.training.pretrain import PretrainJob, pretrain
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch, tmp_path):
     """A small size that trains within a second, and a cache of its own."""
-    monkeypatch.setitem(SIZES, "small", AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=2, cutoffs=(20,)))
+    monkeypatch.setitem(SIZES["awd_lstm"], "small", AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=2, cutoffs=(20,)))
     monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ulmfit.training.pretrain._EVALUATED_EVERY", 4_000)
 
@@ -39,7 +39,7 @@ def test_it_writes_a_model_folder_with_curve_and_card(tmp_path):
     assert [row["valid_loss"] for row in bundle.history][-1] < bundle.history[0]["valid_loss"]
     assert len(bundle.history) > 2  # a pass is measured several times
     assert metrics["tokens_seen"] == pytest.approx(2 * metrics["tokens"], rel=0.1)
-    assert bundle.config == SIZES["small"]  # the size's own dropouts, not those of pretraining
+    assert bundle.config == SIZES["awd_lstm"]["small"]  # the size's own dropouts, not those of pretraining
     assert "CC0" in bundle.card
     assert f"{metrics['perplexity']:.2f}" in bundle.card
 

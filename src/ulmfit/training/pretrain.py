@@ -24,8 +24,8 @@ from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
-from ulmfit.models.awd_lstm import n_parameters
 from ulmfit.models.config import size_config
+from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore

@@ -21,9 +21,9 @@ from rich.console import Console
 from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
-from ulmfit.models.awd_lstm import n_parameters
 from ulmfit.models.classifier import TextClassifier
-from ulmfit.models.config import CLASSIFIER_DROPOUTS, AWDLSTMConfig, size_config
+from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig, size_config
+from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.tokenizers import Tokenizer
@@ -219,7 +219,7 @@ def _rows(n_tokens: int, recipe: Recipe) -> int:
 
 def _train_language_model(
     stores: Stores,
-    config: AWDLSTMConfig,
+    config: EncoderConfig,
     recipe: Recipe,
     seconds: float | None,
     console: Console,
@@ -292,7 +292,7 @@ def _stages(epochs: int) -> list[_Stage]:
     ]
 
 
-def _classifier_learner(texts: Texts, stores: Stores, config: AWDLSTMConfig, recipe: Recipe) -> Learner:
+def _classifier_learner(texts: Texts, stores: Stores, config: EncoderConfig, recipe: Recipe) -> Learner:
     """A learner for a classifier with random weights."""
     class_id = {label: i for i, label in enumerate(texts.labels)}
     train, valid = (
