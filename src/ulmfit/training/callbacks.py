@@ -1,21 +1,33 @@
-"""Hooks into the training loop."""
+"""Hooks into the training loop: the base class, and what watches over the loss."""
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING, Any
 
-from ulmfit.errors import ConfigError, UlmfitError
+from ulmfit.errors import UlmfitError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ulmfit.training.learner import Learner
 
 
-class StopFit(Exception):
-    """Raised by a callback to end the fit after the running batch or epoch."""
+class CancelFitException(Exception):
+    """Raised by a callback to end the fit."""
+
+
+class CancelEpochException(Exception):
+    """Raised by a callback to go on with the next epoch, without validation."""
+
+
+class CancelBatchException(Exception):
+    """Raised by a callback to leave out the running batch."""
+
+
+class CancelStepException(Exception):
+    """Raised by a callback in `after_backward` to keep the gradients for the next batch."""
+
+
+StopFit = CancelFitException
 
 
 class Callback:
@@ -27,8 +39,29 @@ class Callback:
     def before_epoch(self, learn: Learner) -> None:
         """`learn.epoch` has been set."""
 
+    def before_batch(self, learn: Learner) -> None:
+        """Learning rates have been set for the batch."""
+
+    def after_loss(self, learn: Learner) -> None:
+        """`learn.output`, `learn.target` and `learn.loss_grad` (what is differentiated; may be replaced) are there."""
+
+    def after_backward(self, learn: Learner) -> None:
+        """The gradients are there."""
+
+    def before_step(self, learn: Learner) -> None:
+        """The gradients are final, and `learn.loss` is the loss of all processes."""
+
+    def after_step(self, learn: Learner) -> None:
+        """The optimizer has changed the weights."""
+
     def after_batch(self, learn: Learner) -> None:
-        """A step has been taken; `learn.loss` is its loss."""
+        """The batch is done; `learn.loss` is its loss."""
+
+    def before_validate(self, learn: Learner) -> None:
+        """The validation pass of an epoch begins."""
+
+    def after_validate(self, learn: Learner) -> None:
+        """The validation pass of an epoch has ended."""
 
     def after_epoch(self, learn: Learner) -> None:
         """The last row of `learn.history` describes the epoch."""
@@ -36,44 +69,83 @@ class Callback:
     def after_fit(self, learn: Learner) -> None:
         """The fit has ended, also if by an exception."""
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must keep: tensors and JSON values by name."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+
+
+EVENTS = tuple(name for name in vars(Callback) if name.startswith(("before_", "after_")))
+
 
 class TerminateOnNaN(Callback):
-    """Ends training with an error when the loss is not a number any more."""
+    """Ends training with an error when the loss is not a number any more, before the weights are spoilt."""
 
-    def after_batch(self, learn: Learner) -> None:
-        """Check the loss."""
-        if not math.isfinite(learn.loss):
-            raise UlmfitError(
-                f"the loss became {learn.loss} at step {learn.step} of epoch {learn.epoch}; "
-                "lower the learning rate, or set precision='fp32' if it is bf16"
-            )
+    def before_step(self, learn: Learner) -> None:
+        """Check the loss, and find out where it went wrong."""
+        if math.isfinite(learn.loss):
+            return
+        bad = next((f"parameter {n}" for n, p in learn.model.named_parameters() if not p.isfinite().all()), "")
+        where = f"{bad} is not finite" if bad else f"all parameters are finite, the {_bad_output(learn)} is not"
+        raise UlmfitError(
+            f"the loss became {learn.loss} at step {learn.step} of epoch {learn.epoch}; {where}. "
+            "Lower the learning rate or set clip=1.0"
+            + ("" if learn.precision == "fp32" else f", or set precision='fp32' (it is {learn.precision})")
+        )
 
 
-class SaveBest(Callback):
-    """Keeps the weights of the best epoch in memory, over one or several fits.
+def _bad_output(learn: Learner) -> str:
+    for name in ("logits", "hidden"):
+        tensor = getattr(learn.output, name, None)
+        if tensor is not None and not tensor.isfinite().all():
+            return f"tensor {name!r} of the model's output"
+    return "loss itself"
+
+
+class GradientAccumulation(Callback):
+    """Steps only when so many rows have been seen, as if they were one batch.
 
     Args:
-        monitor: a column of the history, "valid_loss" or a metric's name.
-        higher_is_better: whether the best value is the highest.
+        n_acc: rows for a step.
     """
 
-    def __init__(self, monitor: str = "valid_loss", *, higher_is_better: bool = False) -> None:
-        self.monitor = monitor
-        self.sign = 1.0 if higher_is_better else -1.0
-        self.row: dict[str, Any] = {}
-        self._weights: dict[str, Tensor] = {}
+    def __init__(self, n_acc: int = 32) -> None:
+        self.n_acc = n_acc
+        self._rows = 0
 
-    def after_epoch(self, learn: Learner) -> None:
-        """Keep the weights if the monitored value is better than ever before."""
-        row = learn.history[-1]
-        if self.monitor not in row:
-            raise ConfigError(f"monitor {self.monitor!r} is not in the history; it has {', '.join(row)}")
-        best = self.row.get(self.monitor, math.nan)
-        if math.isnan(best) or self.sign * row[self.monitor] > self.sign * best:
-            self.row = dict(row)
-            self._weights = copy.deepcopy(learn.model.state_dict())
+    def before_fit(self, learn: Learner) -> None:
+        """Start to count."""
+        self._rows = 0
 
-    def restore(self, learn: Learner) -> None:
-        """Put the best weights back into the model."""
-        if self._weights:
-            learn.model.load_state_dict(self._weights)
+    def after_loss(self, learn: Learner) -> None:
+        """Weigh the batch by its rows."""
+        rows = len(learn.target)
+        self._rows += rows
+        learn.loss_grad = learn.loss_grad * (rows / self.n_acc)
+
+    def after_backward(self, learn: Learner) -> None:
+        """Keep the gradients until there are enough rows."""
+        if self._rows < self.n_acc:
+            raise CancelStepException
+        self._rows = 0
+
+
+class GradientClip(Callback):
+    """Limits the norm of the gradient.
+
+    Args:
+        max_norm: the largest norm.
+    """
+
+    def __init__(self, max_norm: float = 1.0) -> None:
+        self.max_norm = max_norm
+
+    def before_fit(self, learn: Learner) -> None:
+        """Set the limit for this fit."""
+        self._before, learn.clip = learn.clip, self.max_norm
+
+    def after_fit(self, learn: Learner) -> None:
+        """Put back the limit that was there."""
+        learn.clip = self._before

@@ -1,330 +1,221 @@
-"""The training loop."""
+"""The learner: what users call to train, freeze, validate, save and load a model on their data."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ulmfit.data.loaders import Batch, ClassifierLoader
-from ulmfit.errors import ConfigError, DataError
-from ulmfit.training.callbacks import Callback, StopFit, TerminateOnNaN
-from ulmfit.training.metrics import Metric, Output, make_metric
-from ulmfit.training.optimizer import make_optimizer, set_hyper
-from ulmfit.training.precision import autocast, resolve_precision
-from ulmfit.training.schedules import Schedule, constant, group_rates, one_cycle
+from ulmfit.errors import ConfigError
+from ulmfit.training import predictions, storage
+from ulmfit.training.arguments import names_checked
+from ulmfit.training.callbacks import Callback
+from ulmfit.training.fitting import Callbacks, Fitting, listed
+from ulmfit.training.loop import AnyLoaders, DataLoaders, Loader
+from ulmfit.training.losses import LossFunction
+from ulmfit.training.optimizer import Adam, OptimizerFactory
+from ulmfit.training.resuming import Checkpoints
 
+__all__ = ["AnyLoaders", "DataLoaders", "Learner", "Loader"]
 
-class Loader(Protocol):
-    """Batches that can be passed over again and again."""
-
-    def __len__(self) -> int:
-        """Number of batches."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of the epoch."""
-
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the order of the next pass, and the batch at which it begins."""
-
-
-class Model(Protocol):
-    """What the loop needs of a model beside being a module."""
-
-    def __call__(self, *inputs: Tensor) -> Output:
-        """Run a batch."""
-
-    def parameter_groups(self) -> list[list[nn.Parameter]]:
-        """Parameters, lowest group first."""
-
-
-@dataclass(frozen=True)
-class DataLoaders:
-    """A loader for training and one for validation."""
-
-    train: Loader
-    valid: Loader
-
-
-class Learner:
+class Learner(Fitting):
     """Trains a model on data: schedules, freezing, validation, history.
 
     Args:
         dls: the loaders.
         model: a module with `parameter_groups`, whose output knows its loss.
-        wd: decoupled weight decay.
+        loss_func: loss of `(logits, target)`; by default the model's own, which for a language model never makes all
+            logits at once.
+        opt_func: makes the optimizer from torch's parameter groups.
+        lr: learning rate where a fit is given none.
+        splitter: gives the model's parameter groups, lowest first; by default the model does.
+        cbs: callbacks for every fit.
+        metrics: of the validation pass: names, functions of `(logits, target)`, metrics; one or a list.
+        path: folder for what is saved; by default that of the loaders, or the current one.
+        model_dir: folder in `path` for models.
+        wd: decoupled weight decay of matrices; 0.01 by default.
+        wd_bn_bias: decay biases and norms too.
         moms: momentum at the start, the middle and the end of a cycle.
         alpha: weight of activation regularisation.
         beta: weight of temporal activation regularisation.
         clip: largest norm of the gradient, None for no limit.
-        metrics: names or metrics for the validation pass.
-        cbs: callbacks for every fit.
-        precision: "auto", "bf16" or "fp32".
+        precision: "auto" (bf16 where the device has it), "bf16", "fp16" (CUDA only) or "fp32".
         device: where to train; the GPU if there is one, else the CPU.
         seed: of dropout; on one CPU the same seed gives the same weights, unless a fit is limited by time.
+        verbose: 1 prints a table of the epochs and in a terminal a bar, 0 nothing.
+
+    Raises:
+        ConfigError: an argument that is not known (the likely one is named), or makes no sense.
     """
 
+    @names_checked
     def __init__(
         self,
-        dls: DataLoaders,
+        dls: AnyLoaders,
         model: nn.Module,
-        *,
-        wd: float = 0.01,
+        loss_func: LossFunction | None = None,
+        opt_func: OptimizerFactory = Adam,
+        lr: float = 1e-3,
+        splitter: Callable[[nn.Module], list[list[nn.Parameter]]] | None = None,
+        cbs: Callbacks = None,
+        metrics: object = None,
+        path: Path | str | None = None,
+        model_dir: Path | str = "models",
+        wd: float | None = None,
+        wd_bn_bias: bool = False,
         moms: tuple[float, float, float] = (0.8, 0.7, 0.8),
+        *,
         alpha: float = 2.0,
         beta: float = 1.0,
         clip: float | None = None,
-        metrics: Sequence[str | Metric] = (),
-        cbs: Sequence[Callback] = (),
         precision: str = "auto",
         device: torch.device | str | None = None,
         seed: int = 0,
+        verbose: int = 0,
     ) -> None:
-        self.dls = dls
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model = model.to(self.device)
-        self.precision = resolve_precision(precision, self.device)
-        self.wd, self.moms, self.alpha, self.beta, self.clip = wd, moms, alpha, beta, clip
-        self.metrics = [make_metric(m) for m in metrics]
-        self.cbs: list[Callback] = [TerminateOnNaN(), *cbs]
-        self.history: list[dict[str, Any]] = []
-        self.groups = cast("Model", model).parameter_groups()
-        self.optimizer = make_optimizer(self.groups, wd=wd, mom=moms[0])
-        self.epoch = 0
-        self.step = 0
-        self.loss = float("nan")
-        self.smooth_loss = float("nan")
-        self.progress = 0.0
-        self.n_steps = 0
-        self.n_targets = 0
-        self.passes = 0  # over the training part, finished or given up, in all fits
-        self.batch = 0  # steps of the running pass
-        self.seconds = 0.0  # of the running fit
-        self._rng = torch.Generator().manual_seed(seed).get_state()
-        self._drawing = False
+        super().__init__(
+            dls,
+            model,
+            loss_func,
+            opt_func,
+            splitter=splitter,
+            cbs=listed(cbs),
+            metrics=metrics,
+            wd=0.01 if wd is None else wd,
+            wd_bn_bias=wd_bn_bias,
+            alpha=alpha,
+            beta=beta,
+            clip=clip,
+            precision=precision,
+            device=device,
+            seed=seed,
+        )
+        self.lr, self.moms, self.verbose = lr, moms, verbose
+        self.path = Path(path if path is not None else getattr(dls, "path", "."))
+        self.model_dir = Path(model_dir)
+        self.checkpoints: Checkpoints | None = None
+        self.bar = True
 
-    @contextmanager
-    def private_randomness(self) -> Iterator[None]:
-        """Dropout draws from this learner's own stream; the caller's generators are left as they were."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.set_rng_state(self._rng)
-            if self.device.type == "cuda":
-                torch.cuda.manual_seed(int(torch.randint(2**31, ())))
-            self._drawing = True
-            try:
-                yield
-            finally:
-                self._drawing = False
-                self._rng = torch.get_rng_state()
+    # Answers
 
-    def random_state(self) -> Tensor:
-        """The state of the stream that dropout draws from."""
-        return torch.get_rng_state() if self._drawing else self._rng
-
-    def set_random_state(self, state: Tensor) -> None:
-        """Go on with a stream; not while a fit is running."""
-        self._rng = state
-
-    def freeze_to(self, n: int) -> None:
-        """Train only the groups from the n-th on; negative n counts from the last group.
-
-        Raises:
-            ConfigError: there is no such group.
-        """
-        if not -len(self.groups) <= n < len(self.groups):
-            raise ConfigError(f"freeze_to({n}): the model has {len(self.groups)} parameter groups")
-        first = n % len(self.groups)
-        for i, group in enumerate(self.groups):
-            for p in group:
-                p.requires_grad_(i >= first)
-                if i < first:
-                    p.grad = None
-
-    def freeze(self) -> None:
-        """Train the last group only."""
-        self.freeze_to(-1)
-
-    def unfreeze(self) -> None:
-        """Train all groups."""
-        self.freeze_to(0)
-
-    def fit_one_cycle(
-        self,
-        n_epoch: float,
-        lr_max: float | slice,
-        *,
-        div: float = 25.0,
-        div_final: float = 1e5,
-        pct_start: float = 0.25,
-        seconds: float | None = None,
-        cbs: Sequence[Callback] = (),
-        resume: bool = False,
-    ) -> None:
-        """Train with the one-cycle schedule; see `fit` and `schedules.one_cycle`."""
-        schedule = one_cycle(moms=self.moms, div=div, div_final=div_final, pct_start=pct_start)
-        self.fit(n_epoch, lr_max, schedule=schedule, seconds=seconds, cbs=cbs, resume=resume)
-
-    def fit(
-        self,
-        n_epoch: float,
-        lr: float | slice,
-        *,
-        schedule: Schedule | None = None,
-        seconds: float | None = None,
-        cbs: Sequence[Callback] = (),
-        resume: bool = False,
-    ) -> None:
-        """Train for some epochs, or for a time.
+    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None) -> dict[str, float]:
+        """Mean loss per target and the metrics, under their names in the history.
 
         Args:
-            n_epoch: epochs; a fraction is a part of the training data.
-            lr: maximum learning rate, or a slice for discriminative rates.
-            schedule: of learning rate and momentum; constant by default.
-            seconds: if given, the fit ends after so much time or after `n_epoch` epochs, whichever comes first, with
-                the schedule run through to its end.
-            cbs: callbacks for this fit only.
-            resume: go on where a fit was interrupted, whose checkpoint was loaded (`checkpoint.load_checkpoint`).
+            ds_idx: 0 for the training part, 1 for the validation part; or a loader.
+            dl: a loader to measure on instead.
+        """
+        loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
+        return self.evaluate(loader)
+
+    def part(self, ds_idx: int) -> Loader:
+        """The loader of the training part (0) or the validation part (1)."""
+        if ds_idx not in (0, 1):
+            raise ConfigError(f"ds_idx={ds_idx} must be 0 for the training part or 1 for the validation part")
+        return (self.dls.train, self.dls.valid)[ds_idx]
+
+    def get_preds(
+        self,
+        ds_idx: int = 1,
+        dl: Loader | None = None,
+        with_input: bool = False,
+        with_decoded: bool = False,
+        with_loss: bool = False,
+        act: Callable[[Tensor], Tensor] | None = None,
+        reorder: bool = True,
+    ) -> tuple[Any, ...]:
+        """Answers for every text of a part, in its order; see `predictions.get_preds`."""
+        return predictions.get_preds(
+            self,
+            self.part(ds_idx) if dl is None else dl,
+            with_input=with_input,
+            with_decoded=with_decoded,
+            with_loss=with_loss,
+            act=act,
+            reorder=reorder,
+        )
+
+    def summary(self) -> str:
+        """A table of the model: layers, shapes, numbers of parameters, which of them are trained."""
+        return predictions.summary(self)
+
+    # Files
+
+    def save(self, file: Path | str, with_opt: bool = True) -> Path:
+        """Write weights, vocabulary and (unless told not to) the optimizer's state to `path/model_dir/file`.
+
+        Returns:
+            the file, which ends in .safetensors.
+        """
+        return storage.save(self, file, with_opt=with_opt)
+
+    def load(self, file: Path | str, with_opt: bool | None = None, strict: bool = True) -> Self:
+        """Read what `save` wrote; see `storage.load`."""
+        storage.load(self, file, with_opt=with_opt, strict=strict)
+        return self
+
+    def checkpoint(
+        self,
+        file: Path | str = "checkpoint",
+        *,
+        seconds: float = 300.0,
+        steps: int | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Keep a checkpoint during all fits from now on, so that a program may be killed and simply run again.
+
+        A program that is run again with `resume=True` leaves out the fits that were finished, and goes on with the one
+        that was interrupted at the batch of its last checkpoint. On one CPU the weights are, bit for bit, those of an
+        uninterrupted run. SIGTERM and Ctrl-C finish the running batch, save, and end the program.
+
+        Args:
+            file: name of the file in `path/model_dir`, replaced whole each time.
+            seconds: between two checkpoints; one is also written after every epoch and every fit.
+            steps: batches between two checkpoints, instead of `seconds`.
+            resume: go on from the file, if it is there.
 
         Raises:
-            ConfigError: a number of epochs, seconds or a rate that makes no sense.
+            ConfigError: an interval that is not positive.
+            FormatError: the file is damaged, or of another model.
         """
-        if not 0 < n_epoch < float("inf"):
-            raise ConfigError(f"n_epoch={n_epoch} must be a positive number of epochs")
-        if n_epoch < 0.05 and seconds is None:
-            raise ConfigError(
-                f"n_epoch={n_epoch} is the number of epochs and comes first; was it meant as the learning rate?"
-            )
-        if seconds is not None and seconds <= 0:
-            raise ConfigError(f"seconds={seconds} must be positive")
-        rates = group_rates(lr, len(self.groups))
-        schedule = schedule or constant(self.moms[0])
-        callbacks = [*self.cbs, *cbs]
-        total_steps = max(1, round(n_epoch * len(self.dls.train)))
-        if not resume:
-            self.passes += self.batch > 0
-            self.progress, self.step, self.epoch, self.batch, self.seconds = 0.0, 0, 0, 0, 0.0
-        started = time.perf_counter() - self.seconds
+        path = storage.model_file(self, file)
+        self.checkpoints = Checkpoints(path, seconds=seconds, steps=steps)
+        if resume:
+            self.checkpoints.resume(self)
+        return self
+
+    # What is shown
+
+    @contextmanager
+    def no_bar(self) -> Iterator[Self]:
+        """Within this context, fits show no bar."""
+        before, self.bar = self.bar, False
         try:
-            for cb in callbacks:
-                cb.before_fit(self)
-            with self.private_randomness():
-                while self.step < total_steps and self.progress < 1:
-                    self._one_epoch(rates, schedule, total_steps, started, seconds, callbacks)
-                    self.epoch += 1
-                    if seconds is not None and time.perf_counter() - started >= seconds:
-                        break  # also when the time ran out in the validation pass
-        except StopFit:
-            pass
+            yield self
         finally:
-            for cb in callbacks:
-                cb.after_fit(self)
+            self.bar = before
 
-    def _one_epoch(
-        self,
-        rates: list[float],
-        schedule: Schedule,
-        total_steps: int,
-        started: float,
-        seconds: float | None,
-        callbacks: list[Callback],
-    ) -> None:
-        for cb in callbacks:
-            cb.before_epoch(self)
-        epoch_started = time.perf_counter()
-        self.dls.train.set_epoch(self.passes, self.batch)
-        self.model.train()
-        if self.batch == 0:
-            _reset(self.model)
-        for batch in self.dls.train:
-            self.seconds = time.perf_counter() - started
-            self.progress = min(1.0, max(self.step / total_steps, self.seconds / seconds if seconds else 0.0))
-            if self.progress >= 1 and self.step > 0:
-                break
-            set_hyper(self.optimizer, rates, schedule(self.progress))
-            self.train_batch(batch)
-            self.batch += 1
-            for cb in callbacks:
-                cb.after_batch(self)
-        self.passes, self.batch = self.passes + 1, 0
-        if self.step >= total_steps:
-            self.progress = 1.0
-        row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}
-        row |= self.validate()
-        row["time"] = round(time.perf_counter() - epoch_started, 2)
-        self.history.append(row)
-        for cb in callbacks:
-            cb.after_epoch(self)
+    @contextmanager
+    def no_logging(self) -> Iterator[Self]:
+        """Within this context, nothing is printed."""
+        before, self.verbose = self.verbose, 0
+        try:
+            yield self
+        finally:
+            self.verbose = before
 
-    def train_batch(self, batch: Batch) -> None:
-        """One step of the optimizer."""
-        inputs, target = self._to_device(batch)
-        with autocast(self.precision, self.device):
-            output = cast("Output", self.model(*inputs))
-            loss = output.cross_entropy(target)
-        total = loss + self.alpha * output.ar + self.beta * output.tar
-        total.backward()  # type: ignore[no-untyped-call]
-        if self.clip is not None:
-            nn.utils.clip_grad_norm_([p for g in self.groups for p in g], self.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.loss = loss.item()
-        self.step += 1
-        self.n_steps += 1
-        self.n_targets += target.numel()
-        weight = (
-            0.98 if self.step > 50 else 1 - 1 / self.step
-        )  # a plain mean at first, so that the start does not count for long
-        self.smooth_loss = self.loss if self.step == 1 else weight * self.smooth_loss + (1 - weight) * self.loss
+    def add_cbs(self, cbs: Callbacks) -> Self:
+        """Use callbacks in every fit from now on."""
+        self.cbs += listed(cbs)
+        return self
 
-    def _to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
-        if batch.target is None:
-            raise DataError("the batch has no target to learn from or to compare with")
-        return tuple(x.to(self.device) for x in batch.inputs), batch.target.to(self.device)
-
-    @torch.no_grad()
-    def validate(self, loader: Loader | None = None) -> dict[str, float]:
-        """Mean loss per target and the metrics over a loader, by default the validation part."""
-        self.model.eval()
-        _reset(self.model)
-        total, n = 0.0, 0
-        for metric in self.metrics:
-            metric.reset()
-        for batch in self.dls.valid if loader is None else loader:
-            inputs, target = self._to_device(batch)
-            with autocast(self.precision, self.device):
-                output = cast("Output", self.model(*inputs))
-                loss = output.cross_entropy(target).item()
-                for metric in self.metrics:
-                    metric.update(output, target, loss)
-            total, n = total + loss * target.numel(), n + target.numel()
-        _reset(self.model)
-        return {"valid_loss": total / n if n else float("nan")} | {m.name: m.value() for m in self.metrics}
-
-    @torch.no_grad()
-    def predict_probabilities(self, loader: ClassifierLoader) -> NDArray[np.float32]:
-        """Class probabilities (N, C) of a loader's documents, in the order of the documents, in float32."""
-        self.model.eval()
-        rows: list[Tensor] = []
-        order: list[NDArray[np.int64]] = []
-        for indices in loader.batch_indices():
-            inputs, _ = loader.collate(indices)
-            rows.append(self.model(*(x.to(self.device) for x in inputs)).logits.float().softmax(1).cpu())
-            order.append(indices)
-        result = torch.cat(rows).numpy()
-        back = np.empty_like(result)
-        back[np.concatenate(order)] = result
-        return back
-
-
-def _reset(model: nn.Module) -> None:
-    """Forget the hidden state, for models that keep one between batches."""
-    reset = getattr(model, "reset", None)
-    if reset is not None:
-        reset()
+    def remove_cbs(self, cbs: Callbacks | type[Callback]) -> Self:
+        """Use these callbacks, or all of a class, no more."""
+        kind = cbs if isinstance(cbs, type) else ()
+        gone = [] if isinstance(cbs, type) else listed(cbs)
+        self.cbs = [cb for cb in self.cbs if cb not in gone and not isinstance(cb, kind)]
+        return self

@@ -1,13 +1,22 @@
-"""Metrics of a validation pass: each sees every batch once and gives one number."""
+"""Metrics of a validation pass: each sees every batch once and gives one number.
+
+A metric is given by its name, as a function of `(logits, target)`, as a class or as an object of it. What is collected
+over the pass is sums where sums are enough; metrics of scikit-learn are in `sklearn_metrics`.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
+import torch
 from torch import Tensor
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import one_of
+from ulmfit.training.losses import flat_pair
 
 
 class Output(Protocol):
@@ -23,82 +32,232 @@ class Output(Protocol):
         """The likeliest class or token of each place of the target."""
 
 
-class Metric(Protocol):
-    """Collects over a validation pass."""
+def logits_of(output: Output) -> Tensor:
+    """The logits of a batch. A language model's are made here: B x T x V numbers."""
+    logits = getattr(output, "logits", None)
+    return cast("Tensor", output.log_probabilities() if logits is None else logits)  # type: ignore[attr-defined]
+
+
+class Metric(ABC):
+    """Collects over a validation pass.
+
+    Attributes:
+        name: its column in the history.
+        higher_is_better: whether a higher value is better.
+    """
 
     name: str
-    higher_is_better: bool
+    higher_is_better: bool = True
 
+    @abstractmethod
     def reset(self) -> None:
         """Forget what was collected."""
 
+    @abstractmethod
     def update(self, output: Output, target: Tensor, loss: float) -> None:
         """Take one batch; `loss` is its mean loss."""
 
+    @abstractmethod
     def value(self) -> float:
-        """The figure for all batches since `reset`."""
+        """The figure for all batches since `reset`; NaN where it is not defined."""
+
+    @abstractmethod
+    def state(self) -> list[Any]:
+        """What was collected, to be sent to other processes."""
+
+    @abstractmethod
+    def merge(self, states: Sequence[list[Any]]) -> None:
+        """Replace what was collected by what all processes have."""
 
 
-class Accuracy:
-    """Share of right predictions."""
-
-    name = "accuracy"
-    higher_is_better = True
+class MeanMetric(Metric):
+    """The mean of something over all targets."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Forget what was collected."""
-        self.right = 0
-        self.n = 0
+        self.total, self.n = 0.0, 0
+
+    def add(self, mean: float, n: int) -> None:
+        """Take the mean of n targets."""
+        self.total += mean * n
+        self.n += n
+
+    def value(self) -> float:
+        """The mean; NaN when nothing was seen."""
+        return self.total / self.n if self.n else math.nan
+
+    def state(self) -> list[Any]:
+        """Sum and count."""
+        return [self.total, self.n]
+
+    def merge(self, states: Sequence[list[Any]]) -> None:
+        """Add up the sums and counts of all processes."""
+        self.total, self.n = sum(s[0] for s in states), sum(s[1] for s in states)
+
+
+class Accuracy(MeanMetric):
+    """Share of right predictions."""
+
+    name = "accuracy"
 
     def update(self, output: Output, target: Tensor, loss: float) -> None:
         """Take one batch."""
-        self.right += int((output.predictions() == target).sum())
+        self.total += int((output.predictions() == target).sum())
         self.n += target.numel()
+
+
+class ErrorRate(Accuracy):
+    """Share of wrong predictions."""
+
+    name = "error_rate"
+    higher_is_better = False
 
     def value(self) -> float:
         """In [0, 1]; NaN when nothing was seen."""
-        return self.right / self.n if self.n else math.nan
+        return 1 - super().value()
 
 
-class Perplexity:
+class Perplexity(MeanMetric):
     """Exponential of the mean loss."""
 
     name = "perplexity"
     higher_is_better = False
 
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was collected."""
-        self.total = 0.0
-        self.n = 0
-
     def update(self, output: Output, target: Tensor, loss: float) -> None:
         """Take one batch."""
-        self.total += loss * target.numel()
-        self.n += target.numel()
+        self.add(loss, target.numel())
 
     def value(self) -> float:
         """At least 1; infinity where it is too large for a float, NaN when nothing was seen."""
-        if not self.n:
-            return math.nan
-        mean = self.total / self.n
-        return math.exp(mean) if mean < 700 else math.inf
+        mean = super().value()
+        return math.exp(mean) if not mean >= 700 else math.inf
 
 
-def make_metric(metric: str | Metric) -> Metric:
-    """A metric by name, or the metric itself.
+class AvgMetric(MeanMetric):
+    """The mean of a function of `(logits, target)` over the batches, each counted by its rows.
+
+    Args:
+        func: gives the mean over a batch.
+        name: its column in the history; by default the function's name.
+        higher_is_better: whether a higher value is better.
+    """
+
+    def __init__(
+        self, func: Callable[[Tensor, Tensor], Any], name: str | None = None, *, higher_is_better: bool = True
+    ) -> None:
+        super().__init__()
+        self.func = func
+        self.name = name or getattr(func, "__name__", None) or getattr(func, "func", func).__name__
+        self.higher_is_better = higher_is_better
+
+    def update(self, output: Output, target: Tensor, loss: float) -> None:
+        """Take one batch."""
+        self.add(float(self.func(logits_of(output), target)), len(target))
+
+
+class RootMeanSquare(AvgMetric):
+    """Root of the mean square of the differences, over all targets."""
+
+    def __init__(self) -> None:
+        super().__init__(mse, "rmse", higher_is_better=False)
+
+    def value(self) -> float:
+        """The root; NaN when nothing was seen."""
+        return math.sqrt(super().value())
+
+
+def accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """Share of places where the highest logit (..., C) is the target's (...)."""
+    return (logits.argmax(-1) == target).float().mean()
+
+
+def error_rate(logits: Tensor, target: Tensor) -> Tensor:
+    """Share of places where the highest logit (..., C) is not the target's (...)."""
+    return 1 - accuracy(logits, target)
+
+
+def top_k_accuracy(logits: Tensor, target: Tensor, k: int = 5) -> Tensor:
+    """Share of places where the target (...) is among the k highest logits (..., C)."""
+    highest = logits.topk(min(k, logits.shape[-1]), dim=-1).indices
+    return (highest == target.unsqueeze(-1)).any(-1).float().mean()
+
+
+def accuracy_multi(logits: Tensor, target: Tensor, thresh: float = 0.5, sigmoid: bool = True) -> Tensor:
+    """Share of right answers over texts and classes (N, C), where a text has any number of classes."""
+    probabilities = logits.sigmoid() if sigmoid else logits
+    return ((probabilities > thresh) == target.bool()).float().mean()
+
+
+def mse(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean square of the differences."""
+    return torch.nn.functional.mse_loss(*flat_pair(logits, target))
+
+
+def mae(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean size of the differences."""
+    return torch.nn.functional.l1_loss(*flat_pair(logits, target))
+
+
+def rmse(logits: Tensor, target: Tensor) -> Tensor:
+    """Root of the mean square of the differences."""
+    return mse(logits, target).sqrt()
+
+
+def _known() -> dict[str, Callable[[str], Metric]]:
+    """Metrics by name, each made for a task."""
+    from ulmfit.training import sklearn_metrics
+
+    return {
+        "accuracy": lambda task: AvgMetric(accuracy_multi, "accuracy") if task == "multi_label" else Accuracy(),
+        "error_rate": lambda task: ErrorRate(),
+        "perplexity": lambda task: Perplexity(),
+        "top_k_accuracy": lambda task: AvgMetric(top_k_accuracy),
+        "accuracy_multi": lambda task: AvgMetric(accuracy_multi),
+        "mse": lambda task: AvgMetric(mse, higher_is_better=False),
+        "mae": lambda task: AvgMetric(mae, higher_is_better=False),
+        "rmse": lambda task: RootMeanSquare(),
+        **sklearn_metrics.BY_NAME,
+    }
+
+
+def make_metric(metric: object, task: str = "single_label") -> Metric:
+    """A metric from its name, function, class, or the metric itself.
+
+    Args:
+        metric: a name, a `Metric`, a subclass of it that needs no arguments, or a function of `(logits, target)`.
+        task: "lm", "single_label", "multi_label" or "regression".
 
     Raises:
-        ConfigError: the name is not known.
+        ConfigError: the name is not known, or it is none of these.
     """
-    if not isinstance(metric, str):
+    if isinstance(metric, Metric):
         return metric
-    known: dict[str, type[Accuracy] | type[Perplexity]] = {"accuracy": Accuracy, "perplexity": Perplexity}
-    if metric not in known:
-        raise ConfigError(f"metric {metric!r} is not known; choose from {', '.join(known)}")
-    return known[metric]()
+    own = {accuracy: "accuracy", error_rate: "error_rate", rmse: "rmse", mse: "mse", mae: "mae"}
+    name = own.get(metric) if callable(metric) else metric  # type: ignore[call-overload]
+    if isinstance(name, str):
+        known = _known()
+        if name not in known:
+            raise ConfigError(f"metric {name!r} is not known; {one_of(name, known)}")
+        return known[name](task)
+    if isinstance(metric, type) and issubclass(metric, Metric):
+        return metric()
+    if callable(metric):
+        return AvgMetric(metric)
+    raise ConfigError(f"a metric must be a name, a Metric or a function of (logits, target), not {metric!r}")
+
+
+def make_metrics(metrics: object, task: str) -> list[Metric]:
+    """Metrics from one or several of what `make_metric` takes; None for none.
+
+    Raises:
+        ConfigError: one is not known, or two have one name.
+    """
+    given = [] if metrics is None else list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+    made = [make_metric(m, task) for m in given]
+    names = [m.name for m in made]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise ConfigError(f"two metrics are named {', '.join(twice)}; give one of them another name")
+    return made

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import one_of
 
-PRECISIONS = ("auto", "bf16", "fp32")
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def supports_bf16(device: torch.device) -> bool:
@@ -25,17 +27,28 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     """Turn "auto" into "bf16" where the device has it, else "fp32".
 
     Raises:
-        ConfigError: the name is not known, or bf16 is asked for on a device without it.
+        ConfigError: the name is not known, or the device does not have what is asked for.
     """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision!r} is not known; {one_of(precision, PRECISIONS)}")
     if precision == "auto":
         return "bf16" if supports_bf16(device) else "fp32"
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision!r} is not known; choose 'auto', 'bf16' or 'fp32'")
     if precision == "bf16" and not supports_bf16(device):
         raise ConfigError(f"this {device.type} has no bfloat16 arithmetic; use precision='fp32' (or 'auto')")
+    if precision == "fp16" and device.type != "cuda":
+        raise ConfigError(f"fp16 needs a CUDA device, and this is a {device.type}; use precision='auto'")
     return precision
+
+
+def half_precision(device: torch.device) -> tuple[str, str]:
+    """What stands in for fp16 on a device, and a sentence that says so (empty where it is fp16 itself)."""
+    if device.type == "cuda":
+        return "fp16", ""
+    precision = resolve_precision("auto", device)
+    what = "bf16, which it has in hardware" if precision == "bf16" else "fp32, as it has no bf16 either"
+    return precision, f"to_fp16: this {device.type} has no fp16 training; training in {what}"
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context in which forward passes run."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    return torch.autocast(device.type, dtype=_DTYPES[precision]) if precision in _DTYPES else nullcontext()

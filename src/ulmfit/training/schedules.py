@@ -24,6 +24,11 @@ class Hyper(NamedTuple):
 Schedule = Callable[[float], Hyper]
 
 
+def _check_share(pct_start: float) -> None:
+    if not 0 <= pct_start <= 1:
+        raise ConfigError(f"pct_start={pct_start} must be between 0 and 1")
+
+
 def _cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
@@ -45,8 +50,9 @@ def one_cycle(
 
     Source: Smith 2018, "A disciplined approach to neural network hyper-parameters", with cosine annealing.
     """
-    if not 0 <= pct_start <= 1:
-        raise ConfigError(f"pct_start={pct_start} must be between 0 and 1")
+    _check_share(pct_start)
+    if not (div > 0 and div_final > 0):
+        raise ConfigError(f"div={div} and div_final={div_final} must be positive")
 
     def schedule(progress: float) -> Hyper:
         if progress < pct_start:
@@ -84,6 +90,50 @@ def trapezoid(*, warm_up: float = 0.02, fall: float = 0.3, mom: float = 0.8) -> 
 def constant(mom: float = 0.8) -> Schedule:
     """The maximum learning rate all the time."""
     return lambda progress: Hyper(1.0, mom)
+
+
+def flat_cos(*, mom: float = 0.8, div_final: float = 1e5, pct_start: float = 0.75) -> Schedule:
+    """The maximum learning rate, then annealing to almost nothing.
+
+    Args:
+        mom: momentum, constant.
+        div_final: the learning rate ends at the maximum divided by this.
+        pct_start: share of the fit before annealing starts.
+    """
+    _check_share(pct_start)
+
+    def schedule(progress: float) -> Hyper:
+        if progress < pct_start or pct_start == 1:
+            return Hyper(1.0, mom)
+        return Hyper(_cosine(1.0, 1 / div_final, (progress - pct_start) / (1 - pct_start)), mom)
+
+    return schedule
+
+
+def warm_restarts(n_cycles: int, cycle_mult: float = 2, *, mom: float = 0.8) -> Schedule:
+    """Annealing to nothing again and again.
+
+    Args:
+        n_cycles: number of cycles.
+        cycle_mult: a cycle is so many times as long as the one before.
+        mom: momentum, constant.
+
+    Source: Loshchilov and Hutter 2016, "SGDR: Stochastic Gradient Descent with Warm Restarts".
+    """
+    lengths = [cycle_mult**i for i in range(n_cycles)]
+    ends = [sum(lengths[: i + 1]) / sum(lengths) for i in range(n_cycles)]
+
+    def schedule(progress: float) -> Hyper:
+        cycle = next((i for i, end in enumerate(ends) if progress < end), n_cycles - 1)
+        start = ends[cycle - 1] if cycle else 0.0
+        return Hyper(_cosine(1.0, 0.0, (progress - start) / (ends[cycle] - start)), mom)
+
+    return schedule
+
+
+def exponential(start: float, end: float, *, mom: float = 0.8) -> Schedule:
+    """From one learning rate to another in geometric progression, for the search of a learning rate."""
+    return lambda progress: Hyper(start * (end / start) ** progress, mom)
 
 
 def group_rates(lr: float | slice, n_groups: int) -> list[float]:

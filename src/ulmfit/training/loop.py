@@ -1,0 +1,374 @@
+"""The training loop: batches through the model, steps of the optimizer, the validation pass."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from ulmfit.data.loaders import Batch
+from ulmfit.errors import ConfigError, DataError, UlmfitError
+from ulmfit.training.callbacks import (
+    EVENTS,
+    Callback,
+    CancelBatchException,
+    CancelEpochException,
+    CancelFitException,
+    CancelStepException,
+    TerminateOnNaN,
+)
+from ulmfit.training.distributed import Processes
+from ulmfit.training.losses import LossFunction
+from ulmfit.training.metrics import Output, logits_of, make_metrics
+from ulmfit.training.optimizer import Adam, OptimizerFactory, make_optimizer, set_hyper
+from ulmfit.training.precision import autocast, resolve_precision
+from ulmfit.training.recorder import Recorder
+from ulmfit.training.schedules import Schedule
+
+
+class Loader(Protocol):
+    """Batches that can be passed over again and again."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the epoch."""
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the order of the next pass, and the batch at which it begins."""
+
+
+class Model(Protocol):
+    """What the loop needs of a model beside being a module."""
+
+    def __call__(self, *inputs: Tensor) -> Output:
+        """Run a batch."""
+
+    def parameter_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters, lowest group first."""
+
+
+class AnyLoaders(Protocol):
+    """A loader for training and one for validation."""
+
+    @property
+    def train(self) -> Loader:
+        """For training."""
+
+    @property
+    def valid(self) -> Loader:
+        """For validation."""
+
+
+@dataclass(frozen=True)
+class DataLoaders:
+    """A loader for training and one for validation."""
+
+    train: Loader
+    valid: Loader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a fit shall do.
+
+    Args:
+        rates: maximum learning rate of each group.
+        schedule: of learning rate and momentum.
+        total_steps: batches in all.
+        first_step: batches that are left out at the start.
+        seconds: limit of the time, if any.
+        callbacks: of this fit, in the order of their calls.
+    """
+
+    rates: list[float]
+    schedule: Schedule
+    total_steps: int
+    first_step: int = 0
+    seconds: float | None
+    callbacks: Sequence[Callback]
+
+
+class Loop:
+    """The state of a training, and the loop over it. `Learner` is what users call; its arguments are described there.
+
+    Attributes:
+        step: batches of the running fit. batch: of the running epoch. n_steps: of all fits.
+        epoch: of the running fit. passes: begun over the training part, in all fits.
+        seconds: that the running fit has taken. progress: of the running fit, in [0, 1].
+        rate_factor: on all learning rates of the running fit, for callbacks to change.
+        loss: of the last batch. smooth_loss: its moving average.
+        n_targets: labels or tokens learnt from in all fits.
+        history: a row for each epoch of all fits.
+    """
+
+    def __init__(
+        self,
+        dls: AnyLoaders,
+        model: nn.Module,
+        loss_func: LossFunction | None = None,
+        opt_func: OptimizerFactory = Adam,
+        *,
+        splitter: Callable[[nn.Module], list[list[nn.Parameter]]] | None = None,
+        cbs: Sequence[Callback] = (),
+        metrics: object = None,
+        wd: float = 0.01,
+        wd_bn_bias: bool = False,
+        alpha: float = 2.0,
+        beta: float = 1.0,
+        clip: float | None = None,
+        precision: str = "auto",
+        device: torch.device | str | None = None,
+        seed: int = 0,
+    ) -> None:
+        if clip is not None and not clip > 0:
+            raise ConfigError(f"clip={clip} must be a positive norm of the gradient, or None for no limit")
+        self.dls = dls
+        self.processes = Processes(device)
+        self.device = self.processes.device
+        self.model = model.to(self.device)
+        self.loss_func, self.opt_func = loss_func, opt_func
+        self.wd, self.wd_bn_bias, self.alpha, self.beta, self.clip = wd, wd_bn_bias, alpha, beta, clip
+        self.task: str = getattr(dls, "task", "single_label")
+        self.metrics = make_metrics(metrics, self.task)
+        self.recorder = Recorder()
+        self.cbs: list[Callback] = [TerminateOnNaN(), self.recorder, *cbs]
+        self.history: list[dict[str, Any]] = []
+        self.groups = splitter(model) if splitter is not None else cast("Model", model).parameter_groups()
+        self.optimizer = make_optimizer(self.groups, wd=wd, opt_func=opt_func, wd_bn_bias=wd_bn_bias)
+        self.set_precision(precision)
+        self.epoch = self.step = self.batch = self.passes = self.n_steps = self.n_targets = 0
+        self.loss = self.smooth_loss = float("nan")
+        self.progress = self.seconds = 0.0
+        self.rate_factor = 1.0
+        self.output: Output
+        self.target: Tensor
+        self.loss_grad: Tensor
+        self._hooks: dict[str, list[Callable[[Any], None]]] = {event: [] for event in EVENTS}
+        self._rng = torch.Generator().manual_seed(seed + 1_000_003 * self.processes.rank).get_state()
+        self._drawing = False
+
+    def set_precision(self, precision: str) -> None:
+        """Compute in "bf16", "fp16" or "fp32" from now on; "auto" chooses what the device has.
+
+        Raises:
+            ConfigError: the device does not have it.
+        """
+        self.precision = resolve_precision(precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    @contextmanager
+    def private_randomness(self) -> Iterator[None]:
+        """Dropout draws from this learner's own stream; the caller's generators are left as they were."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.set_rng_state(self._rng)
+            if self.device.type == "cuda":
+                torch.cuda.manual_seed(int(torch.randint(2**31, ())))
+            self._drawing = True
+            try:
+                yield
+            finally:
+                self._drawing = False
+                self._rng = torch.get_rng_state()
+
+    def random_state(self) -> Tensor:
+        """The state of the stream that dropout draws from."""
+        return torch.get_rng_state() if self._drawing else self._rng
+
+    def set_random_state(self, state: Tensor) -> None:
+        """Go on with a stream; not while a fit is running."""
+        self._rng = state
+
+    def run(self, plan: Plan, *, resume: bool) -> None:
+        """Carry out a fit, from its start or from where the state says that it was interrupted."""
+        if not resume:
+            self.passes += self.batch > 0
+            self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
+            self.step, self.epoch, self.batch = plan.first_step, plan.first_step // len(self.dls.train), 0
+        self._hook(plan.callbacks)
+        started = time.perf_counter() - self.seconds
+        self.processes.same_weights(self.model)
+        try:
+            self._call("before_fit")
+            with self.private_randomness():
+                while self.step < plan.total_steps and self.progress < 1:
+                    self._one_epoch(plan, started)
+                    self.epoch += 1
+                    if plan.seconds is not None and self._elapsed(started) >= plan.seconds:
+                        break  # also when the time ran out in the validation pass
+        except CancelFitException:
+            pass
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and not _out_of_memory(error):
+                raise
+            raise UlmfitError(
+                "there is not enough memory for a batch; lower bs, then seq_len (or max_len of a classifier), or train "
+                f"fewer layers (freeze_to). What was missing: {error}"
+            ) from error
+        finally:
+            self._call("after_fit")
+            self._hook(())
+
+    def _hook(self, callbacks: Sequence[Callback]) -> None:
+        """Find out once which callbacks want which events."""
+        self._hooks = {
+            event: [getattr(cb, event) for cb in callbacks if getattr(type(cb), event) is not getattr(Callback, event)]
+            for event in EVENTS
+        }
+
+    def _call(self, event: str) -> None:
+        for hook in self._hooks[event]:
+            hook(self)
+
+    def _elapsed(self, started: float) -> float:
+        """Seconds since the start, the same in all processes."""
+        return float(self.processes.from_main(time.perf_counter() - started))
+
+    def _one_epoch(self, plan: Plan, started: float) -> None:
+        self._call("before_epoch")
+        epoch_started = time.perf_counter()
+        try:
+            self._train_epoch(plan, started)
+            self.passes, self.batch = self.passes + 1, 0
+            if self.step >= plan.total_steps:
+                self.progress = 1.0
+            row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}
+            self._call("before_validate")
+            row |= self.evaluate(self.dls.valid)
+            self._call("after_validate")
+        except CancelEpochException:
+            self.passes, self.batch = self.passes + (self.batch > 0), 0
+            return
+        row["time"] = round(time.perf_counter() - epoch_started, 2)
+        self.history.append(row)
+        self._call("after_epoch")
+
+    def _train_epoch(self, plan: Plan, started: float) -> None:
+        self.dls.train.set_epoch(self.passes, self.batch)
+        self.model.train()
+        if self.batch == 0:
+            _reset(self.model)
+        for batch in self.dls.train:
+            if plan.seconds is None:
+                self.seconds = time.perf_counter() - started
+                self.progress = min(1.0, self.step / plan.total_steps)
+            else:
+                self.seconds = self._elapsed(started)
+                self.progress = min(1.0, max(self.step / plan.total_steps, self.seconds / plan.seconds))
+            if self.progress >= 1 and self.step > 0:
+                break
+            hyper = plan.schedule(self.progress)
+            set_hyper(self.optimizer, plan.rates, hyper.lr * self.rate_factor, hyper.mom)
+            try:
+                self._call("before_batch")
+                self.train_batch(batch)
+            except CancelBatchException:
+                self.optimizer.zero_grad(set_to_none=True)
+                self.step += 1
+            self.batch += 1
+            self._call("after_batch")
+
+    def train_batch(self, batch: Batch) -> None:
+        """One batch forward and backward, and a step of the optimizer."""
+        mine = self.processes.shard(batch)
+        n_targets = _n_targets(batch)
+        share = 1.0 if mine is batch else 0.0 if mine is None else _n_targets(mine) / n_targets
+        loss = torch.zeros(())
+        if mine is not None:
+            inputs, self.target = self._to_device(mine)
+            with autocast(self.precision, self.device):
+                self.output = cast("Output", self.model(*inputs))
+                loss = self.loss_of(self.output, self.target)
+            self.loss_grad = loss + self.alpha * self.output.ar + self.beta * self.output.tar
+            self.loss = loss.item()
+            self._call("after_loss")
+            scaled = self.scaler.scale(self.loss_grad)
+            (scaled if share == 1.0 else scaled * share).backward()  # type: ignore[no-untyped-call]
+        self.step += 1
+        self.n_steps += 1
+        self.n_targets += n_targets
+        try:
+            self._call("after_backward")
+            self._step(loss.detach() * share)
+        except CancelStepException:
+            pass
+        weight = 0.98 if self.step > 50 else 1 - 1 / self.step  # a plain mean until the start counts for little
+        started = not math.isnan(self.smooth_loss)
+        self.smooth_loss = weight * self.smooth_loss + (1 - weight) * self.loss if started else self.loss
+
+    def _step(self, loss: Tensor) -> None:
+        parameters = [p for g in self.groups for p in g]
+        if self.processes.n > 1:
+            self.loss = float(self.processes.sum_gradients(parameters, loss.reshape(1).to(self.device)))
+        self._call("before_step")
+        if self.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(parameters, self.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self._call("after_step")
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def loss_of(self, output: Output, target: Tensor) -> Tensor:
+        """Mean loss of a batch."""
+        return output.cross_entropy(target) if self.loss_func is None else self.loss_func(logits_of(output), target)
+
+    def _to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
+        if batch.target is None:
+            raise DataError("the batch has no target to learn from or to compare with")
+        return (
+            tuple(x.to(self.device, non_blocking=True) for x in batch.inputs),
+            batch.target.to(self.device, non_blocking=True),
+        )
+
+    @torch.no_grad()
+    def evaluate(self, loader: Loader) -> dict[str, float]:
+        """Mean loss per target and the metrics over a loader."""
+        self.model.eval()
+        _reset(self.model)
+        total, n = 0.0, 0
+        for metric in self.metrics:
+            metric.reset()
+        for batch in loader:
+            mine = self.processes.shard(batch)
+            if mine is None:
+                continue
+            inputs, target = self._to_device(mine)
+            with autocast(self.precision, self.device):
+                output = cast("Output", self.model(*inputs))
+                loss = self.loss_of(output, target).item()
+                for metric in self.metrics:
+                    metric.update(output, target, loss)
+            total, n = total + loss * target.numel(), n + target.numel()
+        _reset(self.model)
+        sums = self.processes.gather((total, n, [m.state() for m in self.metrics]))
+        if len(sums) > 1:
+            total, n = sum(s[0] for s in sums), sum(s[1] for s in sums)
+            for i, metric in enumerate(self.metrics):
+                metric.merge([s[2][i] for s in sums])
+        return {"valid_loss": total / n if n else float("nan")} | {m.name: m.value() for m in self.metrics}
+
+
+def _n_targets(batch: Batch) -> int:
+    if batch.target is None:
+        raise DataError("the batch has no target to learn from or to compare with")
+    return batch.target.numel()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "out of memory" in text
+
+
+def _reset(model: nn.Module) -> None:
+    """Forget the hidden state, for models that keep one between batches."""
+    reset = getattr(model, "reset", None)
+    if reset is not None:
+        reset()
