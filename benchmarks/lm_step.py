@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 def make_step(config: EncoderConfig, vocab_sz: int, bs: int, seq_len: int, precision: str) -> Callable[[], None]:
     """A function that takes one training step of a fresh model."""
     model = LanguageModel(vocab_sz, config).train()
-    optimizer = make_optimizer(model.parameter_groups(), wd=0.01, mom=0.8)
+    optimizer = make_optimizer(model.parameter_groups(), wd=0.01)
     for group in optimizer.param_groups:
         group["lr"] = 1e-3
     ranks = np.arange(1, vocab_sz + 1)

@@ -18,8 +18,8 @@ def one_of(name: str, known: Iterable[str]) -> str:
     """What to say behind "NAME is not known": the likeliest name meant, and all names there are."""
     known = list(known)
     close = get_close_matches(name, known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{meant}Choose from {', '.join(known)}"
+    meant = f"did you mean {close[0]!r}? Known are" if close else "known are"
+    return f"{meant} {', '.join(known)}"
 
 
 def parameter_names(function: Callable[..., object]) -> list[str]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
+from torch import Tensor
 
 from ulmfit.errors import FormatError
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.tensor_file import compare_weights, load_optimizer, optimizer_state, read_tensors, write_tensors
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ulmfit.training.learner import Learner
 
 FORMAT_VERSION = 1
-_COUNTS = ("epoch", "step", "n_steps", "n_targets", "passes", "batch", "seconds", "progress", "loss", "smooth_loss")
+_COUNTS = (
+    *("epoch", "step", "n_steps", "n_targets", "passes", "batch", "seconds", "progress", "rate_factor"),
+    *("loss", "smooth_loss"),
+)
 
 
 def save_checkpoint(learn: Learner, path: Path, about: Mapping[str, Any] | None = None) -> None:
@@ -38,38 +36,28 @@ def save_checkpoint(learn: Learner, path: Path, about: Mapping[str, Any] | None 
     Raises:
         OSError: the disk is full or not writable; the checkpoint before is still there.
     """
-    tensors: dict[str, Tensor] = {f"model.{name}": t for name, t in learn.model.state_dict().items()}
-    optimizer = learn.optimizer.state_dict()
-    for index, values in optimizer["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": t for name, t in values.items()}
+    optimizer, groups = optimizer_state(learn.optimizer)
+    tensors = {f"model.{name}": t for name, t in learn.model.state_dict().items()} | optimizer
     for layer, parts in enumerate(getattr(learn.model, "state", None) or ()):
         tensors |= {f"state.{layer}.{i}": t for i, t in enumerate(parts)}
+    gradients = enumerate(p.grad for p in learn.model.parameters())  # kept from step to step when they accumulate
+    tensors |= {f"gradient.{i}": g for i, g in gradients if g is not None}
     tensors["random"] = learn.random_state()
+    callbacks = []
+    for i, cb in enumerate(learn.active):
+        state = cb.state()
+        tensors |= {f"callback.{i}.{name}": v for name, v in state.items() if isinstance(v, Tensor)}
+        callbacks.append([type(cb).__name__, {n: v for n, v in state.items() if not isinstance(v, Tensor)}])
     facts = {
         "format_version": FORMAT_VERSION,
         "learner": {name: getattr(learn, name) for name in _COUNTS},
         "history": learn.history,
-        "groups": [{k: v for k, v in g.items() if k != "params"} for g in optimizer["param_groups"]],
+        "groups": groups,
+        "callbacks": callbacks,
+        "scaler": learn.scaler.state_dict(),
         "about": dict(about or {}),
     }
-    # Tied weights share their storage, which the format does not allow: each is written as a tensor of its own.
-    content = serialize(
-        {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, {"checkpoint": json.dumps(facts)}
-    )
-    _replace(path, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write_tensors(path, tensors, "checkpoint", facts)
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -97,39 +85,25 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
     facts, tensors = _read(path)
     own = learn.model.state_dict()
     saved = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    problems = [f"{name} is missing" for name in own.keys() - saved.keys()]
-    problems += [f"{name} is not in this model" for name in saved.keys() - own.keys()]
-    problems += [
-        f"{name} has shape {tuple(saved[name].shape)} there and {tuple(own[name].shape)} here"
-        for name in own.keys() & saved.keys()
-        if saved[name].shape != own[name].shape
-    ]
-    if problems:
-        raise FormatError(f"{path} is a checkpoint of another model: {'; '.join(sorted(problems)[:8])}")
+    compare_weights(path, saved, own)
     learn.model.load_state_dict(saved)
-    optimizer = learn.optimizer.state_dict()
-    params = [g["params"] for g in optimizer["param_groups"]]
-    if len(params) != len(facts["groups"]):
-        raise FormatError(f"{path}: {len(facts['groups'])} groups of parameters there, {len(params)} here")
-    groups = [_tuples(group) | {"params": ps} for group, ps in zip(facts["groups"], params, strict=True)]
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, t in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, value = name.split(".", 2)
-            states.setdefault(int(index), {})[value] = t
-    learn.optimizer.load_state_dict({"state": states, "param_groups": groups})
+    load_optimizer(learn.optimizer, tensors, facts["groups"], path)
+    for i, p in enumerate(learn.model.parameters()):
+        gradient = tensors.get(f"gradient.{i}")
+        p.grad = None if gradient is None else gradient.to(p.device)
     if hasattr(learn.model, "state"):
         learn.model.state = _hidden_state(tensors, learn)
     learn.set_random_state(tensors["random"])
     for name in _COUNTS:
-        setattr(learn, name, facts["learner"][name])
+        setattr(learn, name, facts["learner"].get(name, getattr(learn, name)))
+    if facts.get("scaler"):
+        learn.scaler.load_state_dict(facts["scaler"])
+    learn.callback_states = [
+        (kind, values | {n.split(".", 2)[2]: t for n, t in tensors.items() if n.startswith(f"callback.{i}.")})
+        for i, (kind, values) in enumerate(facts.get("callbacks", []))
+    ]
     learn.history = list(facts["history"])
     return dict(facts["about"])
-
-
-def _tuples(group: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in group.items()}
 
 
 def _hidden_state(tensors: Mapping[str, Tensor], learn: Learner) -> Any:
@@ -142,14 +116,9 @@ def _hidden_state(tensors: Mapping[str, Tensor], learn: Learner) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["checkpoint"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise FormatError(f"{path} does not exist: there is no checkpoint to resume from") from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise FormatError(f"{path} is not a checkpoint, or is damaged: {error}") from error
+    if not path.exists():
+        raise FormatError(f"{path} does not exist: there is no checkpoint to resume from")
+    facts, tensors = read_tensors(path, "checkpoint")
     if facts.get("format_version") != FORMAT_VERSION:
         raise FormatError(
             f"{path} has format version {facts.get('format_version')}; this version reads {FORMAT_VERSION}"

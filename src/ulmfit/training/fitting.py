@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
 
 from rich.console import Console
 
@@ -18,6 +18,9 @@ from ulmfit.training.precision import half_precision
 from ulmfit.training.progress import ProgressTable, say
 from ulmfit.training.resuming import Checkpoints
 from ulmfit.training.schedules import Schedule, constant, flat_cos, group_rates, one_cycle, warm_restarts
+
+if TYPE_CHECKING:
+    from ulmfit.training.learner import Learner
 
 LR = float | slice
 Callbacks = Callback | Sequence[Callback] | None
@@ -93,7 +96,7 @@ class Fitting(Loop):
         if self.checkpoints is None:
             self.run(plan, resume=resume)
         else:
-            self.checkpoints.run(self, plan)
+            self.checkpoints.run(cast("Learner", self), plan)
 
     @names_checked
     def fit_one_cycle(
@@ -114,9 +117,7 @@ class Fitting(Loop):
     ) -> None:
         """Train with the one-cycle schedule; see `fit` and `schedules.one_cycle`."""
         schedule = one_cycle(moms=moms or self.moms, div=div, div_final=div_final, pct_start=pct_start)
-        self.fit(
-            n_epoch, lr_max, wd, cbs, reset_opt, start_epoch, schedule=schedule, seconds=seconds, resume=resume
-        )
+        self.fit(n_epoch, lr_max, wd, cbs, reset_opt, start_epoch, schedule=schedule, seconds=seconds, resume=resume)
 
     @names_checked
     def fit_flat_cos(
@@ -198,7 +199,7 @@ class Fitting(Loop):
             cbs: as for `fit`.
             reset_opt: as for `fit`.
         """
-        if isinstance(base_lr, slice) or not base_lr > 0 or not lr_mult > 0:
+        if not isinstance(cast("object", base_lr), int | float) or not base_lr > 0 or not lr_mult > 0:
             raise ConfigError(f"base_lr={base_lr} and lr_mult={lr_mult} must be positive numbers")
         _check_fit(epochs, base_lr, None, 0)
         self.freeze()
@@ -291,13 +292,13 @@ def listed(cbs: Callbacks) -> list[Callback]:
         ConfigError: something else is among them.
     """
     given = [] if cbs is None else [cbs] if isinstance(cbs, Callback) else list(cbs)
-    wrong = [cb for cb in given if not isinstance(cb, Callback)]
+    wrong = [cb for cb in given if not isinstance(cast("object", cb), Callback)]
     if wrong:
         raise ConfigError(f"cbs must be objects of subclasses of Callback; got {', '.join(map(repr, wrong))}")
     return given
 
 
-def _check_fit(n_epoch: float, lr: object, seconds: float | None, start_epoch: int) -> None:
+def _check_fit(n_epoch: object, lr: object, seconds: float | None, start_epoch: int) -> None:
     """Refuse numbers that make no sense, all in one message."""
     problems = []
     if isinstance(n_epoch, bool) or not isinstance(n_epoch, int | float) or not 0 < n_epoch < math.inf:
@@ -309,7 +310,7 @@ def _check_fit(n_epoch: float, lr: object, seconds: float | None, start_epoch: i
         # The learning rate alone, as in fit_one_cycle(1e-2), is a known slip.
     if seconds is not None and not 0 < seconds < math.inf:
         problems.append(f"seconds={seconds} must be positive")
-    if not 0 <= start_epoch < (n_epoch if not problems else math.inf):
+    if not 0 <= start_epoch < (n_epoch if isinstance(n_epoch, int | float) and not problems else math.inf):
         problems.append(f"start_epoch={start_epoch} must be at least 0 and below n_epoch={n_epoch}")
     if problems:
         raise ConfigError("; ".join(problems))

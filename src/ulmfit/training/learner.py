@@ -22,6 +22,7 @@ from ulmfit.training.resuming import Checkpoints
 
 __all__ = ["AnyLoaders", "DataLoaders", "Learner", "Loader"]
 
+
 class Learner(Fitting):
     """Trains a model on data: schedules, freezing, validation, history.
 

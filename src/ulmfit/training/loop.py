@@ -101,11 +101,12 @@ class Loop:
 
     Attributes:
         step: batches of the running fit. batch: of the running epoch. n_steps: of all fits.
-        epoch: of the running fit. passes: begun over the training part, in all fits.
+        epoch: epochs of the running fit that are done. passes: begun over the training part, in all fits.
         seconds: that the running fit has taken. progress: of the running fit, in [0, 1].
         rate_factor: on all learning rates of the running fit, for callbacks to change.
         loss: of the last batch. smooth_loss: its moving average.
         n_targets: labels or tokens learnt from in all fits.
+        active: the callbacks of the running fit. callback_states: what a checkpoint says of them, until they take it.
         history: a row for each epoch of all fits.
     """
 
@@ -141,6 +142,8 @@ class Loop:
         self.recorder = Recorder()
         self.cbs: list[Callback] = [TerminateOnNaN(), self.recorder, *cbs]
         self.history: list[dict[str, Any]] = []
+        self.active: Sequence[Callback] = ()
+        self.callback_states: list[tuple[str, dict[str, Any]]] = []
         self.groups = splitter(model) if splitter is not None else cast("Model", model).parameter_groups()
         self.optimizer = make_optimizer(self.groups, wd=wd, opt_func=opt_func, wd_bn_bias=wd_bn_bias)
         self.set_precision(precision)
@@ -154,6 +157,12 @@ class Loop:
         self._hooks: dict[str, list[Callable[[Any], None]]] = {event: [] for event in EVENTS}
         self._rng = torch.Generator().manual_seed(seed + 1_000_003 * self.processes.rank).get_state()
         self._drawing = False
+
+    def reset(self) -> None:
+        """Forget the hidden state, of models that keep one between batches."""
+        reset = getattr(self.model, "reset", None)
+        if reset is not None:
+            reset()
 
     def set_precision(self, precision: str) -> None:
         """Compute in "bf16", "fp16" or "fp32" from now on; "auto" chooses what the device has.
@@ -193,14 +202,20 @@ class Loop:
             self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
             self.step, self.epoch, self.batch = plan.first_step, plan.first_step // len(self.dls.train), 0
         self._hook(plan.callbacks)
+        states = self.callback_states if resume else []
+        self.callback_states = []
         started = time.perf_counter() - self.seconds
         self.processes.same_weights(self.model)
         try:
             self._call("before_fit")
+            for cb in self.active:
+                state = next((s for s in states if s[0] == type(cb).__name__), None)
+                if state is not None:
+                    states.remove(state)
+                    cb.load_state(state[1])
             with self.private_randomness():
                 while self.step < plan.total_steps and self.progress < 1:
                     self._one_epoch(plan, started)
-                    self.epoch += 1
                     if plan.seconds is not None and self._elapsed(started) >= plan.seconds:
                         break  # also when the time ran out in the validation pass
         except CancelFitException:
@@ -218,6 +233,7 @@ class Loop:
 
     def _hook(self, callbacks: Sequence[Callback]) -> None:
         """Find out once which callbacks want which events."""
+        self.active = callbacks
         self._hooks = {
             event: [getattr(cb, event) for cb in callbacks if getattr(type(cb), event) is not getattr(Callback, event)]
             for event in EVENTS
@@ -245,16 +261,18 @@ class Loop:
             self._call("after_validate")
         except CancelEpochException:
             self.passes, self.batch = self.passes + (self.batch > 0), 0
+            self.epoch += 1
             return
         row["time"] = round(time.perf_counter() - epoch_started, 2)
         self.history.append(row)
+        self.epoch += 1
         self._call("after_epoch")
 
     def _train_epoch(self, plan: Plan, started: float) -> None:
         self.dls.train.set_epoch(self.passes, self.batch)
         self.model.train()
         if self.batch == 0:
-            _reset(self.model)
+            self.reset()
         for batch in self.dls.train:
             if plan.seconds is None:
                 self.seconds = time.perf_counter() - started
@@ -265,7 +283,7 @@ class Loop:
             if self.progress >= 1 and self.step > 0:
                 break
             hyper = plan.schedule(self.progress)
-            set_hyper(self.optimizer, plan.rates, hyper.lr * self.rate_factor, hyper.mom)
+            set_hyper(self.optimizer, plan.rates, hyper._replace(lr=hyper.lr * self.rate_factor))
             try:
                 self._call("before_batch")
                 self.train_batch(batch)
@@ -332,7 +350,7 @@ class Loop:
     def evaluate(self, loader: Loader) -> dict[str, float]:
         """Mean loss per target and the metrics over a loader."""
         self.model.eval()
-        _reset(self.model)
+        self.reset()
         total, n = 0.0, 0
         for metric in self.metrics:
             metric.reset()
@@ -347,7 +365,7 @@ class Loop:
                 for metric in self.metrics:
                     metric.update(output, target, loss)
             total, n = total + loss * target.numel(), n + target.numel()
-        _reset(self.model)
+        self.reset()
         sums = self.processes.gather((total, n, [m.state() for m in self.metrics]))
         if len(sums) > 1:
             total, n = sum(s[0] for s in sums), sum(s[1] for s in sums)
@@ -365,10 +383,3 @@ def _n_targets(batch: Batch) -> int:
 def _out_of_memory(error: RuntimeError) -> bool:
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "out of memory" in text
-
-
-def _reset(model: nn.Module) -> None:
-    """Forget the hidden state, for models that keep one between batches."""
-    reset = getattr(model, "reset", None)
-    if reset is not None:
-        reset()

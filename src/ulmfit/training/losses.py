@@ -183,14 +183,18 @@ def default_loss(task: str) -> LossFunction | None:
     Args:
         task: "lm", "single_label", "multi_label" or "regression".
     """
-    return {"multi_label": BCEWithLogitsLossFlat(), "regression": MSELossFlat()}.get(task)
+    if task == "multi_label":
+        return BCEWithLogitsLossFlat()
+    return MSELossFlat() if task == "regression" else None
 
 
 def meaning(loss: object, task: str) -> Answering:
     """What logits mean: as the loss says, or as is usual for the task."""
     if hasattr(loss, "activation") and hasattr(loss, "decodes"):
         return loss
-    return {"multi_label": BCEWithLogitsLossFlat(), "regression": MSELossFlat()}.get(task, SingleLabel())
+    if task == "multi_label":
+        return BCEWithLogitsLossFlat()
+    return MSELossFlat() if task == "regression" else SingleLabel()
 
 
 def class_weights(dls: AnyLoaders, n_classes: int | None = None) -> Tensor:

@@ -236,7 +236,7 @@ def make_metric(metric: object, task: str = "single_label") -> Metric:
     if isinstance(metric, Metric):
         return metric
     own = {accuracy: "accuracy", error_rate: "error_rate", rmse: "rmse", mse: "mse", mae: "mae"}
-    name = own.get(metric) if callable(metric) else metric  # type: ignore[call-overload]
+    name = own.get(metric) if callable(metric) else metric
     if isinstance(name, str):
         known = _known()
         if name not in known:

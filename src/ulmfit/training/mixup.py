@@ -40,13 +40,13 @@ class MixUp(Callback):
         Raises:
             ConfigError: the model has no head.
         """
-        head: nn.Module | None = getattr(learn.model, "head", None)
-        if head is None:
+        layers: nn.Module | None = getattr(getattr(learn.model, "head", None), "layers", None)
+        if layers is None:
             raise ConfigError("MixUp mixes pooled documents before a classifier's head; this model has none")
-        self._handle = head.register_forward_pre_hook(self._mix)
+        self._handle = layers.register_forward_pre_hook(self._mix)
 
-    def _mix(self, head: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if not head.training:
+    def _mix(self, layers: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not layers.training:
             return None
         features: Tensor = inputs[0]
         a = torch._standard_gamma(torch.full((2,), self.alpha))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.schedules import Hyper
 
 # Makes an optimizer of torch from its parameter groups; `torch.optim.SGD` itself is one.
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -69,19 +70,18 @@ def make_optimizer(
     return optimizer
 
 
-def set_hyper(optimizer: torch.optim.Optimizer, rates: list[float], factor: float, mom: float) -> None:
+def set_hyper(optimizer: torch.optim.Optimizer, rates: list[float], hyper: Hyper) -> None:
     """Set learning rates and momentum for the next step.
 
     Args:
         optimizer: one of `make_optimizer`.
         rates: maximum learning rate of each group.
-        factor: on these rates.
-        mom: first beta, of optimizers that have one; plain momentum is left as it was chosen.
+        hyper: factor on these rates; first beta, of optimizers that have one (plain momentum is left as it is).
     """
     for group in optimizer.param_groups:
-        group["lr"] = rates[group["group"]] * factor
+        group["lr"] = rates[group["group"]] * hyper.lr
         if "betas" in group:
-            group["betas"] = (mom, *group["betas"][1:])
+            group["betas"] = (hyper.mom, *group["betas"][1:])
 
 
 def set_weight_decay(optimizer: torch.optim.Optimizer, wd: float) -> None:

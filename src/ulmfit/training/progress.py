@@ -29,18 +29,20 @@ class ProgressTable(Callback):
     Args:
         console: where to print.
         header: print the names of the columns before the first row of this object.
+        bar: show the bar.
     """
 
-    def __init__(self, console: Console, *, header: bool = True) -> None:
+    def __init__(self, console: Console, *, header: bool = True, bar: bool = True) -> None:
         self.console = console
         self.header = header
+        self.bar = bar
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._shown = 0.0
 
     def before_fit(self, learn: Learner) -> None:
         """Start the bar."""
-        if self.console.is_terminal:
+        if self.bar and (self.console.is_terminal or self.console.is_jupyter):
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=30),

@@ -27,12 +27,12 @@ from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.tokenizers import Tokenizer
-from ulmfit.training.callbacks import SaveBest
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.parts import Stores, Texts
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.tracking import SaveBest
 
 MAX_VOCAB = {"small": 20_000, "base": 60_000}
 # By how much the learning rate falls from one parameter group to the next lower one. 2.6 is the paper's choice for a

@@ -153,7 +153,7 @@ class SaveModelCallback(Monitor):
         """Save if it is the best, or always."""
         super().after_epoch(learn)
         if self.every_epoch:
-            learn.save(f"{self.fname}_{learn.epoch}", with_opt=self.with_opt)
+            learn.save(f"{self.fname}_{learn.epoch - 1}", with_opt=self.with_opt)
         elif self.improved:
             learn.save(self.fname, with_opt=self.with_opt)
 

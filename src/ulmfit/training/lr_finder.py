@@ -1,0 +1,210 @@
+"""The search of a learning rate: a short training with a rising rate, and what its losses suggest."""
+
+from __future__ import annotations
+
+import copy
+import math
+from bisect import bisect_left
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmfit.data.loaders import Batch
+from ulmfit.errors import ConfigError, MissingExtraError, UlmfitError
+from ulmfit.training.optimizer import set_hyper
+from ulmfit.training.recorder import axes
+from ulmfit.training.schedules import exponential
+
+if TYPE_CHECKING:
+    from ulmfit.training.fitting import Fitting
+
+Floats = NDArray[np.float64]
+# From learning rates and smoothed losses of the steps to a rate.
+Suggestion = Callable[[Floats, Floats], float]
+_DIVERGED = 4  # times the best smoothed loss
+_SMOOTH = 0.98
+_LAST = 5  # steps at the end that are left out
+
+
+def valley(lrs: Floats, losses: Floats) -> float:
+    """Half of the way down the longest valley (the longest run of falling losses, rises left out)."""
+    start, end = _longest_fall(losses)
+    third = (end - start) / 3
+    return float(lrs[start + int(third) + int(third / 2)])
+
+
+def steep(lrs: Floats, losses: Floats) -> float:
+    """Where the loss falls fastest over the logarithm of the rate."""
+    return float(lrs[int(np.argmin(np.diff(losses) / np.diff(np.log(lrs))))])
+
+
+def minimum(lrs: Floats, losses: Floats) -> float:
+    """A tenth of the rate where the loss is lowest."""
+    return float(lrs[int(np.argmin(losses))]) / 10
+
+
+def slide(lrs: Floats, losses: Floats, lr_diff: int = 15, thresh: float = 0.005, adjust_value: float = 1.0) -> float:
+    """Just before the slope of the loss begins to change, seen from the end.
+
+    Args:
+        lrs: rates.
+        losses: smoothed losses.
+        lr_diff: steps between the two slopes that are compared.
+        thresh: a larger difference of the slopes is a change.
+        adjust_value: factor on the suggestion.
+    """
+    slopes = np.gradient(losses)
+    right = len(losses) - 1
+    found = lrs[right]
+    while right - lr_diff >= 0 and abs(slopes[right] - slopes[right - lr_diff]) > thresh:
+        found = lrs[right - lr_diff]
+        right -= 1
+    return float(found) * adjust_value
+
+
+def _longest_fall(losses: Floats) -> tuple[int, int]:
+    """First and last place of the longest subsequence of falling losses."""
+    lasts: list[float] = []  # negated last loss of the best subsequence of each length
+    where: list[int] = []
+    before: list[int] = []
+    for i, loss in enumerate(losses):
+        length = bisect_left(lasts, -loss)
+        before.append(where[length - 1] if length else -1)
+        if length == len(lasts):
+            lasts.append(-loss)
+            where.append(i)
+        else:
+            lasts[length], where[length] = -loss, i
+    end = start = where[-1]
+    while before[start] >= 0:
+        start = before[start]
+    return start, end
+
+
+def lr_find(
+    learn: Fitting,
+    start_lr: float = 1e-7,
+    end_lr: float = 10.0,
+    num_it: int = 100,
+    *,
+    stop_div: bool = True,
+    show_plot: bool | None = None,
+    suggest_funcs: Suggestion | Sequence[Suggestion] = valley,
+) -> tuple[float, ...]:
+    """Train a little with a rising learning rate and suggest one. Model, optimizer and history stay as they were.
+
+    Args:
+        learn: the learner.
+        start_lr: first rate.
+        end_lr: last rate.
+        num_it: steps.
+        stop_div: stop when the loss is four times the best.
+        show_plot: draw losses over rates; by default if matplotlib is installed.
+        suggest_funcs: one or several of `valley`, `slide`, `minimum`, `steep`, or others of `(lrs, losses)`.
+
+    Returns:
+        a named tuple of the suggestions, under the names of their functions.
+
+    Raises:
+        ConfigError: rates or numbers that make no sense.
+        UlmfitError: the loss diverged before there was enough to see.
+        MissingExtraError: a plot is asked for and matplotlib is not installed.
+
+    Source: Smith 2015, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
+    """
+    functions = [suggest_funcs] if callable(suggest_funcs) else list(suggest_funcs)
+    if not 0 < start_lr < end_lr < math.inf or num_it < 10:
+        raise ConfigError(
+            f"start_lr={start_lr} must be positive and below end_lr={end_lr}, and num_it={num_it} at least 10"
+        )
+    with _as_it_was(learn):
+        lrs, losses = _try(learn, start_lr, end_lr, num_it, stop_div)
+    kept = slice(num_it // 10, -_LAST)
+    lrs, losses = lrs[kept], losses[kept]
+    if len(lrs) < 2:
+        raise UlmfitError(f"the loss diverged at once; begin with a lower rate than start_lr={start_lr}, or end lower")
+    found = {_name(f): float(f(lrs, losses)) for f in functions}
+    _plot(lrs, losses, found, show_plot)
+    make: Any = namedtuple("SuggestedLRs", found)  # type: ignore[misc]
+    suggestions: tuple[float, ...] = make(**found)
+    return suggestions
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or function.func.__name__)  # of a partial, what is inside
+
+
+def _try(learn: Fitting, start_lr: float, end_lr: float, num_it: int, stop_div: bool) -> tuple[Floats, Floats]:
+    """Rates and smoothed losses of the steps."""
+    schedule = exponential(start_lr, end_lr, mom=learn.moms[0])
+    rates = [1.0] * len(learn.groups)
+    lrs: list[float] = []
+    losses: list[float] = []
+    average, best = 0.0, math.inf
+    with learn.private_randomness():
+        learn.model.train()
+        for step, batch in enumerate(_forever(learn)):
+            hyper = schedule(step / num_it)
+            set_hyper(learn.optimizer, rates, hyper)
+            learn.train_batch(batch)
+            average = _SMOOTH * average + (1 - _SMOOTH) * learn.loss
+            smooth = average / (1 - _SMOOTH ** (step + 1))
+            if not math.isfinite(smooth):
+                break
+            lrs.append(hyper.lr)
+            losses.append(smooth)
+            best = min(best, smooth)
+            if step + 1 >= num_it or (stop_div and smooth > _DIVERGED * best):
+                break
+    return np.array(lrs), np.array(losses)
+
+
+def _forever(learn: Fitting) -> Iterator[Batch]:
+    """Batches of the training part, pass after pass."""
+    n = 0
+    while True:
+        learn.dls.train.set_epoch(learn.passes + n)
+        learn.reset()
+        yield from learn.dls.train
+        n += 1
+
+
+@contextmanager
+def _as_it_was(learn: Fitting) -> Iterator[None]:
+    """Put everything back that training changes, from memory."""
+    model = copy.deepcopy(learn.model.state_dict())
+    optimizer = copy.deepcopy(learn.optimizer.state_dict())
+    scaler, random = learn.scaler.state_dict(), learn.random_state()
+    counts = {n: getattr(learn, n) for n in ("step", "n_steps", "n_targets", "loss", "smooth_loss")}
+    try:
+        yield
+    finally:
+        learn.model.load_state_dict(model)
+        learn.optimizer.load_state_dict(optimizer)
+        learn.optimizer.zero_grad(set_to_none=True)
+        if scaler:
+            learn.scaler.load_state_dict(scaler)
+        learn.set_random_state(random)
+        for name, value in counts.items():
+            setattr(learn, name, value)
+        learn.reset()
+
+
+def _plot(lrs: Floats, losses: Floats, suggestions: dict[str, float], show_plot: bool | None) -> None:
+    if show_plot is False:
+        return
+    try:
+        ax = axes()
+    except MissingExtraError:
+        if show_plot:
+            raise
+        return
+    ax.plot(lrs, losses)
+    ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    for name, lr in suggestions.items():
+        ax.plot(lr, np.interp(lr, lrs, losses), "o", label=name)
+    ax.legend(loc="best")

@@ -1,0 +1,187 @@
+"""Programs that may be killed and simply run again: checkpoints over several fits, and signals."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ulmfit.errors import ConfigError, FormatError
+from ulmfit.training.callbacks import Callback
+from ulmfit.training.checkpoint import load_checkpoint, read_about, save_checkpoint
+from ulmfit.training.progress import say
+
+if TYPE_CHECKING:
+    from ulmfit.training.learner import Learner
+    from ulmfit.training.loop import Plan
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Checkpoints:
+    """Counts a learner's fits, saves within and after them, and when resumed leaves out those that were finished.
+
+    Args:
+        path: the file.
+        seconds: between two checkpoints of a fit.
+        steps: batches between two checkpoints, instead of `seconds`.
+
+    Attributes:
+        finished: fits that are done.
+        replaying: the program has not yet come to where it was interrupted.
+    """
+
+    def __init__(self, path: Path, *, seconds: float = 300.0, steps: int | None = None) -> None:
+        if not seconds >= 0 or (steps is not None and steps < 1):
+            raise ConfigError(f"seconds={seconds} must not be negative, and steps={steps} must be at least 1")
+        self.path, self.seconds, self.steps = path, seconds, steps
+        self.number = self.finished = 0
+        self.signal: int | None = None
+        self.saved = False  # the file holds the present state: an interruption loses nothing
+        self.waiting: dict[str, Any] | None = None  # what the file says of the fit that was interrupted
+        self._finished_there = 0
+
+    def resume(self, learn: Learner) -> None:
+        """Go on from the file, if there is one.
+
+        Raises:
+            FormatError: the file is damaged, or no checkpoint of such a program.
+        """
+        if not self.path.exists():
+            return
+        about = read_about(self.path)
+        if "finished" not in about:
+            raise FormatError(f"{self.path} is not a checkpoint of Learner.checkpoint; choose another name")
+        self.waiting, self._finished_there = about, about["finished"]
+        say(learn.console, f"Resuming from {self.path}: {about['finished']} fits are finished")
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the program has not yet come to where it was interrupted."""
+        return self.waiting is not None
+
+    def run(self, learn: Learner, plan: Plan) -> None:
+        """Carry out a fit, go on with it, or leave it out."""
+        self.number += 1
+        about: dict[str, Any] = {"finished": self.number - 1, "plan": _facts(plan, learn)}
+        resume = False
+        if self.waiting is not None:
+            unfinished = self.waiting.get("plan")
+            if self.number <= self._finished_there:
+                if self.number == self._finished_there and unfinished is None:
+                    self._load(learn)
+                self.finished = self.number
+                return
+            if unfinished is not None:
+                self._check(unfinished, about["plan"])
+                self._load(learn)
+                resume = True
+        keeper = _Keeper(self, about)
+        with self._signals():
+            learn.run(replace(plan, callbacks=[*plan.callbacks, keeper]), resume=resume)
+        self.finished = self.number
+        keeper.save(learn, {"finished": self.finished})
+
+    def _load(self, learn: Learner) -> None:
+        load_checkpoint(learn, self.path)
+        self.waiting = None
+
+    def _check(self, there: dict[str, Any], here: dict[str, Any]) -> None:
+        changed = [f"{k} was {there.get(k)} and is {v}" for k, v in here.items() if there.get(k) != v]
+        if changed:
+            raise FormatError(
+                f"{self.path}: fit {self.number} was interrupted and is now called otherwise: {'; '.join(changed)}. "
+                "Call it as before, or delete the checkpoint"
+            )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM wait for the end of the batch; a second one does not wait."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread may set handlers
+            return
+        before = {s: signal.signal(s, self._note) for s in _SIGNALS}
+        try:
+            yield
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None or self.saved:
+            self.stop(number)
+        self.signal = number
+
+    def stop(self, number: int) -> None:
+        """End the program, and say how to go on.
+
+        Raises:
+            KeyboardInterrupt: for Ctrl-C.
+            SystemExit: for SIGTERM, with its usual status.
+        """
+        message = f"Interrupted; saved in {self.path}. Run the same program again with resume=True to go on"
+        say(Console(stderr=True), message)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt(message)
+        raise SystemExit(128 + number)
+
+
+class _Keeper(Callback):
+    """Saves at intervals, before validation and after it, and when a signal has come."""
+
+    def __init__(self, owner: Checkpoints, about: dict[str, Any]) -> None:
+        self.owner, self.about = owner, about
+        self._last = time.monotonic()
+
+    def save(self, learn: Learner, about: dict[str, Any]) -> None:
+        """Write the file, from the first process."""
+        if learn.processes.is_main:
+            save_checkpoint(learn, self.owner.path, about)
+        self._last = time.monotonic()
+
+    def before_batch(self, learn: Learner) -> None:
+        """From here on, work is lost by an interruption."""
+        self.owner.saved = False
+
+    def after_batch(self, learn: Learner) -> None:
+        """Save if it is time, or the program is told to end."""
+        owner = self.owner
+        due = time.monotonic() - self._last >= owner.seconds if owner.steps is None else learn.step % owner.steps == 0
+        if due or owner.signal is not None:
+            self.save(learn, self.about)
+        if owner.signal is not None:
+            owner.stop(owner.signal)
+
+    def before_validate(self, learn: Learner) -> None:
+        """Save: the pass may be long."""
+        self.save(learn, self.about)
+        self.owner.saved = True
+
+    def after_epoch(self, learn: Learner) -> None:
+        """Save the epoch's row."""
+        self.owner.saved = False
+        self.save(learn, self.about)
+        self.owner.saved = True
+
+    def after_fit(self, learn: Learner) -> None:
+        """What comes after the fit is not saved yet."""
+        self.owner.saved = False
+
+
+def _facts(plan: Plan, learn: Learner) -> dict[str, Any]:
+    """What a fit must have in common with the one that was interrupted."""
+    return {
+        "n_batches": plan.total_steps,
+        "batches_in_an_epoch": len(learn.dls.train),
+        "learning_rates": plan.rates,
+        "seconds": plan.seconds,
+        "trained": [all(p.requires_grad for p in group) for group in learn.groups],
+    }

@@ -1,0 +1,160 @@
+"""Models and encoders in files, each with its vocabulary and configuration, so that they are never mixed up.
+
+One safetensors file each, under `path/model_dir`; the facts are JSON in its header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from ulmfit.errors import ConfigError, FormatError
+from ulmfit.training.progress import say
+from ulmfit.training.tensor_file import compare_weights, load_optimizer, optimizer_state, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from ulmfit.training.learner import Learner
+
+SUFFIX = ".safetensors"
+MODEL, ENCODER = "model", "encoder"
+
+
+def model_file(learn: Learner, file: Path | str) -> Path:
+    """Where a file of this name lies: in `path/model_dir`, unless it is an absolute path."""
+    path = learn.path / learn.model_dir / Path(file)
+    return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+
+
+def save(learn: Learner, file: Path | str, *, with_opt: bool = True) -> Path:
+    """Write the weights and, unless told not to, the optimizer's state.
+
+    Raises:
+        OSError: the disk is full or not writable; a file that was there is still whole.
+    """
+    path = model_file(learn, file)
+    tensors = {f"model.{name}": t for name, t in learn.model.state_dict().items()}
+    facts = _facts(learn)
+    if with_opt:
+        optimizer, facts["groups"] = optimizer_state(learn.optimizer)
+        tensors |= optimizer
+    _write(learn, path, tensors, MODEL, facts)
+    return path
+
+
+def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, strict: bool = True) -> None:
+    """Read what `save` wrote.
+
+    Args:
+        learn: with the same architecture, vocabulary and task.
+        file: name or path of the file.
+        with_opt: read the optimizer's state: True demands it, None takes it if it is there.
+        strict: refuse another model; otherwise weights of the same name and shape are taken and the others left.
+
+    Raises:
+        FormatError: no such file, damaged, or of another architecture, vocabulary or task.
+    """
+    path = _existing(learn, file)
+    facts, tensors = read_tensors(path, MODEL)
+    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    own = learn.model.state_dict()
+    if strict:
+        _compare(path, facts, _facts(learn))
+        compare_weights(path, weights, own)
+    else:
+        weights = {k: t for k, t in weights.items() if k in own and own[k].shape == t.shape}
+    learn.model.load_state_dict(weights, strict=strict)
+    if with_opt and "groups" not in facts:
+        raise FormatError(f"{path} holds no optimizer state; save it with with_opt=True, or load with with_opt=False")
+    if with_opt is not False and strict and "groups" in facts:
+        load_optimizer(learn.optimizer, tensors, facts["groups"], path)
+
+
+def save_encoder(learn: Learner, file: Path | str) -> Path:
+    """Write the encoder (the model without its decoder or head) with its vocabulary."""
+    path = model_file(learn, file)
+    _write(learn, path, dict(encoder_of(learn).state_dict()), ENCODER, _facts(learn))
+    return path
+
+
+def load_encoder(learn: Learner, file: Path | str) -> None:
+    """Read what `save_encoder` wrote, of a language model or a classifier.
+
+    Raises:
+        FormatError: no such file, damaged, or of another architecture, direction or vocabulary.
+    """
+    path = _existing(learn, file)
+    facts, weights = read_tensors(path, ENCODER)
+    here = _facts(learn)
+    _compare(path, {k: v for k, v in facts.items() if k != "labels"}, {k: v for k, v in here.items() if k != "labels"})
+    compare_weights(path, weights, encoder_of(learn).state_dict(), "encoder")
+    encoder_of(learn).load_state_dict(weights)
+
+
+def encoder_of(learn: Learner) -> nn.Module:
+    """The encoder of a learner's model.
+
+    Raises:
+        ConfigError: the model has none.
+    """
+    encoder = getattr(learn.model, "encoder", None)
+    if not isinstance(encoder, nn.Module):
+        raise ConfigError(f"a {type(learn.model).__name__} has no encoder to save or load")
+    return encoder
+
+
+def _write(learn: Learner, path: Path, tensors: Mapping[str, Tensor], kind: str, facts: Mapping[str, Any]) -> None:
+    if learn.checkpoints is not None and learn.checkpoints.replaying:
+        say(learn.console, f"{path}: left as it was written before the interruption")
+    elif learn.processes.is_main:
+        write_tensors(path, tensors, kind, facts)
+
+
+def _existing(learn: Learner, file: Path | str) -> Path:
+    path = model_file(learn, file)
+    if not path.is_file():
+        there = sorted(p.stem for p in path.parent.glob(f"*{SUFFIX}")) if path.parent.is_dir() else []
+        raise FormatError(f"{path} does not exist; {path.parent} has {', '.join(there) or 'no models'}")
+    return path
+
+
+def _facts(learn: Learner) -> dict[str, Any]:
+    """What a model must have in common with a file."""
+    config = getattr(learn.model, "config", None)
+    vocab = getattr(learn.dls, "text_vocab", None)
+    return {
+        "format_version": 1,
+        "config": _sizes(config.to_dict()) if config is not None else None,
+        "backwards": bool(getattr(learn.dls, "backwards", False)),
+        "labels": [str(label) for label in getattr(learn.dls, "labels", ())],
+        "vocab": None if vocab is None else list(vocab.itos),
+    }
+
+
+def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without its dropout probabilities and what only a decoder has."""
+    return {k: v for k, v in config.items() if not k.endswith("_p") and k not in ("tie_weights", "out_bias", "cutoffs")}
+
+
+def _compare(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    problems = []
+    a, b = there.get("config"), here.get("config")
+    if a and b:
+        problems += [f"{k} is {a.get(k)!r} there and {b.get(k)!r} here" for k in {**a, **b} if a.get(k) != b.get(k)]
+    problems += [
+        f"{k} is {there[k]!r} there and {here[k]!r} here"
+        for k in ("backwards", "labels")
+        if k in there and there[k] != here[k]
+    ]
+    old, new = there.get("vocab"), here.get("vocab")
+    if old is not None and new is not None and old != new:
+        at = next((i for i, (x, y) in enumerate(zip(old, new, strict=False)) if x != y), min(len(old), len(new)))
+        x, y = (repr(v[at]) if at < len(v) else "nothing" for v in (old, new))
+        problems.append(
+            f"its vocabulary has {len(old)} words and that of the loaders {len(new)}; the first difference is word "
+            f"{at}: {x} there, {y} here. Make the loaders with the same one (text_vocab=dls_lm.vocab)"
+        )
+    if problems:
+        raise FormatError(f"{path} does not fit: {'; '.join(problems)}")

@@ -1,0 +1,113 @@
+"""Files of tensors and facts: safetensors with JSON in the header, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from ulmfit.errors import FormatError
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: Mapping[str, Any]) -> None:
+    """Write a file; at `path` is the one before or the new one, whole, whatever happens while writing.
+
+    Args:
+        path: the file; its folder is made.
+        tensors: by name.
+        kind: what the file is, as `read_tensors` will ask.
+        facts: JSON values.
+
+    Raises:
+        OSError: the disk is full or not writable; the file before is still there.
+    """
+    # Tied weights share their storage, which the format does not allow: each is written as a tensor of its own.
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    content = serialize(plain, {kind: json.dumps(facts, ensure_ascii=False)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Facts and tensors of a file.
+
+    Raises:
+        FormatError: the file is of another kind, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if kind not in header:
+                raise FormatError(f"{path} is not a {kind}" + (f": it is a {'/'.join(header)}" if header else ""))
+            facts: dict[str, Any] = json.loads(header[kind])
+            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FormatError(f"{path} is not a {kind}, or is damaged: {error}") from error
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """An optimizer's averages as named tensors, and the settings of its groups."""
+    state = optimizer.state_dict()
+    tensors = {
+        f"optimizer.{index}.{name}": t
+        for index, values in state["state"].items()
+        for name, t in values.items()
+        if isinstance(t, Tensor)
+    }
+    return tensors, [{k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]]
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: Sequence[Mapping[str, Any]], path: Path
+) -> None:
+    """Put an optimizer into the state that `optimizer_state` gave.
+
+    Raises:
+        FormatError: it has other groups of parameters.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    if len(own) != len(groups):
+        raise FormatError(f"{path}: {len(groups)} groups of parameters there, {len(own)} here")
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, t in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, value = name.split(".", 2)
+            states.setdefault(int(index), {})[value] = t
+    settings = [
+        group | {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+        for saved, group in zip(groups, own, strict=True)  # JSON has no tuples
+    ]
+    optimizer.load_state_dict({"state": states, "param_groups": settings})
+
+
+def compare_weights(path: Path, there: Mapping[str, Tensor], here: Mapping[str, Tensor], what: str = "model") -> None:
+    """Refuse weights of another model.
+
+    Raises:
+        FormatError: names or shapes differ; both sides are named.
+    """
+    problems = [f"{name} is missing" for name in here.keys() - there.keys()]
+    problems += [f"{name} is not in this model" for name in there.keys() - here.keys()]
+    problems += [
+        f"{name} has shape {tuple(there[name].shape)} there and {tuple(here[name].shape)} here"
+        for name in here.keys() & there.keys()
+        if there[name].shape != here[name].shape
+    ]
+    if problems:
+        raise FormatError(f"{path} is of another {what}: {'; '.join(sorted(problems)[:8])}")
