@@ -1,96 +1,161 @@
 """Batches from token ids: a stream for the language model, length-sorted documents for the classifier.
 
-B batch, T time.
+B batch, T time, N documents, C classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ulmfit.data.documents import Documents, as_documents
 from ulmfit.errors import ConfigError, DataError
 
 _BUCKET_BATCHES = 50  # batches' worth of shuffled documents that are sorted by length together
+_LENGTH_SPREAD, _SHORT_SHARE = 5, 0.05  # of a randomised bptt: standard deviation, and how often its mean is halved
 
 
-class Documents(Protocol):
-    """Token ids of N documents, one after the other: what a `TokenStore` offers."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch: what the model is called with, and what it should say.
 
-    @property
-    def ids(self) -> NDArray[np.generic]:
-        """All ids, flat."""
+    It unpacks as `x, y`, x being the only input or the tuple of them.
 
-    @property
-    def offsets(self) -> NDArray[np.int64]:
-        """Start of each document in `ids`, and the end of the last: N + 1 entries."""
-
-
-class Batch(NamedTuple):
-    """One batch: what the model is called with, and what it should say."""
+    Args:
+        inputs: tensors, B rows each.
+        target: B rows, or None.
+    """
 
     inputs: tuple[Tensor, ...]
     target: Tensor | None
 
+    def __iter__(self) -> Iterator[Any]:
+        yield self.inputs[0] if len(self.inputs) == 1 else self.inputs
+        yield self.target
 
-class LMDataLoader:
-    """Consecutive pieces of one long stream of all documents, for a language model that carries its state.
 
-    The stream is the documents one after the other, in a new random order each epoch. It is cut into `bs` equal rows; a
-    batch is the next `seq_len` tokens of every row, so that a row goes on where it stopped. A batch costs the same
-    however large the corpus is. Only the tail of fewer than `bs` tokens is left out.
+class Loader:
+    """What the loaders share: an order that depends on seed and epoch only, a place to start from, and shards.
 
     Args:
-        documents: token ids.
+        bs: rows of a batch.
+        seed: the order depends on it and on the epoch only.
+        rank: which of `world_size` processes this is.
+        world_size: the processes among which the batches of an epoch are shared out, without overlap.
+    """
+
+    def __init__(self, *, bs: int, seed: int, rank: int, world_size: int) -> None:
+        if bs < 1:
+            raise ConfigError(f"bs={bs} must be at least 1")
+        if not 0 <= rank < world_size:
+            raise ConfigError(f"rank={rank} must be at least 0 and below world_size={world_size}")
+        self.bs, self.seed = bs, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the order of the next pass, and the batch it starts at.
+
+        Args:
+            epoch: the order depends on it.
+            start: batches to leave out, as they were seen before an interruption.
+
+        Raises:
+            ConfigError: the epoch has no such batch.
+        """
+        if epoch < 0:
+            raise ConfigError(f"epoch={epoch} must be at least 0")
+        self.epoch = epoch
+        if not 0 <= start <= len(self):
+            raise ConfigError(f"start={start}: epoch {epoch} has {len(self)} batches")
+        self.start = start
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch, purpose])
+
+
+class LMDataLoader(Loader):
+    """Consecutive pieces of one long stream of all documents, for a language model that carries its state.
+
+    The stream is the documents one after the other, in a new random order each epoch. It is cut into `bs` equal rows
+    (times `world_size`: each process has rows of its own); a batch is the next `seq_len` tokens of every row, so that a
+    row goes on where it stopped. A batch costs the same however large the corpus is. Only the tail of fewer tokens than
+    there are rows is left out.
+
+    Args:
+        documents: token ids: a `TokenStore`, or a sequence of arrays.
         bs: rows of a batch.
         seq_len: steps of a batch (bptt).
         shuffle: a new order of the documents each epoch.
         backwards: every document is read from its end.
+        random_bptt: draw the steps of each batch around `seq_len`, or with probability 0.05 around half of it, so that
+            documents are cut elsewhere each epoch.
         seed: the order depends on it and on the epoch only.
+        rank: which of `world_size` processes this is.
+        world_size: processes that share the rows.
 
     Yields:
         `Batch` of x (B, T) and y (B, T), y being x one token later. The last batch may be shorter.
 
     Raises:
         DataError: the corpus is smaller than one token for each row.
+
+    Source: random lengths: Merity, Keskar and Socher 2017, Regularizing and Optimizing LSTM Language Models, section 5.
     """
 
     def __init__(
         self,
-        documents: Documents,
+        documents: Documents | Sequence[Any],
         *,
         bs: int = 64,
         seq_len: int = 72,
         shuffle: bool = False,
         backwards: bool = False,
+        random_bptt: bool = False,
         seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        if bs < 1 or seq_len < 1:
-            raise ConfigError(f"bs={bs} and seq_len={seq_len} must be at least 1")
-        self.documents = documents
-        self.bs = bs
+        super().__init__(bs=bs, seed=seed, rank=rank, world_size=world_size)
+        if seq_len < 1:
+            raise ConfigError(f"seq_len={seq_len} must be at least 1")
+        self.documents = as_documents(documents)
         self.seq_len = seq_len
         self.shuffle = shuffle
         self.backwards = backwards
-        self.seed = seed
-        self.epoch = self.start = 0
-        self.n_tokens = int(documents.offsets[-1])
-        self.row_len = (self.n_tokens - 1) // bs
+        self.random_bptt = random_bptt
+        self.n_tokens = int(self.documents.offsets[-1])
+        self.row_len = (self.n_tokens - 1) // (bs * world_size)
         if self.row_len < 1:
             raise DataError(
-                f"a corpus of {self.n_tokens} tokens is too small for {bs} rows; lower the batch size or add texts"
+                f"a corpus of {self.n_tokens} tokens is too small for {bs * world_size} rows; "
+                "lower the batch size (bs) or add texts"
             )
 
     def __len__(self) -> int:
-        return -(-self.row_len // self.seq_len)
+        return len(self._cuts()) - 1 if self.random_bptt else -(-self.row_len // self.seq_len)
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the order of the documents for the passes to come, and the batch at which they begin."""
-        self.epoch, self.start = epoch, start
+    def _cuts(self) -> NDArray[np.int64]:
+        """Where the batches of this epoch begin in each row, and the end of the last."""
+        if not self.random_bptt:
+            return np.append(np.arange(0, self.row_len, self.seq_len), self.row_len)
+        rng = self._rng(1)
+        least, most = min(_LENGTH_SPREAD, self.seq_len), self.seq_len + 4 * _LENGTH_SPREAD
+        n = self.row_len // least + 1
+        mean = np.where(rng.random(n) < _SHORT_SHARE, self.seq_len / 2, self.seq_len)
+        steps = np.clip(np.rint(rng.normal(mean, _LENGTH_SPREAD)), least, most).astype(np.int64)
+        cuts = np.cumsum(steps)
+        return np.concatenate([[0], cuts[cuts < self.row_len], [self.row_len]])
 
     def __iter__(self) -> Iterator[Batch]:
         lengths = np.diff(self.documents.offsets)
@@ -98,101 +163,152 @@ class LMDataLoader:
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(len(lengths))
         ends = np.cumsum(lengths[order])
-        row_starts = np.arange(self.bs, dtype=np.int64)[:, None] * self.row_len
-        for start in range(self.start * self.seq_len, self.row_len, self.seq_len):
-            steps = min(self.seq_len, self.row_len - start)
-            stream = self._read(row_starts + np.arange(start, start + steps + 1), order, ends)
-            tokens = torch.from_numpy(stream)
+        rows = np.arange(self.rank * self.bs, (self.rank + 1) * self.bs, dtype=np.int64) * self.row_len
+        cuts = self._cuts()
+        for start, end in zip(cuts[self.start : -1].tolist(), cuts[self.start + 1 :].tolist(), strict=True):
+            tokens = torch.from_numpy(self._read(rows + start, end - start + 1, order, ends))
             yield Batch((tokens[:, :-1],), tokens[:, 1:])
 
     def _read(
-        self, positions: NDArray[np.int64], order: NDArray[np.int64], ends: NDArray[np.int64]
+        self, starts: NDArray[np.int64], steps: int, order: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """The ids at positions of the stream."""
-        place = np.searchsorted(ends, positions, side="right")
-        document = order[place]
-        from_end = ends[place] - positions  # 1 for a document's last token
-        offsets = self.documents.offsets
-        index = offsets[document] + from_end - 1 if self.backwards else offsets[document + 1] - from_end
-        return self.documents.ids[index].astype(np.int64)
+        """The next ids of the stream from each start on: (B, T).
+
+        The stream there consists of segments, each from one document. Only their borders are searched for; the place of
+        every token in `ids` follows from that of its segment.
+        """
+        first = np.searchsorted(ends, starts, side="right")
+        n_segments = np.searchsorted(ends, starts + steps - 1, side="right") - first + 1
+        before = np.cumsum(n_segments) - n_segments  # segments of the rows above
+        place = np.arange(int(n_segments.sum())) + np.repeat(first - before, n_segments)
+        segment_ends = ends[place]
+        stops = np.minimum(segment_ends, np.repeat(starts + steps, n_segments))
+        begins = np.empty_like(stops)
+        begins[1:] = stops[:-1]
+        begins[before] = starts
+        offsets, document = self.documents.offsets, order[place]
+        positions = (starts[:, None] + np.arange(steps)).ravel()
+        # Counted from its end, a token of the stream is (segment end - position) before the end of its document.
+        if self.backwards:
+            index = np.repeat(offsets[document] + segment_ends - 1, stops - begins) - positions
+        else:
+            index = np.repeat(offsets[document + 1] - segment_ends, stops - begins) + positions
+        return self.documents.ids[index].astype(np.int64).reshape(len(starts), steps)
 
 
-class ClassifierLoader:
+class ClassifierLoader(Loader):
     """Batches of whole documents, padded behind, of similar length.
 
     Args:
-        documents: token ids.
-        labels: class id of each document, or None.
+        documents: token ids of N documents: a `TokenStore`, or a sequence of arrays.
+        labels: what each document should give: class ids (N,), or floats (N,) or (N, C); None for no target.
         bs: documents of a batch.
+        max_tokens: instead of `bs`, the most tokens that a batch may have, padding included. A longer document is a
+            batch of its own, or with `shuffle`, as batch norm cannot learn from one document, together with the next.
         shuffle: a new composition each epoch: shuffled documents are sorted by length within pools of 50 batches, and
             the batches shuffled. The longest batch comes first, so that too little memory shows at once. Without it the
             documents come by falling length.
+        weights: how often each document is drawn in relation to the others (N,). An epoch then draws N times with
+            replacement. For training only: needs `shuffle`.
         backwards: every document is read from its end.
         pad_idx: id of the padding token.
         seed: composition and order depend on it and on the epoch only.
+        rank: which of `world_size` processes this is.
+        world_size: processes that share the batches. Each has as many batches as the others while there are enough
+            documents.
 
     Yields:
-        `Batch` of ids (B, T), lengths (B,) and class ids (B,).
+        `Batch` of ids (B, T) with lengths (B,), and the target: int64 (B,) or float32 (B,) or (B, C).
     """
 
     def __init__(
         self,
-        documents: Documents,
-        labels: Sequence[int] | NDArray[np.int64] | None = None,
+        documents: Documents | Sequence[Any],
+        labels: Sequence[int] | NDArray[Any] | None = None,
         *,
         bs: int = 32,
+        max_tokens: int | None = None,
         shuffle: bool = False,
+        weights: Sequence[float] | NDArray[Any] | None = None,
         backwards: bool = False,
         pad_idx: int = 1,
         seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        self.documents = documents
-        self.lengths = np.diff(documents.offsets)
-        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
-        if bs < 1:
-            raise ConfigError(f"bs={bs} must be at least 1")
+        super().__init__(bs=bs, seed=seed, rank=rank, world_size=world_size)
+        self.documents = as_documents(documents)
+        self.lengths = np.diff(self.documents.offsets)
         if len(self.lengths) == 0:
             raise DataError("there are no documents to load")
         if int(self.lengths.min()) < 1:
             raise DataError(f"document {int(self.lengths.argmin())} has no tokens")
-        if self.labels is not None and len(self.labels) != len(self.lengths):
-            raise DataError(f"{len(self.lengths)} documents but {len(self.labels)} labels")
-        self.bs = bs
+        if max_tokens is not None and max_tokens < 1:
+            raise ConfigError(f"max_tokens={max_tokens} must be at least 1")
+        self.labels = _targets(labels, len(self.lengths))
+        self.probabilities = _probabilities(weights, len(self.lengths))
+        if self.probabilities is not None and not shuffle:
+            raise ConfigError("weights choose what to draw at random: they need shuffle=True")
+        self.max_tokens = max_tokens
         self.shuffle = shuffle
         self.backwards = backwards
         self.pad_idx = pad_idx
-        self.seed = seed
-        self.epoch = self.start = 0
+        self._least = 2 if shuffle and (bs > 1 or max_tokens is not None) else 1
+        self._composed: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def __len__(self) -> int:
-        n = len(self.lengths)
-        full, rest = divmod(n, self.bs)
-        return full + (rest > 0) - (self.shuffle and rest == 1 and full > 0)
-
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the composition of the batches for the passes to come, and the batch at which they begin."""
-        self.epoch, self.start = epoch, start
+        return len(self.batch_indices())
 
     def batch_indices(self) -> list[NDArray[np.int64]]:
-        """The documents of each batch of this epoch."""
+        """The documents of each batch of this epoch, in this process. The start of a pass does not matter here."""
+        epoch = self.epoch if self.shuffle else 0
+        if self._composed is None or self._composed[0] != epoch:
+            self._composed = epoch, self._compose()[self.rank :: self.world_size]
+        return self._composed[1]
+
+    def _compose(self) -> list[NDArray[np.int64]]:
+        """The documents of each batch of this epoch, in all processes."""
         if not self.shuffle:
             order = np.argsort(-self.lengths, kind="stable")
-            return [order[i : i + self.bs] for i in range(0, len(order), self.bs)]
+            return self._share(self._cut(order))
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.lengths))
-        pool = self.bs * _BUCKET_BATCHES
-        order = np.concatenate(
-            [
-                part[np.argsort(-self.lengths[part], kind="stable")]
-                for part in (order[i : i + pool] for i in range(0, len(order), pool))
-            ]
-        )
-        batches = [order[i : i + self.bs] for i in range(0, len(order), self.bs)]
-        if self.bs > 1 and len(batches) > 1 and len(batches[-1]) == 1:  # batch norm cannot learn from a single document
+        n = len(self.lengths)
+        order = rng.permutation(n) if self.probabilities is None else rng.choice(n, n, p=self.probabilities)
+        pool = _BUCKET_BATCHES * (self.bs if self.max_tokens is None else -(-self.max_tokens * n // self.lengths.sum()))
+        pools = (order[i : i + pool] for i in range(0, n, int(pool)))
+        order = np.concatenate([part[np.argsort(-self.lengths[part], kind="stable")] for part in pools])
+        batches = self._cut(order)
+        if len(batches) > 1 and len(batches[-1]) < self._least:
             batches[-2:] = [np.concatenate(batches[-2:])]
-        longest = max(range(len(batches)), key=lambda i: int(self.lengths[batches[i]].max()))
-        first = batches.pop(longest)
-        return [first, *(batches[i] for i in rng.permutation(len(batches)))]
+        batches = self._share(batches)
+        # Processes wait for each other at every step: what they do at one step is of similar length.
+        steps = [batches[i : i + self.world_size] for i in range(0, len(batches), self.world_size)]
+        longest = max(range(len(steps)), key=lambda i: max(int(self.lengths[batch].max()) for batch in steps[i]))
+        first = steps.pop(longest)
+        return [batch for step in (first, *(steps[i] for i in rng.permutation(len(steps)))) for batch in step]
+
+    def _cut(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        if self.max_tokens is None:
+            return [order[i : i + self.bs] for i in range(0, len(order), self.bs)]
+        batches, start = list[NDArray[np.int64]](), 0
+        while start < len(order):
+            # The first is the longest, but where a new pool begins longer ones follow.
+            n = max(self._least, self.max_tokens // int(self.lengths[order[start]]))
+            longest = np.maximum.accumulate(self.lengths[order[start : start + n]])
+            n = int(np.searchsorted(longest * np.arange(1, len(longest) + 1), self.max_tokens, side="right"))
+            n = max(self._least, n)
+            batches.append(order[start : start + n])
+            start += n
+        return batches
+
+    def _share(self, batches: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+        """As many batches for each process: the largest ones are halved until it works out."""
+        while len(batches) % self.world_size:
+            i = max(range(len(batches)), key=lambda i: len(batches[i]))
+            if len(batches[i]) < 2:
+                raise DataError(f"{len(self.lengths)} documents are too few for {self.world_size} processes")
+            batches[i : i + 1] = np.array_split(batches[i], 2)
+        return batches
 
     def __iter__(self) -> Iterator[Batch]:
         for indices in self.batch_indices()[self.start :]:
@@ -202,8 +318,43 @@ class ClassifierLoader:
         """The batch of these documents."""
         lengths = self.lengths[indices]
         ids = np.full((len(indices), int(lengths.max())), self.pad_idx, dtype=np.int64)
-        for row, i in enumerate(indices):
-            tokens = self.documents.ids[self.documents.offsets[i] : self.documents.offsets[i + 1]]
-            ids[row, : len(tokens)] = tokens[::-1] if self.backwards else tokens
+        flat, offsets = self.documents.ids, self.documents.offsets
+        step = -1 if self.backwards else 1
+        starts = offsets[indices].tolist()
+        for row, start, length in zip(ids, starts, lengths.tolist(), strict=True):
+            row[:length] = flat[start : start + length][::step]
         target = None if self.labels is None else torch.from_numpy(self.labels[indices])
-        return Batch((torch.from_numpy(ids), torch.from_numpy(lengths.astype(np.int64))), target)
+        return Batch((torch.from_numpy(ids), torch.from_numpy(lengths)), target)
+
+
+def _targets(labels: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[Any] | None:
+    if labels is None:
+        return None
+    targets = np.asarray(labels)
+    if targets.dtype.kind not in "biuf" or targets.ndim not in (1, 2):
+        raise DataError(f"labels have type {targets.dtype} and shape {targets.shape}; expected numbers (N,) or (N, C)")
+    if len(targets) != n:
+        raise DataError(f"{n} documents but {len(targets)} labels")
+    return targets.astype(np.int64 if targets.dtype.kind in "biu" and targets.ndim == 1 else np.float32)
+
+
+def _probabilities(weights: Sequence[float] | NDArray[Any] | None, n: int) -> NDArray[np.float64] | None:
+    if weights is None:
+        return None
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != (n,) or not np.isfinite(given).all() or (given < 0).any() or given.sum() <= 0:
+        raise ConfigError(f"weights of shape {given.shape}: expected {n} numbers, none negative and not all zero")
+    return given / given.sum()
+
+
+def balanced_weights(classes: NDArray[Any]) -> NDArray[np.float64]:
+    """Weights with which every class is drawn as often as any other.
+
+    Args:
+        classes: class ids (N,).
+
+    Returns:
+        A weight for each document (N,).
+    """
+    counts = np.bincount(classes)
+    return np.asarray(1.0 / counts[classes], dtype=np.float64)
