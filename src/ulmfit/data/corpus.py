@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ulmfit.data.sources import TEXT_COLUMNS, json_lines, load_texts, read_text_file
+from ulmfit.data.reading import json_lines, read_text_file
+from ulmfit.data.sources import TEXT_COLUMNS, load_texts
 from ulmfit.errors import DataError
 
 _ROWS = 256  # of a Parquet file that are in memory at once

@@ -193,7 +193,8 @@ class LMDataLoader(Loader):
             index = np.repeat(offsets[document] + segment_ends - 1, stops - begins) - positions
         else:
             index = np.repeat(offsets[document + 1] - segment_ends, stops - begins) + positions
-        return self.documents.ids[index].astype(np.int64).reshape(len(starts), steps)
+        tokens: NDArray[np.int64] = self.documents.ids[index].astype(np.int64)
+        return tokens.reshape(len(starts), steps)
 
 
 class ClassifierLoader(Loader):
@@ -344,7 +345,7 @@ def _probabilities(weights: Sequence[float] | NDArray[Any] | None, n: int) -> ND
     given = np.asarray(weights, dtype=np.float64)
     if given.shape != (n,) or not np.isfinite(given).all() or (given < 0).any() or given.sum() <= 0:
         raise ConfigError(f"weights of shape {given.shape}: expected {n} numbers, none negative and not all zero")
-    return given / given.sum()
+    return np.asarray(given / given.sum())
 
 
 def balanced_weights(classes: NDArray[Any]) -> NDArray[np.float64]:

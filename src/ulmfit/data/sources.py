@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from ulmfit.data.reading import codec, decoding_error, json_lines, read_text_file
 from ulmfit.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -53,16 +52,8 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
     Raises:
         DataError: the file is missing, empty, not decodable or not of its format.
     """
-    if not path.exists():
-        raise DataError(f"{path} does not exist")
+    check_table_file(path)
     suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        raise DataError(
-            f"{path}: the ending {suffix or '(none)'} is not known; "
-            f"expected one of {', '.join(TABLE_SUFFIXES)} or a folder"
-        )
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty")
     try:
         if suffix == ".parquet":
             table = pd.read_parquet(path)
@@ -85,6 +76,24 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
     return table
 
 
+def check_table_file(path: Path) -> None:
+    """Refuse a file that is missing, empty or of an unknown format.
+
+    Raises:
+        DataError: saying which.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist")
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise DataError(
+            f"{path}: the ending {suffix or '(none)'} is not known; "
+            f"expected one of {', '.join(TABLE_SUFFIXES)} or a folder"
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty")
+
+
 def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
     """Every cell as text; a row with more cells than the header is an error, not an index."""
     table = pd.read_csv(
@@ -95,84 +104,15 @@ def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
         keep_default_na=False,
         index_col=False,
         skip_blank_lines=False,  # so that rows stay where they are in the file
-        encoding=_codec(encoding),
+        encoding=codec(encoding),
     )
     header = [str(name) for name in table.iloc[0]]
     twice = [name for name, n in Counter(header).items() if n > 1]
     if twice:
-        raise DataError(f"{path}: columns stand twice: {_names(twice)}")
+        raise DataError(f"{path}: columns stand twice: {named_columns(twice)}")
     blank = table.isna() | (table == "")
     end = len(table) - int(blank.all(axis=1)[::-1].cumprod().sum())  # without blank lines at the end of the file
     return table.iloc[1:end].set_axis(header, axis=1).reset_index(drop=True)
-
-
-def _codec(encoding: str) -> str:
-    """UTF-8 files may begin with a byte order mark, which is no text."""
-    return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-
-
-def json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    """The objects of a JSONL file, one after the other.
-
-    Raises:
-        DataError: a line is not a JSON object; the message names it.
-    """
-    with path.open(encoding=_codec(encoding)) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}, line {number}: not JSON ({error.msg})") from error
-            if not isinstance(value, dict):
-                raise DataError(
-                    f"{path}, line {number}: expected an object with named fields, got {type(value).__name__}"
-                )
-            yield value
-
-
-def decoding_error(path: Path, encoding: str) -> DataError:
-    """The error for a file that is not in the encoding, with the offset of the first bad byte."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    offset = 0
-    pending = 0
-    with path.open("rb") as file:
-        while True:
-            block = file.read(1 << 20)
-            try:
-                decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                offset += error.start - pending
-                break
-            if not block:
-                break
-            offset += len(block)
-            pending = len(decoder.getstate()[0])
-    with path.open("rb") as file:
-        likely = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
-    return DataError(
-        f"{path}: the bytes at offset {offset} are not {encoding}. "
-        f"If the file is in another encoding, name it, for example --encoding {likely}"
-    )
-
-
-def read_text_file(path: Path, encoding: str = "utf-8") -> str:
-    """The text of a file.
-
-    Raises:
-        DataError: missing, unreadable or not decodable.
-    """
-    try:
-        return path.read_text(encoding=_codec(encoding))
-    except UnicodeDecodeError as error:
-        raise decoding_error(path, encoding) from error
-    except UnicodeError as error:
-        raise DataError(f"{path} is not {encoding}: {error}") from error
-    except LookupError as error:
-        raise DataError(f"encoding {encoding!r} is not known to Python") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def load_examples(
@@ -203,19 +143,21 @@ def examples_of_table(
     text_column = _column(table, text, TEXT_COLUMNS, "text", path, notes)
     if text_column is None:
         raise DataError(
-            f"{path}: cannot tell which column holds the text; name it with --text. Columns: {_names(table.columns)}"
+            f"{path}: cannot tell which column holds the text; name it with --text. "
+            f"Columns: {named_columns(table.columns)}"
         )
     if not need_labels:
         return Examples(texts=_texts(table[text_column], path, text_column), labels=None, source=str(path), notes=notes)
     label_column = _column(table, label, LABEL_COLUMNS, "label", path, notes, taken=text_column)
     if label_column is None:
         raise DataError(
-            f"{path}: cannot tell which column holds the label; name it with --label. Columns: {_names(table.columns)}"
+            f"{path}: cannot tell which column holds the label; name it with --label. "
+            f"Columns: {named_columns(table.columns)}"
         )
     if label_column == text_column:
         raise DataError(f"{path}: column {text_column!r} is named both as text and as label")
     texts = _texts(table[text_column], path, text_column)
-    labels = [_label(value) for value in table[label_column]]
+    labels = [label_name(value) for value in table[label_column]]
     if all(one is None for one in labels):
         raise DataError(f"{path}: every cell of the label column {label_column!r} is empty")
     return Examples(texts=texts, labels=labels, source=str(path), notes=notes)
@@ -255,7 +197,7 @@ def _column(
     columns = [str(c) for c in table.columns]
     if asked is not None:
         if asked not in columns:
-            raise DataError(f"{path}: there is no column {asked!r}. Columns: {_names(columns)}")
+            raise DataError(f"{path}: there is no column {asked!r}. Columns: {named_columns(columns)}")
         return asked
     free = [c for c in columns if c != taken]
     matches = [c for c in free if c.lower() in known]
@@ -271,19 +213,18 @@ def _column(
 def _texts(column: pd.Series, path: Path, name: str) -> list[str]:
     values = column.tolist()
     wrong = [
-        (row, type(v).__name__)
-        for row, v in enumerate(values, start=1)
-        if not isinstance(v, str) and not _is_missing(v)
+        (row, type(v).__name__) for row, v in enumerate(values, start=1) if not isinstance(v, str) and not is_missing(v)
     ]
     if wrong:
         rows = ", ".join(f"{row} ({kind})" for row, kind in wrong[:_SHOWN])
         raise DataError(f"{path}: {len(wrong)} rows of column {name!r} are not text: rows {rows}{_more(wrong)}")
-    texts = ["" if _is_missing(v) else v for v in values]
+    texts = ["" if is_missing(v) else v for v in values]
     _refuse_empty([(str(row), not t.strip()) for row, t in enumerate(texts, start=1)], str(path), "row")
     return texts
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a cell is empty in the sense of a table: None, NaN, NA, NaT."""
     return value is None or (isinstance(value, float) and value != value) or value is pd.NA or value is pd.NaT
 
 
@@ -298,15 +239,17 @@ def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:
         )
 
 
-def _label(value: object) -> str | None:
-    if _is_missing(value):
+def label_name(value: object) -> str | None:
+    """A label as a string; None if it is missing."""
+    if is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of integers with a gap is read as floats
     return str(value).strip() or None
 
 
-def _names(columns: Sequence[object] | pd.Index) -> str:
+def named_columns(columns: Sequence[object] | pd.Index) -> str:
+    """Columns as a message names them."""
     return ", ".join(repr(str(c)) for c in columns)
 
 
@@ -387,5 +330,5 @@ def check_known_labels(labels: Sequence[str], known: Sequence[str], source: str)
         listed = ", ".join(f"{label!r} ({n}x)" for label, n in sorted(unknown.items())[:_SHOWN])
         raise DataError(
             f"{source}: labels that do not occur in the training part: {listed}{_more(list(unknown))}. "
-            f"The training part has: {_names(sorted(known)[:20])}"
+            f"The training part has: {named_columns(sorted(known)[:20])}"
         )

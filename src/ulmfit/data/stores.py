@@ -1,0 +1,147 @@
+"""Texts to a token store, found again at once when nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Sized
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich
+
+from ulmfit._version import __version__
+from ulmfit.data.getters import named
+from ulmfit.data.texts import FromFiles
+from ulmfit.errors import DataError, FormatError
+from ulmfit.text.cache import default_cache_dir
+from ulmfit.text.progress import progress_bar
+from ulmfit.text.rules import BOS
+from ulmfit.text.store import TokenStore
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.vocab import Vocab
+
+_MANY = 2_000  # texts from which on it is worth showing how far tokenizing is
+_SETTLED_NS = 2_000_000_000  # within the coarsest clock of a file system, a second edit may leave the time as it is
+_POINTERS = "unchanged"
+
+
+def build_store(
+    texts: Iterable[str],
+    tokenizer: Tokenizer,
+    *,
+    vocab: Vocab | None = None,
+    min_freq: int = 3,
+    max_vocab: int = 60_000,
+    n_workers: int = 1,
+    cache: bool | Path = True,
+    what: str = "texts",
+) -> TokenStore:
+    """Turn texts into a store of ids, or find the store that was made of them before.
+
+    Texts of files are not read again if names, sizes and times of all files are as they were.
+
+    Args:
+        texts: N texts, which can be passed over again.
+        tokenizer: what cuts them.
+        vocab: which id each token has; None to make a vocabulary of these texts.
+        min_freq: the least count of a token in a vocabulary that is made.
+        max_vocab: its largest number of entries.
+        n_workers: processes that tokenize.
+        cache: keep the store in the user's cache folder, in this folder, or (False) in memory.
+        what: what the texts are, for messages.
+
+    Returns:
+        The store.
+
+    Raises:
+        DataError: a text cannot be read.
+    """
+    root = None if cache is False else default_cache_dir() if cache is True else Path(cache)
+    pointer, latest = None, 0
+    if root is not None and isinstance(texts, FromFiles):
+        tokenizer.fit(texts)
+        stamp, latest = texts.stamp()
+        setting = [__version__, stamp, tokenizer.fingerprint(), vocab.itos if vocab else [min_freq, max_vocab]]
+        pointer = root / _POINTERS / hashlib.sha256(json.dumps(setting).encode("utf-8", "surrogatepass")).hexdigest()
+        if (found := _follow(pointer, root)) is not None:
+            return found
+    began = time.time_ns()
+    n = len(texts) if isinstance(texts, Sized) else 0
+    console = rich.get_console()
+    shown = n >= _MANY and (console.is_terminal or console.is_jupyter)
+    with progress_bar(f"Tokenizing {what}") if shown else nullcontext() as progress:
+        store = TokenStore.build(
+            texts,
+            tokenizer,
+            vocab=vocab,
+            min_freq=min_freq,
+            max_vocab=max_vocab,
+            workers=max(1, n_workers),
+            cache_dir=root,
+            progress=progress,
+        )
+    if len(store) == 0:
+        raise DataError(f"there are no {what}")
+    if empty := _empty(store):
+        warnings.warn(f"{len(empty)} of {len(store)} {what} are empty: {named(empty)} (from 1)", stacklevel=2)
+    if pointer is not None and store.path is not None and latest + _SETTLED_NS < began:
+        _publish(pointer, store.path)
+    return store
+
+
+def _empty(store: TokenStore) -> list[int]:
+    """Which documents have no token but the one that marks their beginning, counted from 1."""
+    short = np.flatnonzero(np.diff(store.offsets) <= 1).tolist()
+    return [i + 1 for i in short if all(store.vocab[int(token)] == BOS for token in store[i])]
+
+
+def _follow(pointer: Path, root: Path) -> TokenStore | None:
+    try:
+        return TokenStore.open(root / pointer.read_text(encoding="utf-8"))
+    except (OSError, ValueError, FormatError):
+        return None
+
+
+def _publish(pointer: Path, store: Path) -> None:
+    """Write which store it is, whole or not at all."""
+    try:
+        pointer.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=pointer.parent, delete=False, encoding="utf-8") as file:
+            file.write(store.name)
+        os.replace(file.name, pointer)  # noqa: PTH105 - by name, as the file has no Path
+    except OSError:
+        return  # the store itself is there; it is found by its content, only more slowly
+
+
+def vocab_of(given: Any) -> Vocab | None:
+    """Take a text vocabulary in the forms that users have it in.
+
+    Args:
+        given: a `Vocab`; a list of tokens; or a classifier's `dls.vocab`, the text vocabulary and the labels.
+
+    Returns:
+        The text vocabulary, or None if none was given.
+
+    Raises:
+        DataError: it is none of these.
+    """
+    if given is None or isinstance(given, Vocab):
+        return given
+    inner = getattr(given, "vocab", None)
+    if isinstance(inner, Vocab):
+        return inner
+    if isinstance(given, list | tuple) and given:
+        if all(isinstance(token, str) for token in given):
+            return Vocab(given)
+        return vocab_of(given[0])
+    raise DataError(
+        f"a text vocabulary is a Vocab, such as dls.vocab of a language model, or a list of tokens, "
+        f"not {type(given).__name__}"
+    )
