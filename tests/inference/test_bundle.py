@@ -13,6 +13,11 @@ from ulmfit.errors import DataError, FormatError
 from ulmfit.inference import bundle as bundles
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
+from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.rules import SPECIAL_TOKENS
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.vocab import Vocab
 
 
 def test_round_trip(tmp_path: Path, example: Bundle):
@@ -227,3 +232,25 @@ def test_another_kind_is_refused(tmp_path: Path, example: Bundle):
     save_bundle(replace(example, kind=LANGUAGE_MODEL), tmp_path / "m")
     with pytest.raises(FormatError, match="holds a language_model; a classifier is needed"):
         Predictor.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_language_model_is_stored_once_and_comes_back(tmp_path: Path, compact: bool, monkeypatch):
+    monkeypatch.setattr("ulmfit.inference.compact._MIN_ELEMENTS", 100)
+    config = AWDLSTMConfig(emb_sz=16, n_hid=24, n_layers=2)
+    vocab = Vocab([*SPECIAL_TOKENS, *(f"word{i}" for i in range(200))])
+    weights = LanguageModel(len(vocab), config).state_dict()
+    bundle = Bundle(
+        kind=LANGUAGE_MODEL, config=config, weights=weights, tokenizer=Tokenizer(), vocab=vocab, compact=compact
+    )
+    save_bundle(bundle, tmp_path / "m")
+    embedding = weights["encoder.embedding.weight"]
+    rest = sum(t.nbytes for n, t in weights.items() if n not in ("encoder.embedding.weight", "decoder.weight"))
+    size = (tmp_path / "m" / "model.safetensors").stat().st_size
+    assert size < (embedding.nbytes + rest) * (0.5 if compact else 1) + 3000
+    read = load_bundle(tmp_path / "m")
+    assert read.compact == compact
+    assert read.weights.keys() == weights.keys()
+    assert torch.equal(read.weights["decoder.weight"], read.weights["encoder.embedding.weight"])
+    for name, weight in weights.items():
+        assert torch.allclose(read.weights[name], weight, atol=float(weight.abs().max()) / 250 if compact else 0), name

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from ulmfit._version import __version__
 from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.inference.compact import compress, expand, is_compact
 from ulmfit.models.config import CONFIGS, EncoderConfig
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -41,6 +42,7 @@ FORMAT_VERSION = 1
 LANGUAGE_MODEL = "language_model"
 CLASSIFIER = "classifier"
 _CONFIG, _WEIGHTS, _VOCAB, _MANIFEST = "config.json", "model.safetensors", "vocab.json", "manifest.json"
+_TIED = ("decoder.weight", "encoder.embedding.weight")
 _METRICS, _HISTORY, _CARD = "metrics.json", "history.jsonl", "README.md"
 
 
@@ -62,6 +64,7 @@ class Bundle:
         metrics: what was measured.
         history: rows of the training history.
         card: the model card, Markdown.
+        compact: the weights are written in a quarter of their size, see `compact`.
         ulmfit_version: version that wrote the folder.
     """
 
@@ -78,6 +81,7 @@ class Bundle:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
     card: str = ""
+    compact: bool = False
     ulmfit_version: str = __version__
 
 
@@ -196,7 +200,8 @@ def _write(bundle: Bundle, folder: Path) -> None:
         "max_len": bundle.max_len,
         "pool_words": bundle.pool_words,
     }
-    _write_weights(bundle.weights, folder / _WEIGHTS)
+    weights = _without_ties(bundle)
+    _write_weights(compress(weights) if bundle.compact else weights, folder / _WEIGHTS)
     _write_json(folder / _CONFIG, config)
     bundle.vocab.save(folder / _VOCAB)
     bundle.tokenizer.save(folder)
@@ -209,6 +214,14 @@ def _write(bundle: Bundle, folder: Path) -> None:
     _write_json(folder / _MANIFEST, {"format_version": FORMAT_VERSION, "files": manifest})
     for p in folder.iterdir():
         _to_disk(p)
+
+
+def _without_ties(bundle: Bundle) -> dict[str, Tensor]:
+    """A decoder that shares the embedding's weights is not written a second time."""
+    weights = dict(bundle.weights)
+    if bundle.config.tie_weights and _TIED[0] in weights and _TIED[1] in weights:
+        del weights[_TIED[0]]
+    return weights
 
 
 def _write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -260,7 +273,10 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
         raise FormatError(f"{path / _CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")
     try:
         # As bytes: a memory map would keep the file open, and Windows replaces no open file.
-        weights = deserialize((path / _WEIGHTS).read_bytes())
+        stored = deserialize((path / _WEIGHTS).read_bytes())
+        weights = expand(stored)
+        if config["kind"] == LANGUAGE_MODEL and config["config"]["tie_weights"]:
+            weights[_TIED[0]] = weights[_TIED[1]]
         history = tuple(json.loads(line) for line in (path / _HISTORY).read_text(encoding="utf-8").splitlines())
         return Bundle(
             kind=config["kind"],
@@ -276,6 +292,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             metrics=_read_json(path / _METRICS),
             history=history,
             card=(path / _CARD).read_text(encoding="utf-8"),
+            compact=is_compact(stored),
             ulmfit_version=str(config["ulmfit_version"]),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
