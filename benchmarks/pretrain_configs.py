@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from ulmfit.data.loaders import LMDataLoader
-from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.config import CONFIGS
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.store import TokenStore
@@ -30,7 +31,7 @@ from ulmfit.training.optimizer import set_hyper
 from ulmfit.training.schedules import one_cycle
 
 DROPOUTS = {"output_p": 0.02, "hidden_p": 0.02, "input_p": 0.03, "embed_p": 0.0, "weight_p": 0.02}
-OF_RUN = {"bs": 32, "lr": 5e-3, "vocab": 0, "alpha": 2.0, "beta": 1.0, "div": 10.0}
+OF_RUN = {"arch": "awd_lstm", "bs": 32, "lr": 5e-3, "vocab": 0, "alpha": 2.0, "beta": 1.0, "div": 10.0}
 
 
 class Narrowed:
@@ -49,7 +50,7 @@ def trial(settings: dict[str, Any], stores: Path, seconds: float) -> dict[str, A
     sizes = {k: v for k, v in settings.items() if k not in OF_RUN}
     train, valid = (TokenStore.open(stores / part) for part in ("train", "valid"))
     vocab_sz = run["vocab"] or len(train.vocab)
-    config = AWDLSTMConfig(**(DROPOUTS | {"cutoffs": (2_000, 8_000)} | sizes))
+    config = CONFIGS[run["arch"]](**(DROPOUTS | {"cutoffs": (2_000, 8_000)} | sizes))
     torch.manual_seed(0)
     model = LanguageModel(vocab_sz, config)
     loaders = DataLoaders(
@@ -83,6 +84,13 @@ def trial(settings: dict[str, Any], stores: Path, seconds: float) -> dict[str, A
     }
 
 
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
 def main() -> None:
     """Parse, run, append."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,7 +101,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for text in arguments.configs:
-        settings = {k: float(v) if "." in v or "e" in v else int(v) for k, v in (p.split("=") for p in text.split(","))}
+        settings = {k: _value(v) for k, v in (p.split("=") for p in text.split(","))}
         row = trial(settings, arguments.stores, arguments.seconds)
         with arguments.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

@@ -105,7 +105,10 @@ def train(
         list[Path] | None,
         typer.Option(help="More texts, without labels, for the language model; may be given several times."),
     ] = None,
-    base: Annotated[str, typer.Option(help="A model folder whose language model is the start, or none.")] = "none",
+    base: Annotated[
+        str,
+        typer.Option(help="The start: a model folder, the name of a bundled model, none; auto takes what fits."),
+    ] = "auto",
     size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
     epochs: Annotated[
         int | None,
@@ -128,7 +131,7 @@ def train(
 
     Example: ulmfit train reviews.csv --text review --label sentiment --lm-data more-reviews.csv --out my-model
     """
-    if size is not None and base != "none":
+    if size is not None and base not in ("none", "auto"):
         raise ConfigError(
             "--size is for a model from random weights; a --base has a size of its own. Give one of the two"
         )
@@ -155,7 +158,7 @@ def train(
         valid=valid,
         test=test,
         lm_data=tuple(lm_data or ()),
-        base=base,
+        base="none" if size is not None else base,
         encoding=encoding,
         overwrite=overwrite,
     )
@@ -174,6 +177,7 @@ def pretrain(
         list[Path] | None, typer.Option(help="Texts to measure on; otherwise a part of DATA is held out.")
     ] = None,
     held_out: Annotated[float, typer.Option(help="That part, as a share of the texts.")] = 0.01,
+    arch: Annotated[str, typer.Option(help="awd_lstm or awd_qrnn.")] = "awd_lstm",
     size: Annotated[str, typer.Option(help="small or base.")] = "small",
     tokenizer: Annotated[str, typer.Option(help="word, subword or char.")] = "word",
     lang: Annotated[str, typer.Option(help="Language of the texts, as spaCy names it.")] = "en",
@@ -183,7 +187,7 @@ def pretrain(
     time_budget: Annotated[
         str | None, typer.Option(help="Time of training, such as 3h; --epochs is then an upper limit.")
     ] = None,
-    bs: Annotated[int, typer.Option(help="Rows of a batch.", min=1)] = 32,
+    bs: Annotated[int, typer.Option(help="Rows of a batch.", min=1)] = 64,
     lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-2,
     drop_mult: Annotated[float, typer.Option(help="Factor on the dropouts; many epochs need more.")] = 0.2,
     workers: Annotated[int, typer.Option(help="Processes that tokenize.", min=1)] = 1,
@@ -210,6 +214,7 @@ def pretrain(
         valid=tuple(valid or ()),
         held_out=held_out,
         licence=licence,
+        arch=arch,
         size=size,
         tokenizer=tokenizer,
         lang=lang,

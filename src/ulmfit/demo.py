@@ -20,7 +20,7 @@ from ulmfit.inference.bundle import check_target
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import print_predictions
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.job import describe, run_facts, save
+from ulmfit.training.job import describe, load_base, run_facts, save
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -53,7 +53,8 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
-    trained = train_text_classifier(texts, Recipe(seed=seed), console)
+    base = load_base("auto", texts.train[0], console)
+    trained = train_text_classifier(texts, Recipe(seed=seed), console, base=base)
     predictor = Predictor(trained.classifier)
     figures = evaluate(predictor, *texts.valid)
     seconds = time.perf_counter() - started
@@ -70,7 +71,8 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     for name, accuracy, used in (*_baselines(texts), ("ulmfit", figures["accuracy"], seconds)):
         table.add_row(name, f"{accuracy:.3f}", f"{used:.1f}")
     console.print(table)
-    say(console, "The language model started from random weights and has read nothing but these messages.")
+    if base is None:
+        say(console, "The language model started from random weights and has read nothing but these messages.")
 
     say(console, "\nThree texts that are not in the sample:")
     print_predictions(predictor, NEW_TEXTS, console)

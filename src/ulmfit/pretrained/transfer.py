@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ulmfit.text.rules import SPECIAL_TOKENS, UNK
 from ulmfit.text.vocab import Vocab
 
+_NO_WORDS = frozenset(SPECIAL_TOKENS) - {UNK}
 _BY_CLUSTER = ("decoder.clusters", "decoder.cluster_bias")
 _BY_WORD = ("encoder.embedding.weight", "decoder.weight", "decoder.bias")
 
@@ -29,6 +31,18 @@ class Match:
 
     shared: int
     new: int
+
+
+def coverage(counts: Mapping[str, int], vocab: Vocab) -> float:
+    """The share of a running text's words that a vocabulary knows; special tokens do not count.
+
+    Args:
+        counts: how often each token occurs in the text; "xxunk" counts as a word that is not known.
+        vocab: the vocabulary.
+    """
+    words = {word: n for word, n in counts.items() if word not in _NO_WORDS}
+    known = sum(n for word, n in words.items() if word != UNK and word in vocab.stoi)
+    return known / max(1, sum(words.values()))
 
 
 def match_vocab(

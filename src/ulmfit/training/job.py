@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.predictor import Predictor
+from ulmfit.pretrained.weights import choose, load, names
 from ulmfit.training.clock import Clock
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
@@ -43,7 +44,7 @@ class TrainJob:
         valid: labelled data to choose by; held out from `data` if not given.
         test: labelled data to report on at the end, and for nothing else.
         lm_data: further texts for the language model.
-        base: a model folder whose language model is the start, or "none".
+        base: the language model to start from, see `load_base`.
         encoding: of the text files.
         overwrite: replace a model at `out`.
     """
@@ -56,7 +57,7 @@ class TrainJob:
     valid: Path | None = None
     test: Path | None = None
     lm_data: tuple[Path, ...] = ()
-    base: str = "none"
+    base: str = "auto"
     encoding: str = "utf-8"
     overwrite: bool = False
 
@@ -79,7 +80,6 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     job = replace(job, data=Path(job.data), out=Path(job.out))
     check_target(job.out, overwrite=job.overwrite)
     job = _find_parts(job, console)
-    base = load_base(job.base)
     data = _load(job, job.data, console)
     valid = None if job.valid is None else _load(job, job.valid, console)
     lm_data = [load_texts(path, text=job.text, encoding=job.encoding) for path in job.lm_data]
@@ -93,6 +93,7 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
             raise DataError(f"{job.test} has no labelled examples")
         check_known_labels(test[1], texts.labels, str(job.test))
     describe(texts, console)
+    base = load_base(job.base, texts.train[0], console)
     n_evaluated = len(texts.valid[0]) + (len(test[0]) if test else 0)
     trained = train_text_classifier(texts, job.recipe, console, base=base, clock=clock, n_evaluated=n_evaluated)
     metrics = dict(trained.classifier.metrics)
@@ -143,19 +144,34 @@ def save(classifier: Bundle, language_model: Bundle, metrics: Mapping[str, Any],
     )
 
 
-def load_base(name: str) -> Bundle | None:
-    """The language model to start from: of a model folder, or of the classifier's folder that holds it.
+def load_base(name: str, texts: Sequence[str], console: Console) -> Bundle | None:
+    """The language model to start from.
+
+    Args:
+        name: "auto" for the bundled one if it knows the language of the texts; "none"; the name of a bundled one; or a
+            model folder of a language model, or of a classifier with its language model inside.
+        texts: that the model is for.
+        console: where the choice is said.
 
     Raises:
-        ConfigError: the name is neither "none" nor a folder.
+        ConfigError: the name is none of these.
         FormatError: the folder holds no language model.
     """
     if name == "none":
         return None
+    if name == "auto":
+        found, share = choose(texts)
+        says = "starting from it" if found else "starting from random weights; --base names another start"
+        if names():
+            say(console, f"The bundled English language model knows {share:.0%} of the words: {says}")
+        return found
+    if name in names():
+        return load(name)
     folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(
-            f"base {name!r} is neither 'none' nor a model folder; this version bundles no pretrained models"
+            f"base {name!r} is neither 'auto' or 'none', nor a bundled model ({', '.join(names()) or 'there are none'})"
+            ", nor a model folder"
         )
     inner = folder / LANGUAGE_MODEL_FOLDER
     return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)

@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
-from ulmfit.models.config import size_config
+from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.cache import default_cache_dir
@@ -55,6 +55,7 @@ class PretrainJob:
         valid: texts to measure on; a share of `data` is held out if not given.
         held_out: that share.
         licence: of the data, for the model card.
+        arch: "awd_lstm" or "awd_qrnn".
         size: "small" or "base".
         tokenizer: "word", "subword" or "char".
         lang: language of the word tokenizer, as spaCy names it.
@@ -84,6 +85,7 @@ class PretrainJob:
     valid: tuple[Path, ...] = ()
     held_out: float = 0.01
     licence: str = "not stated"
+    arch: str = "awd_lstm"
     size: str = "small"
     tokenizer: str = "word"
     lang: str = "en"
@@ -92,12 +94,12 @@ class PretrainJob:
     backwards: bool = False
     epochs: float = 1.0
     time_budget: float | None = None
-    bs: int = 32
+    bs: int = 64
     bptt: int = 72
     lr: float = 1e-2
     drop_mult: float = 0.2
-    alpha: float = 0.0
-    beta: float = 0.0
+    alpha: float = 2.0
+    beta: float = 1.0
     workers: int = 1
     checkpoint_every: float = 300.0
     precision: str = "auto"
@@ -106,7 +108,7 @@ class PretrainJob:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        size_config(self.size).scaled(self.drop_mult)
+        self.config.scaled(self.drop_mult)
         problems = [
             f"{name}={getattr(self, name)} must be a positive number"
             for name in ("epochs", "time_budget", "lr", "checkpoint_every")
@@ -132,6 +134,11 @@ class PretrainJob:
             if name not in free:
                 plain[name] = [str(p) for p in value] if isinstance(value, tuple) else value
         return plain
+
+    @property
+    def config(self) -> EncoderConfig:
+        """Of the encoder."""
+        return size_config(self.size, self.arch)
 
     @property
     def training_folder(self) -> Path:
@@ -214,7 +221,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     metrics = _metrics(job, corpora, learn)
     bundle = Bundle(
         kind=LANGUAGE_MODEL,
-        config=size_config(job.size),
+        config=job.config,
         weights=learn.model.state_dict(),
         tokenizer=corpora.tokenizer,
         vocab=corpora.train.vocab,
@@ -247,10 +254,10 @@ def _checkpoint_to_resume(job: PretrainJob, last: Path, stable: Path, about: Map
         return None
     before = read_about(last)
     there, here = before["settings"], about["settings"]
+    defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have
+    there = defaults | there
     changed = [
-        f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
+        f"{name} was {there[name]!r} and is {here[name]!r}" for name in sorted(here) if there[name] != here[name]
     ]
     if changed:
         raise ConfigError(f"{last} belongs to a run with other settings: {'; '.join(changed)}")
@@ -312,7 +319,7 @@ def _tokenizer(job: PretrainJob) -> Tokenizer:
 def _learner(job: PretrainJob, corpora: _Corpora) -> Learner:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(job.seed)
-        model = LanguageModel(len(corpora.train.vocab), size_config(job.size).scaled(job.drop_mult))
+        model = LanguageModel(len(corpora.train.vocab), job.config.scaled(job.drop_mult))
     train = LMDataLoader(
         corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=job.seed
     )
@@ -351,7 +358,7 @@ def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
     direction = "from the end of a text to its beginning" if job.backwards else "in reading order"
     settings = "".join(f"| {k} | {v} |\n" for k, v in metrics["settings"].items())
     return (
-        f"# Language model\n\nAn AWD-LSTM of size {job.size!r} that reads texts {direction}, pretrained by ulmfit "
+        f"# Language model\n\nAn {job.arch} of size {job.size!r} that reads texts {direction}, pretrained by ulmfit "
         f"{__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
         f"{metrics['seconds'] / 3600:.1f} hours).\n\n"
         f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -25,7 +26,7 @@ from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig, size_config
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
-from ulmfit.pretrained.transfer import match_vocab
+from ulmfit.pretrained.transfer import coverage, match_vocab
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
@@ -232,7 +233,13 @@ def _train_language_model(
     if base is not None:
         weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
         model.load_state_dict(weights)
-        say(console, f"base: {match.shared:,} words of the vocabulary are known to it, {match.new:,} are new")
+        counts = np.bincount(stores.lm.ids, minlength=len(stores.vocab)).tolist()
+        covered = coverage(dict(zip(stores.vocab.itos, counts, strict=True)), base.vocab)
+        say(
+            console,
+            f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
+            f"{match.new:,} are new",
+        )
     bs = _rows(stores.lm.n_tokens, recipe)
     dls = DataLoaders(
         LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed),

@@ -1,0 +1,111 @@
+"""Pretrained language models by name: those that come with the package, and those in a folder of the user's.
+
+The bundled models lie in the package, in the format of every model folder, compressed to int8 rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ulmfit.errors import ConfigError
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, is_model_folder, load_bundle
+from ulmfit.models.config import EncoderConfig
+from ulmfit.pretrained.transfer import coverage
+
+BUNDLED = Path(__file__).parent / "bundled"
+ENOUGH = 0.75  # of the running words: English texts of any domain reach 0.9, those in a related language hardly 0.5
+_SAMPLE = 500
+
+
+def names() -> list[str]:
+    """The bundled language models, sorted."""
+    return sorted(p.name for p in BUNDLED.iterdir() if is_model_folder(p)) if BUNDLED.is_dir() else []
+
+
+def load(name: str) -> Bundle:
+    """A bundled language model.
+
+    Args:
+        name: one of `names()`.
+
+    Raises:
+        ConfigError: there is no such model; the message lists those that are there.
+        FormatError: its files are damaged (each is compared with its sha256).
+    """
+    if name not in names():
+        raise ConfigError(f"there is no pretrained model {name!r}; bundled: {', '.join(names()) or 'none'}")
+    return load_bundle(BUNDLED / name, kind=LANGUAGE_MODEL)
+
+
+def choose(texts: Sequence[str], *, backwards: bool = False) -> tuple[Bundle | None, float]:
+    """The bundled language model that knows most of the words of some texts, if it knows enough of them.
+
+    Args:
+        texts: the texts it is for; a sample of them is looked at.
+        backwards: one that reads texts from their end.
+
+    Returns:
+        the model, or None if none knows `ENOUGH` of the words; and the share that the best one knows.
+    """
+    best: Bundle | None = None
+    share = 0.0
+    sample = texts[:: max(1, len(texts) // _SAMPLE)]
+    for name in names():
+        bundle = load(name)
+        if bundle.backwards == backwards:
+            counts = Counter(token for text in sample for token in bundle.tokenizer(text))
+            known = coverage(counts, bundle.vocab)
+            if best is None or known > share:
+                best, share = bundle, known
+    return (best if share >= ENOUGH else None), share
+
+
+def find(arch: str = "awd_lstm", *, backwards: bool = False, config: EncoderConfig | None = None) -> Bundle:
+    """The best bundled language model for an architecture: the one with the lowest perplexity.
+
+    Args:
+        arch: "awd_lstm" or "awd_qrnn".
+        backwards: one that reads texts from their end.
+        config: sizes that it must have, if they are given; dropouts do not matter.
+
+    Raises:
+        ConfigError: there is none of that architecture and direction, or its sizes differ from `config`.
+    """
+    bundles = sorted(_of(arch, backwards), key=lambda b: float(b.metrics["perplexity"]))
+    kind = f"{'backward' if backwards else 'forward'} {arch}"
+    if not bundles:
+        raise ConfigError(
+            f"no pretrained weights for a {kind} are bundled ({', '.join(names()) or 'there are none'}); "
+            "say pretrained=False to start from random weights, or load a folder's"
+        )
+    if config is None:
+        return bundles[0]
+    problems = []
+    for bundle in bundles:
+        differences = _differences(config, bundle.config)
+        if not differences:
+            return bundle
+        problems.append("; ".join(differences))
+    raise ConfigError(
+        f"the configuration does not fit the pretrained {kind}: {' / '.join(problems)}. Leave it out to take that of "
+        "the weights, or say pretrained=False"
+    )
+
+
+def _of(arch: str, backwards: bool) -> Iterator[Bundle]:
+    for name in names():
+        bundle = load(name)
+        if bundle.config.arch == arch and bundle.backwards == backwards:
+            yield bundle
+
+
+def _differences(asked: EncoderConfig, stored: EncoderConfig) -> list[str]:
+    """Fields that decide about the shapes of the weights and have different values."""
+    plain = (asked.with_dropouts_of(stored).to_dict(), stored.to_dict())
+    return [
+        f"{name} is {plain[0][name]!r}, the weights have {plain[1][name]!r}"
+        for name in plain[0]
+        if name != "pad_token" and plain[0][name] != plain[1][name]
+    ]

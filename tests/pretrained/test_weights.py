@@ -1,0 +1,112 @@
+"""Pretrained models by name, on small stand-ins for the bundled ones."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from invented import make_reviews
+from rich.console import Console
+
+from ulmfit.errors import ConfigError, FormatError
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
+from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.pretrained import weights
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.vocab import make_vocab
+from ulmfit.training.job import load_base
+
+CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
+
+
+def language_model(texts: list[str]) -> Bundle:
+    tokenizer = Tokenizer()
+    vocab = make_vocab(Counter(t for text in texts for t in tokenizer(text)), min_freq=1)
+    return Bundle(
+        kind=LANGUAGE_MODEL,
+        config=CONFIG,
+        weights=LanguageModel(len(vocab), CONFIG).state_dict(),
+        tokenizer=tokenizer,
+        vocab=vocab,
+        metrics={"perplexity": 50.0},
+    )
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A worse and a better forward model, and a backward one."""
+    model = language_model(make_reviews(50)[0])
+    save_bundle(replace(model, metrics={"perplexity": 80.0}), tmp_path / "worse")
+    save_bundle(model, tmp_path / "better")
+    save_bundle(replace(model, backwards=True), tmp_path / "backward")
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    return tmp_path
+
+
+def test_models_are_listed_and_loaded_by_name(bundled):
+    assert weights.names() == ["backward", "better", "worse"]
+    assert weights.load("worse").metrics["perplexity"] == 80
+    with pytest.raises(ConfigError, match="no pretrained model 'best'; bundled: backward, better, worse"):
+        weights.load("best")
+
+
+def test_the_best_of_an_architecture_and_direction_is_found(bundled):
+    assert weights.find().metrics["perplexity"] == 50
+    assert not weights.find().backwards
+    assert weights.find(backwards=True).backwards
+    with pytest.raises(ConfigError, match=r"forward awd_gru are bundled .*pretrained=False"):
+        weights.find("awd_gru")
+
+
+def test_a_configuration_that_does_not_fit_is_refused_with_the_fields(bundled):
+    assert weights.find(config=CONFIG.scaled(0.1)).config == CONFIG
+    with pytest.raises(ConfigError, match=r"n_hid is 9, the weights have 8; n_layers is 3, the weights have 2"):
+        weights.find(config=replace(CONFIG, n_hid=9, n_layers=3))
+
+
+def test_a_model_is_chosen_if_it_knows_the_words(bundled):
+    chosen, share = weights.choose(make_reviews(50, seed=1)[0])
+    assert chosen is not None
+    assert share > 0.95
+    assert weights.choose(["Wo bleibt denn mein Paket?"] * 3) == (None, 0.0 + weights.choose(["Wo bleibt?"])[1])
+    chosen, _ = weights.choose(make_reviews(50)[0], backwards=True)
+    assert chosen is not None
+    assert chosen.backwards
+
+
+def test_damaged_weights_are_refused(bundled):
+    path = bundled / "better" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"model.safetensors has another content"):
+        weights.load("better")
+
+
+def test_the_start_of_a_run(bundled, tmp_path):
+    texts = make_reviews(20)[0]
+    out = io.StringIO()
+    console = Console(file=out)
+    assert load_base("none", texts, console) is None
+    assert load_base("auto", texts, console) is not None
+    assert "starting from it" in out.getvalue()
+    assert load_base("auto", ["völlig andere Wörter"], console) is None
+    assert "starting from random weights" in out.getvalue()
+    assert load_base("worse", texts, console) is not None
+    assert load_base(str(bundled / "worse"), texts, console) is not None
+    with pytest.raises(ConfigError, match="neither 'auto' or 'none', nor a bundled model"):
+        load_base("nothing", texts, console)
+
+
+def test_without_bundled_models_auto_starts_from_random_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "nowhere")
+    out = io.StringIO()
+    assert load_base("auto", ["some text"], Console(file=out)) is None
+    assert out.getvalue() == ""
+    with pytest.raises(ConfigError, match="there are none"):
+        weights.find()
