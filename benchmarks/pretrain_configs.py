@@ -46,11 +46,11 @@ class Narrowed:
 
 def trial(settings: dict[str, Any], stores: Path, seconds: float) -> dict[str, Any]:
     """Train one configuration and measure it."""
-    run: dict[str, Any] = {name: type(default)(settings.get(name, default)) for name, default in OF_RUN.items()}
+    run: dict[str, Any] = {name: settings.get(name, default) for name, default in OF_RUN.items()}
     sizes = {k: v for k, v in settings.items() if k not in OF_RUN}
     train, valid = (TokenStore.open(stores / part) for part in ("train", "valid"))
     vocab_sz = run["vocab"] or len(train.vocab)
-    config = CONFIGS[run["arch"]](**(DROPOUTS | {"cutoffs": (2_000, 8_000)} | sizes))
+    config = CONFIGS[run["arch"]].from_dict(DROPOUTS | {"cutoffs": (2_000, 8_000)} | sizes)
     torch.manual_seed(0)
     model = LanguageModel(vocab_sz, config)
     loaders = DataLoaders(

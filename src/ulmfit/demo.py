@@ -20,7 +20,7 @@ from ulmfit.inference.bundle import check_target
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import print_predictions
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.job import describe, load_base, run_facts, save
+from ulmfit.training.job import choose_base, describe, run_facts, save
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -53,7 +53,7 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
-    base = load_base("auto", texts.train[0], console)
+    base = choose_base(texts.train[0], console)
     trained = train_text_classifier(texts, Recipe(seed=seed), console, base=base)
     predictor = Predictor(trained.classifier)
     figures = evaluate(predictor, *texts.valid)

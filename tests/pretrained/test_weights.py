@@ -18,7 +18,7 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained import weights
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import make_vocab
-from ulmfit.training.job import load_base
+from ulmfit.training.job import choose_base, load_base
 
 CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
 
@@ -88,25 +88,26 @@ def test_damaged_weights_are_refused(bundled):
         weights.load("better")
 
 
-def test_the_start_of_a_run(bundled, tmp_path):
-    texts = make_reviews(20)[0]
+def test_the_start_of_a_run(bundled):
     out = io.StringIO()
     console = Console(file=out)
-    assert load_base("none", texts, console) is None
-    assert load_base("auto", texts, console) is not None
+    assert choose_base(make_reviews(20)[0], console) is not None
     assert "starting from it" in out.getvalue()
-    assert load_base("auto", ["völlig andere Wörter"], console) is None
+    assert choose_base(["völlig andere Wörter"], console) is None
     assert "starting from random weights" in out.getvalue()
-    assert load_base("worse", texts, console) is not None
-    assert load_base(str(bundled / "worse"), texts, console) is not None
-    with pytest.raises(ConfigError, match="neither 'auto' or 'none', nor a bundled model"):
-        load_base("nothing", texts, console)
+    assert load_base("none") is None
+    for name in ("worse", str(bundled / "worse")):
+        found = load_base(name)
+        assert found is not None
+        assert found.metrics["perplexity"] == 80
+    with pytest.raises(ConfigError, match="neither 'auto' nor 'none', nor a bundled model"):
+        load_base("nothing")
 
 
 def test_without_bundled_models_auto_starts_from_random_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "BUNDLED", tmp_path / "nowhere")
     out = io.StringIO()
-    assert load_base("auto", ["some text"], Console(file=out)) is None
+    assert choose_base(["some text"], Console(file=out)) is None
     assert out.getvalue() == ""
     with pytest.raises(ConfigError, match="there are none"):
         weights.find()

@@ -29,6 +29,7 @@ from ulmfit.training.recipes import Recipe, train_text_classifier
 
 FEW = 50  # with fewer texts to check with, the standard error of an accuracy of 0.85 is above 5 points
 LANGUAGE_MODEL_FOLDER = "language_model"
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class TrainJob:
         valid: labelled data to choose by; held out from `data` if not given.
         test: labelled data to report on at the end, and for nothing else.
         lm_data: further texts for the language model.
-        base: the language model to start from, see `load_base`.
+        base: the language model to start from, as for `load_base`, or "auto" as for `choose_base`.
         encoding: of the text files.
         overwrite: replace a model at `out`.
     """
@@ -57,7 +58,7 @@ class TrainJob:
     valid: Path | None = None
     test: Path | None = None
     lm_data: tuple[Path, ...] = ()
-    base: str = "auto"
+    base: str = AUTO
     encoding: str = "utf-8"
     overwrite: bool = False
 
@@ -80,6 +81,7 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     job = replace(job, data=Path(job.data), out=Path(job.out))
     check_target(job.out, overwrite=job.overwrite)
     job = _find_parts(job, console)
+    base = None if job.base == AUTO else load_base(job.base)
     data = _load(job, job.data, console)
     valid = None if job.valid is None else _load(job, job.valid, console)
     lm_data = [load_texts(path, text=job.text, encoding=job.encoding) for path in job.lm_data]
@@ -93,7 +95,7 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
             raise DataError(f"{job.test} has no labelled examples")
         check_known_labels(test[1], texts.labels, str(job.test))
     describe(texts, console)
-    base = load_base(job.base, texts.train[0], console)
+    base = choose_base(texts.train[0], console) if job.base == AUTO else base
     n_evaluated = len(texts.valid[0]) + (len(test[0]) if test else 0)
     trained = train_text_classifier(texts, job.recipe, console, base=base, clock=clock, n_evaluated=n_evaluated)
     metrics = dict(trained.classifier.metrics)
@@ -144,14 +146,12 @@ def save(classifier: Bundle, language_model: Bundle, metrics: Mapping[str, Any],
     )
 
 
-def load_base(name: str, texts: Sequence[str], console: Console) -> Bundle | None:
+def load_base(name: str) -> Bundle | None:
     """The language model to start from.
 
     Args:
-        name: "auto" for the bundled one if it knows the language of the texts; "none"; the name of a bundled one; or a
-            model folder of a language model, or of a classifier with its language model inside.
-        texts: that the model is for.
-        console: where the choice is said.
+        name: "none"; the name of a bundled one; or a model folder of a language model, or of a classifier with its
+            language model inside.
 
     Raises:
         ConfigError: the name is none of these.
@@ -159,22 +159,25 @@ def load_base(name: str, texts: Sequence[str], console: Console) -> Bundle | Non
     """
     if name == "none":
         return None
-    if name == "auto":
-        found, share = choose(texts)
-        says = "starting from it" if found else "starting from random weights; --base names another start"
-        if names():
-            say(console, f"The bundled English language model knows {share:.0%} of the words: {says}")
-        return found
     if name in names():
         return load(name)
     folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(
-            f"base {name!r} is neither 'auto' or 'none', nor a bundled model ({', '.join(names()) or 'there are none'})"
-            ", nor a model folder"
+            f"base {name!r} is neither 'auto' nor 'none', nor a bundled model "
+            f"({', '.join(names()) or 'there are none'}), nor a model folder"
         )
     inner = folder / LANGUAGE_MODEL_FOLDER
     return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
+
+
+def choose_base(texts: Sequence[str], console: Console) -> Bundle | None:
+    """The bundled language model if it knows the language of the texts, else None; the choice is said."""
+    found, share = choose(texts)
+    says = "starting from it" if found else "starting from random weights; --base names another start"
+    if names():
+        say(console, f"The bundled English language model knows {share:.0%} of the words: {says}")
+    return found
 
 
 def describe(texts: Texts, console: Console) -> None:
