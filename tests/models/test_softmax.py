@@ -11,10 +11,16 @@ from ulmfit.models.softmax import Decoder, linear_cross_entropy
 N, E, V = 37, 8, 50
 
 
-@pytest.mark.parametrize("chunk", [1, 5 * V, 10_000_000])
-def test_chunked_loss_and_gradients_equal_those_of_the_whole_logits(monkeypatch: pytest.MonkeyPatch, chunk: int):
+@pytest.mark.parametrize(("chunk", "block"), [(1, 7), (5 * V, 16), (10_000_000, 4096)])
+@pytest.mark.parametrize("shift", [0.0, 500.0, -500.0])
+def test_chunked_loss_and_gradients_equal_those_of_the_whole_logits(
+    monkeypatch: pytest.MonkeyPatch, chunk: int, block: int, shift: float
+):
     monkeypatch.setattr(softmax, "_LOGITS_PER_CHUNK", chunk)
-    x, w, b = (torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((N, E), (V, E), (V,)))
+    monkeypatch.setattr(softmax, "_WORDS_PER_BLOCK", block)
+    x, w, b = (torch.randn(s, dtype=torch.float64) for s in ((N, E), (V, E), (V,)))
+    b[: V // 2] += shift  # logits whose exponentials leave the range
+    x, w, b = (t.requires_grad_() for t in (x, w, b))
     target = torch.randint(V, (N,))
     loss = linear_cross_entropy(x, w, b, target)
     expected = F.cross_entropy(F.linear(x, w, b), target, reduction="sum")
@@ -22,6 +28,20 @@ def test_chunked_loss_and_gradients_equal_those_of_the_whole_logits(monkeypatch:
     got = torch.autograd.grad(3 * loss, (x, w, b))
     for mine, reference in zip(got, torch.autograd.grad(3 * expected, (x, w, b)), strict=True):
         torch.testing.assert_close(mine, reference, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_bfloat16_gradients_are_close(scale: float):
+    x, w, b = (torch.randn(s) for s in ((400, E), (V, E), (V,)))
+    x, target = x * scale, torch.randint(V, (400,))
+    x, w, b = (t.bfloat16().float().requires_grad_() for t in (x, w, b))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = linear_cross_entropy(x, w, b, target)
+    expected = F.cross_entropy(F.linear(x, w, b), target, reduction="sum")
+    assert loss.item() == pytest.approx(expected.item(), rel=0.01)
+    got, reference = (torch.autograd.grad(value, (x, w, b)) for value in (loss, expected))
+    for mine, exact in zip(got, reference, strict=True):
+        assert (mine - exact).norm() / exact.norm() < 0.05
 
 
 def test_loss_without_gradient_is_the_same():

@@ -12,6 +12,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ulmfit.models import lstm_function
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.dropout import drop_weights
 from ulmfit.models.encoder import Encoder, LayerState
@@ -44,9 +45,22 @@ class WeightDropLSTM(nn.Module):
             output (B, T, n_out) and the new state.
         """
         recurrent = drop_weights(self.lstm.get_parameter("weight_hh_l0"), self.weight_p if self.training else 0.0)
+        if lstm_function.pays(x, recurrent):
+            return self._learn(x, recurrent, state)
         output, (hidden, cell) = functional_call(self.lstm, {"weight_hh_l0": recurrent}, (x, state))
         # Under autocast the state comes back in bfloat16; the next call may be outside of autocast.
         return output, (hidden.to(recurrent.dtype), cell.to(recurrent.dtype))
+
+    def _learn(self, x: Tensor, recurrent: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
+        input_weight, bias_ih, bias_hh = (
+            self.lstm.get_parameter(name) for name in ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0")
+        )
+        zeros = recurrent.new_zeros(x.shape[0], recurrent.shape[1])
+        hidden, cell = (zeros, zeros) if state is None else (state[0][0], state[1][0])
+        output, hidden, cell = lstm_function.run_lstm(
+            x.transpose(0, 1), hidden, cell, input_weight, recurrent, bias_ih + bias_hh
+        )
+        return output.transpose(0, 1), (hidden.unsqueeze(0).to(recurrent.dtype), cell.unsqueeze(0))
 
 
 class AWD_LSTM(Encoder):

@@ -12,15 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_LOGITS_PER_CHUNK = (
-    16_000_000  # 64 MB of float32: bigger chunks are no faster on 2 cores, smaller ones repeat the V x E additions
-)
+from ulmfit.models.products import compute_dtype
 
-
-def _compute_dtype(x: Tensor) -> torch.dtype:
-    """The dtype that matrix products take here: autocast's where it is on, else the tensor's own."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+# A chunk of rows is 64 MB in bfloat16; fewer rows repeat the V x E additions of the gradient. Within it a block of
+# words is worked on while it is in the cache: 1.15 s for 4,608 tokens and 60,008 words of 400, 2.3 s without blocks.
+_LOGITS_PER_CHUNK = 32_000_000
+_WORDS_PER_BLOCK = 2048
 
 
 def _chunks(n_rows: int, vocab_sz: int) -> list[slice]:
@@ -28,40 +25,81 @@ def _chunks(n_rows: int, vocab_sz: int) -> list[slice]:
     return [slice(start, min(start + rows, n_rows)) for start in range(0, n_rows, rows)]
 
 
+def _blocks(vocab_sz: int) -> list[slice]:
+    return [slice(s, min(s + _WORDS_PER_BLOCK, vocab_sz)) for s in range(0, vocab_sz, _WORDS_PER_BLOCK)]
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     """Summed cross-entropy of a linear layer's outputs, computed and differentiated chunk by chunk of rows."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
-        dtype = _compute_dtype(x)
+        dtype = compute_dtype(x)
+        exact = torch.promote_types(dtype, torch.float32)
         weight_c, x_c = weight.to(dtype), x.to(dtype)
         bias_c = None if bias is None else bias.to(dtype)
-        total = x.new_zeros((), dtype=torch.float32)
+        blocks = _blocks(weight.shape[0])
+        total = x.new_zeros((), dtype=exact)
         grad_x = torch.empty_like(x)
         grad_weight = torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
         for rows in _chunks(x.shape[0], weight.shape[0]):
-            # d loss / d logits = softmax - one-hot. The softmax part stays in the compute dtype, one pass over memory;
-            # the one-hot part touches one row of the weights per token and is added exactly.
-            p = F.softmax(F.linear(x_c[rows], weight_c, bias_c), 1)
-            p_target = p.gather(1, target[rows].unsqueeze(1)).squeeze(1).float()
-            total -= p_target.clamp_min_(torch.finfo(torch.float32).tiny).log_().sum()
-            grad_x[rows] = p @ weight_c
-            grad_weight += p.t() @ x_c[rows]
-            if grad_bias is not None:
-                grad_bias += p.sum(0)
+            # d loss / d logits = softmax - one-hot. The softmax part stays in the compute dtype; the one-hot part
+            # touches one row of the weights per token and is added exactly.
+            parts, sums, shift = _exponentials(x_c[rows], weight_c, bias_c, blocks)
+            total += (sums.log() + shift - _target_logits(x_c[rows], weight_c, bias_c, target[rows])).sum()
+            inverse = (1 / sums).unsqueeze(1)
+            scaled, inverse_c = (x_c[rows] * inverse).to(dtype), inverse.to(dtype)
+            sum_x = torch.zeros_like(x[rows], dtype=exact)
+            for part, words in zip(parts, blocks, strict=True):
+                sum_x += part @ weight_c[words]
+                grad_weight[words] += part.t() @ scaled
+                if grad_bias is not None:
+                    grad_bias[words] += (part.t() @ inverse_c).squeeze(1)
+            grad_x[rows] = sum_x * inverse
         grad_x -= F.embedding(target, weight).to(x.dtype)
         grad_weight.index_add_(0, target, x.to(weight.dtype), alpha=-1)
         if grad_bias is not None:
             grad_bias -= torch.bincount(target, minlength=weight.shape[0])
         ctx.save_for_backward(grad_x, grad_weight, grad_bias)
-        return total
+        return total.float()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         grad_x, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_outputs[0]
         return grad_x.mul_(scale), grad_weight.mul_(scale), None if grad_bias is None else grad_bias.mul_(scale), None
+
+
+def _exponentials(
+    x: Tensor, weight: Tensor, bias: Tensor | None, blocks: list[slice]
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Exponentials of the logits less a shift.
+
+    The shift is 0, which saves a pass over the logits, unless some logits are too large or all are too small for that.
+
+    Returns:
+        a matrix (rows, words) for each block of words, the sum of each row (rows,), the shifts (rows,).
+    """
+    parts, sums = [], x.new_zeros(x.shape[0], dtype=torch.promote_types(x.dtype, torch.float32))
+    for words in blocks:
+        part = F.linear(x, weight[words], None if bias is None else bias[words]).exp_()
+        sums += part.sum(1)
+        parts.append(part)
+    # Well inside of the range, so that what is made of them is too.
+    if bool(((sums > 1e-25) & (sums < 1e25)).all()):
+        return parts, sums, torch.zeros_like(sums)
+    logits = F.linear(x, weight, bias)
+    shift = logits.amax(1, keepdim=True)
+    shifted = (logits - shift).exp_()
+    return [shifted[:, words] for words in blocks], shifted.sum(1, dtype=sums.dtype), shift.squeeze(1).to(sums.dtype)
+
+
+def _target_logits(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
+    """Each row's logit of its target, (rows,), rounded as the products round it but in the wider type."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    logits = (x.to(wide) * F.embedding(target, weight).to(wide)).sum(1)
+    return (logits if bias is None else logits + bias[target].to(wide)).to(x.dtype).to(wide)
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:

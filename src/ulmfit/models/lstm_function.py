@@ -1,0 +1,122 @@
+"""An LSTM layer over time for training in bfloat16 on a CPU, with its own backward pass.
+
+What is unusual about it:
+- one product makes the input's part of all gates, and one product each makes the gradients of weights and input, for
+  all steps; what is left for a step is the product with the hidden state, whose weight is laid out for it once;
+- the backward loop has four elementwise operations a step: all that does not depend on later steps is computed for
+  all steps before it;
+- the cell is kept in float32.
+
+B batch, T time, I input size, H hidden.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ulmfit.models.products import RepeatedProduct, compute_dtype
+
+
+def pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether `run_lstm` is faster than torch's own: when learning in bfloat16 on a CPU (benchmarks/model_speed.py)."""
+    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    return learns and x.device.type == "cpu" and compute_dtype(x) == torch.bfloat16
+
+
+def run_lstm(
+    x: Tensor, hidden: Tensor, cell: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An LSTM layer, gates in the order input, forget, candidate, output as in torch.
+
+    Args:
+        x: (T, B, I), best contiguous.
+        hidden: (B, H).
+        cell: (B, H).
+        weight_ih: (4H, I).
+        weight_hh: (4H, H).
+        bias: (4H,).
+
+    Returns:
+        output (T, B, H) in autocast's dtype, last hidden state (B, H) and last cell (B, H) in float32.
+
+    Source: Hochreiter and Schmidhuber 1997; Appleyard et al. 2016, "Optimizing Performance of Recurrent Neural Networks
+    on GPUs", for the products over all steps.
+    """
+    output, last = _LSTM.apply(x.to(compute_dtype(x)), hidden, cell, weight_ih, weight_hh, bias)  # type: ignore[no-untyped-call]
+    return output, output[-1], last
+
+
+class _LSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, hidden: Tensor, cell: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        dtype, (n_steps, n_rows, _), n_hid = x.dtype, x.shape, weight_hh.shape[1]
+        weight_ih, weight_hh = weight_ih.to(dtype), weight_hh.to(dtype)
+        gates = F.linear(x, weight_ih, bias.to(dtype))
+        cells = torch.empty((n_steps + 1, n_rows, n_hid), dtype=torch.promote_types(dtype, torch.float32))
+        squashed = torch.empty((n_steps, n_rows, n_hid), dtype=dtype)
+        outputs = torch.empty((n_steps + 1, n_rows, n_hid), dtype=dtype)
+        cells[0], outputs[0] = cell, hidden
+        from_hidden = RepeatedProduct(weight_hh, n_rows)
+        for t in range(n_steps):
+            step = gates[t].add_(from_hidden(outputs[t]))
+            step[:, : 2 * n_hid].sigmoid_()
+            step[:, 2 * n_hid : 3 * n_hid].tanh_()
+            step[:, 3 * n_hid :].sigmoid_()
+            i, f, g, o = step.chunk(4, 1)
+            torch.mul(cells[t], f, out=cells[t + 1])
+            cells[t + 1].add_(i * g)
+            torch.tanh(cells[t + 1].to(dtype), out=squashed[t])
+            torch.mul(o, squashed[t], out=outputs[t + 1])
+        ctx.save_for_backward(x, gates, cells, squashed, outputs, weight_ih, weight_hh)
+        return outputs[1:], cells[-1].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        x, gates, cells, squashed, outputs, weight_ih, weight_hh = ctx.saved_tensors
+        grad_out, grad_cell = grad_outputs
+        grad_gates, to_cell = _local_derivatives(gates, cells, squashed)
+        n_hid, dtype = weight_hh.shape[1], x.dtype
+        to_hidden = RepeatedProduct(weight_hh.t(), x.shape[1])
+        grad_cell = grad_cell.clone()
+        grad_hidden = torch.zeros_like(outputs[0])
+        for t in range(len(x) - 1, -1, -1):
+            grad_hidden = grad_hidden + grad_out[t]
+            grad_cell.addcmul_(grad_hidden.to(grad_cell.dtype), to_cell[t])
+            step = grad_gates[t]
+            step[:, 3 * n_hid :].mul_(grad_hidden)
+            step[:, : 3 * n_hid].view(-1, 3, n_hid).mul_(grad_cell.to(dtype).unsqueeze(1))
+            grad_hidden = to_hidden(step)
+            grad_cell.mul_(gates[t, :, n_hid : 2 * n_hid])
+        rows = grad_gates.flatten(0, 1)
+        needs = ctx.needs_input_grad
+        return (
+            (rows @ weight_ih).view(x.shape) if needs[0] else None,
+            grad_hidden if needs[1] else None,
+            grad_cell if needs[2] else None,
+            (rows.t() @ x.flatten(0, 1)).to(torch.float32) if needs[3] else None,
+            (rows.t() @ outputs[:-1].flatten(0, 1)).to(torch.float32) if needs[4] else None,
+            rows.sum(0, dtype=torch.float32) if needs[5] else None,
+        )
+
+
+def _local_derivatives(gates: Tensor, cells: Tensor, squashed: Tensor) -> tuple[Tensor, Tensor]:
+    """What multiplies the gradients of cell and hidden state.
+
+    Returns:
+        (T, B, 4H): of the cell by the first three gates before their nonlinearities, and of the output by the last;
+        (T, B, H): of the output by the cell.
+    """
+    i, f, g, o = gates.chunk(4, 2)
+    result = torch.empty_like(gates)
+    by_i, by_f, by_g, by_o = result.chunk(4, 2)
+    torch.mul(i * (1 - i), g, out=by_i)
+    by_f.copy_((f * (1 - f)).mul_(cells[:-1].to(f.dtype)))
+    torch.mul(1 - g * g, i, out=by_g)
+    torch.mul(o * (1 - o), squashed, out=by_o)
+    return result, (o * (1 - squashed * squashed)).to(cells.dtype)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ulmfit.models import lstm_function, products
+from ulmfit.models.awd_lstm import WeightDropLSTM
+from ulmfit.models.lstm_function import run_lstm
+
+T, B, N_IN, H = 6, 3, 4, 5
+
+
+def both(dtype: torch.dtype) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Outputs, last states and gradients of our layer in `dtype`, and of torch's in float64."""
+    torch.manual_seed(1)
+    lstm = nn.LSTM(N_IN, H).double()
+    x = torch.randn(T, B, N_IN, dtype=torch.float64, requires_grad=True)
+    hidden, cell = (torch.randn(B, H, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    weights = [torch.randn(T, B, H, dtype=torch.float64), *(torch.randn(B, H, dtype=torch.float64) for _ in range(2))]
+    output, (last, last_cell) = lstm(x, (hidden.unsqueeze(0), cell.unsqueeze(0)))
+    expected = [output, last[0], last_cell[0]]
+    sources = [x, hidden, cell, lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0]
+    expected += torch.autograd.grad(sum((e * w).sum() for e, w in zip(expected, weights, strict=True)), sources)
+    mine = [s.detach().to(dtype if i == 0 else torch.float32).requires_grad_() for i, s in enumerate(sources)]
+    got = list(run_lstm(*mine[:5], mine[5] + lstm.bias_hh_l0.float()))
+    got += torch.autograd.grad(sum((g.double() * w).sum() for g, w in zip(got, weights, strict=True)), mine)
+    return [g.double() for g in got], expected
+
+
+def test_outputs_and_gradients_are_those_of_torch():
+    for mine, reference in zip(*both(torch.float32), strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_in_bfloat16_they_are_close(monkeypatch: pytest.MonkeyPatch, packed: bool):
+    monkeypatch.setattr(products, "_CAN_PACK", packed and products._CAN_PACK)
+    for mine, reference in zip(*both(torch.bfloat16), strict=True):
+        assert (mine - reference).norm() / reference.norm() < 0.02
+
+
+def test_the_layer_takes_it_when_it_learns_in_bfloat16_only():
+    layer = WeightDropLSTM(N_IN, H, 0.0)
+    x = torch.randn(B, T, N_IN)
+    exact, (hidden, cell) = layer(x, None)
+    assert not lstm_function.pays(x, layer.lstm.weight_hh_l0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert lstm_function.pays(x, layer.lstm.weight_hh_l0)
+        output, (hidden_16, cell_16) = layer(x, None)
+        again, _ = layer(x, (hidden_16, cell_16))
+        with torch.no_grad():
+            assert not lstm_function.pays(x, layer.lstm.weight_hh_l0)
+    assert hidden_16.dtype == cell_16.dtype == torch.float32
+    assert hidden_16.shape == hidden.shape
+    torch.testing.assert_close(output.float(), exact, rtol=0, atol=0.02)
+    torch.testing.assert_close(cell_16, cell, rtol=0, atol=0.02)
+    torch.testing.assert_close(again.float(), layer(x, (hidden, cell))[0], rtol=0, atol=0.02)
