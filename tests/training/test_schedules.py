@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ulmfit.errors import ConfigError
-from ulmfit.training.schedules import group_rates, one_cycle
+from ulmfit.training.schedules import flat_cos, group_rates, one_cycle, warm_restarts
 
 
 def test_one_cycle_goes_up_then_down_and_momentum_the_other_way():
@@ -39,3 +39,17 @@ def test_rates_of_groups():
 def test_rates_that_make_no_sense(lr: float | slice):
     with pytest.raises(ConfigError, match="lr="):
         group_rates(lr, 3)
+
+
+def test_flat_then_cosine():
+    schedule = flat_cos(mom=0.9, pct_start=0.75)
+    assert [schedule(p) for p in (0, 0.5, 0.74)] == [(1.0, 0.9)] * 3
+    assert schedule(0.875).lr == pytest.approx((1 + 1e-5) / 2)
+    assert schedule(1).lr == pytest.approx(1e-5)
+    assert flat_cos(pct_start=1)(1).lr == 1
+
+
+def test_warm_restarts_double_their_length():
+    schedule = warm_restarts(2, 2)
+    assert [schedule(p).lr for p in (0, 1 / 6, 1 / 3, 2 / 3, 1)] == pytest.approx([1, 0.5, 1, 0.5, 0], abs=1e-12)
+    assert [warm_restarts(2, 1)(p).lr for p in (0.25, 0.5)] == pytest.approx([0.5, 1])

@@ -131,6 +131,14 @@ class GradientAccumulation(Callback):
             raise CancelStepException
         self._rows = 0
 
+    def state(self) -> dict[str, Any]:
+        """The rows seen since the last step."""
+        return {"rows": self._rows}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on to count."""
+        self._rows = state["rows"]
+
 
 class GradientClip(Callback):
     """Limits the norm of the gradient.

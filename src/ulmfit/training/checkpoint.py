@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,9 @@ _COUNTS = (
 )
 
 
-def save_checkpoint(learn: Learner, path: Path, about: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(
+    learn: Learner, path: Path, about: Mapping[str, Any] | None = None, callbacks: Sequence[Callback] | None = None
+) -> None:
     """Write a learner's weights, optimizer, random state, carried hidden state, position and history.
 
     The file at `path` is the one before or the new one, whole, whatever happens while writing.
@@ -32,6 +34,7 @@ def save_checkpoint(learn: Learner, path: Path, about: Mapping[str, Any] | None 
         learn: between two steps of a fit, or outside one.
         path: the file.
         about: further JSON values to keep, such as the settings of the run.
+        callbacks: whose state is kept; by default those of the running fit.
 
     Raises:
         OSError: the disk is full or not writable; the checkpoint before is still there.
@@ -43,17 +46,17 @@ def save_checkpoint(learn: Learner, path: Path, about: Mapping[str, Any] | None 
     gradients = enumerate(p.grad for p in learn.model.parameters())  # kept from step to step when they accumulate
     tensors |= {f"gradient.{i}": g for i, g in gradients if g is not None}
     tensors["random"] = learn.random_state()
-    callbacks = []
-    for i, cb in enumerate(learn.active):
+    states = []
+    for i, cb in enumerate(learn.active if callbacks is None else callbacks):
         state = cb.state()
         tensors |= {f"callback.{i}.{name}": v for name, v in state.items() if isinstance(v, Tensor)}
-        callbacks.append([type(cb).__name__, {n: v for n, v in state.items() if not isinstance(v, Tensor)}])
+        states.append([type(cb).__name__, {n: v for n, v in state.items() if not isinstance(v, Tensor)}])
     facts = {
         "format_version": FORMAT_VERSION,
         "learner": {name: getattr(learn, name) for name in _COUNTS},
         "history": learn.history,
         "groups": groups,
-        "callbacks": callbacks,
+        "callbacks": states,
         "scaler": learn.scaler.state_dict(),
         "about": dict(about or {}),
     }

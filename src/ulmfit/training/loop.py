@@ -155,6 +155,7 @@ class Loop:
         self.target: Tensor
         self.loss_grad: Tensor
         self._hooks: dict[str, list[Callable[[Any], None]]] = {event: [] for event in EVENTS}
+        self.seed = seed
         self._rng = torch.Generator().manual_seed(seed + 1_000_003 * self.processes.rank).get_state()
         self._drawing = False
 
@@ -202,17 +203,12 @@ class Loop:
             self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
             self.step, self.epoch, self.batch = plan.first_step, plan.first_step // len(self.dls.train), 0
         self._hook(plan.callbacks)
-        states = self.callback_states if resume else []
-        self.callback_states = []
         started = time.perf_counter() - self.seconds
         self.processes.same_weights(self.model)
         try:
             self._call("before_fit")
-            for cb in self.active:
-                state = next((s for s in states if s[0] == type(cb).__name__), None)
-                if state is not None:
-                    states.remove(state)
-                    cb.load_state(state[1])
+            if resume:
+                self.take_states(plan.callbacks)
             with self.private_randomness():
                 while self.step < plan.total_steps and self.progress < 1:
                     self._one_epoch(plan, started)
@@ -238,6 +234,15 @@ class Loop:
             event: [getattr(cb, event) for cb in callbacks if getattr(type(cb), event) is not getattr(Callback, event)]
             for event in EVENTS
         }
+
+    def take_states(self, callbacks: Sequence[Callback]) -> None:
+        """Give callbacks what a checkpoint says of those of their class, in its order."""
+        for cb in callbacks:
+            state = next((s for s in self.callback_states if s[0] == type(cb).__name__), None)
+            if state is not None:
+                self.callback_states.remove(state)
+                cb.load_state(state[1])
+        self.callback_states = []
 
     def _call(self, event: str) -> None:
         for hook in self._hooks[event]:

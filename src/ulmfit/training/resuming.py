@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +78,7 @@ class Checkpoints:
             if self.number <= self._finished_there:
                 if self.number == self._finished_there and unfinished is None:
                     self._load(learn)
+                    learn.take_states(plan.callbacks)
                 self.finished = self.number
                 return
             if unfinished is not None:
@@ -88,7 +89,7 @@ class Checkpoints:
         with self._signals():
             learn.run(replace(plan, callbacks=[*plan.callbacks, keeper]), resume=resume)
         self.finished = self.number
-        keeper.save(learn, {"finished": self.finished})
+        keeper.save(learn, {"finished": self.finished}, plan.callbacks)
 
     def _load(self, learn: Learner) -> None:
         load_checkpoint(learn, self.path)
@@ -141,10 +142,10 @@ class _Keeper(Callback):
         self.owner, self.about = owner, about
         self._last = time.monotonic()
 
-    def save(self, learn: Learner, about: dict[str, Any]) -> None:
+    def save(self, learn: Learner, about: dict[str, Any], callbacks: Sequence[Callback] | None = None) -> None:
         """Write the file, from the first process."""
         if learn.processes.is_main:
-            save_checkpoint(learn, self.owner.path, about)
+            save_checkpoint(learn, self.owner.path, about, callbacks)
         self._last = time.monotonic()
 
     def before_batch(self, learn: Learner) -> None:

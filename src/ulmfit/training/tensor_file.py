@@ -54,7 +54,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if kind not in header:
-                raise FormatError(f"{path} is not a {kind}" + (f": it is a {'/'.join(header)}" if header else ""))
+                raise FormatError(
+                    f"{path} is not a {kind} file" + (f": it holds: {', '.join(header)}" if header else "")
+                )
             facts: dict[str, Any] = json.loads(header[kind])
             return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:

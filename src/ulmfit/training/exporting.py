@@ -1,0 +1,249 @@
+"""From a learner to a model folder and back, and what a folder says of the run that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ulmfit.data.loaders import Batch, ClassifierLoader
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, is_model_folder, load_bundle, save_bundle
+from ulmfit.models.classifier import TextClassifier
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.store import TokenStore
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.vocab import Vocab
+from ulmfit.training.optimizer import name_of
+from ulmfit.training.progress import say
+
+if TYPE_CHECKING:
+    from ulmfit.training.learner import Learner
+    from ulmfit.training.answering import TextLearner
+
+_UNLIMITED = 1_000_000_000  # of a text's tokens
+_FULL = 50_000_000  # ids that are read in full for a fingerprint; of more, every so many-th
+
+
+def export_folder(learn: Learner, fname: Path | str) -> Path:
+    """Where a model folder of this name lies: under the learner's path; an ending .pkl is left out."""
+    path = learn.path / Path(fname)
+    return path.with_suffix("") if path.suffix in (".pkl", ".pth") else path
+
+
+def export(learn: TextLearner, fname: Path | str = "export") -> Path:
+    """Write a model folder: weights, tokenizer, vocabulary, labels, history and a manifest of the run.
+
+    Args:
+        learn: a learner of a language model or a classifier.
+        fname: name of the folder under `path`; a model that is there is replaced.
+
+    Returns:
+        the folder.
+
+    Raises:
+        ConfigError: a model that such a folder cannot hold.
+        DataError: something else is in its place.
+    """
+    model, dls = learn.model, learn.dls
+    if not isinstance(model, LanguageModel | TextClassifier):
+        raise ConfigError(f"a {type(model).__name__} cannot be exported; save() keeps its weights")
+    details: dict[str, Any] = {}
+    if isinstance(model, TextClassifier):
+        encoder = model.document_encoder
+        details = {"labels": dls.labels, "bptt": encoder.bptt, "pool_words": encoder.pool_words}
+        details |= {"max_len": encoder.max_len or _UNLIMITED} | _task(learn, model)
+    bundle = Bundle(
+        kind=LANGUAGE_MODEL if isinstance(model, LanguageModel) else CLASSIFIER,
+        config=model.config,
+        weights=model.state_dict(),
+        tokenizer=dls.tokenizer,
+        vocab=dls.text_vocab,
+        backwards=dls.backwards,
+        metrics={**(learn.history[-1] if learn.history else {}), "run": manifest(learn)},
+        history=tuple(learn.history),
+        card=_card(learn),
+        **details,
+    )
+    folder = export_folder(learn, fname)
+    if learn.checkpoints is not None and learn.checkpoints.replaying:
+        say(learn.console, f"{folder}: left as it was written before the interruption")
+    elif learn.processes.is_main:
+        save_bundle(bundle, folder, overwrite=is_model_folder(folder))
+    return folder
+
+
+def _task(learn: TextLearner, model: TextClassifier) -> dict[str, Any]:
+    """What the folder must say beside the labels; older formats know single labels only."""
+    known = {f.name for f in fields(Bundle)}
+    wanted = {"task": learn.task, "y_range": model.head.y_range}
+    plain = {"task": "single_label", "y_range": None}
+    lost = [name for name, value in wanted.items() if name not in known and value != plain[name]]
+    if lost:
+        raise ConfigError(f"a model folder cannot hold {', '.join(f'{n}={wanted[n]!r}' for n in lost)} yet; use save()")
+    return {name: value for name, value in wanted.items() if name in known}
+
+
+def manifest(learn: Learner) -> dict[str, Any]:
+    """What it takes to repeat a run: versions, command, settings, and fingerprints of the data."""
+    from ulmfit.training.job import machine
+
+    vocab = getattr(learn.dls, "text_vocab", None)
+    return {
+        "command": sys.argv,
+        "versions": machine(),
+        "settings": {
+            "optimizer": name_of(learn.opt_func),
+            "wd": learn.wd,
+            "moms": list(learn.moms),
+            "alpha": learn.alpha,
+            "beta": learn.beta,
+            "clip": learn.clip,
+            "precision": learn.precision,
+            "device": learn.device.type,
+            "processes": learn.processes.n,
+            "seed": learn.seed,
+            "n_steps": learn.n_steps,
+            "n_targets": learn.n_targets,
+        },
+        "data": {
+            "vocabulary": None if vocab is None else hashlib.sha256("\n".join(vocab.itos).encode()).hexdigest(),
+            "train": fingerprint(learn.dls.train),
+            "valid": fingerprint(learn.dls.valid),
+        },
+    }
+
+
+def fingerprint(loader: object) -> str | None:
+    """A hash of the ids, the ends of the texts and the targets of a loader; None where it does not show them."""
+    documents = getattr(loader, "documents", None)
+    if documents is None:
+        return None
+    digest = hashlib.sha256(np.ascontiguousarray(documents.offsets))
+    n = len(documents.ids)
+    digest.update(np.ascontiguousarray(documents.ids[:: 1 + n // _FULL]))
+    labels = getattr(loader, "labels", None)
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels))
+    return digest.hexdigest()
+
+
+def _card(learn: TextLearner) -> str:
+    what = "Language model" if learn.task == "lm" else "Text classifier"
+    row = learn.history[-1] if learn.history else {}
+    figures = "".join(f"| {k} | {v:.4g} |\n" for k, v in row.items() if isinstance(v, int | float))
+    table = f"| last epoch | |\n|---|---|\n{figures}\n" if figures else ""
+    return f"# {what}\n\nWritten by `learn.export`. metrics.json tells how it was trained.\n\n{table}"
+
+
+class NoData:
+    """The place of a part that a loaded learner does not have."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        raise DataError("a loaded learner has no texts of its own; give some: dl=learn.dls.test_dl(texts)")
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """There is no order."""
+
+
+@dataclass
+class SavedLoaders:
+    """What a loaded learner knows of its data: everything but the texts."""
+
+    tokenizer: Tokenizer
+    text_vocab: Vocab
+    task: str
+    labels: tuple[str, ...]
+    n_out: int
+    backwards: bool
+    path: Path
+    train: NoData
+    valid: NoData
+
+    @property
+    def vocab(self) -> Vocab | list[Any]:
+        """The text vocabulary; with classes, a list of the text vocabulary and the labels."""
+        return [self.text_vocab, list(self.labels)] if self.labels else self.text_vocab
+
+    def test_dl(self, items: Any) -> ClassifierLoader:
+        """A loader of texts to predict.
+
+        Raises:
+            DataError: an item is not a text.
+        """
+        texts = [items] if isinstance(items, str) else list(items)
+        wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
+        if wrong or not texts:
+            raise DataError(f"texts must be strings, and at least one; item {wrong[0]} is not" if wrong else "no texts")
+        store = TokenStore.build(texts, self.tokenizer, vocab=self.text_vocab)
+        return ClassifierLoader(store, bs=64, backwards=self.backwards, pad_idx=self.text_vocab.pad_idx)
+
+
+def load_learner(fname: Path | str) -> TextLearner:
+    """A learner for predictions from what `export` wrote; nothing in the folder is executed.
+
+    Args:
+        fname: the folder; an ending .pkl is left out.
+
+    Raises:
+        FormatError: no such folder, or it is damaged.
+    """
+    from ulmfit.training.answering import LMLearner, TextLearner
+
+    path = Path(fname)
+    path = path.with_suffix("") if path.suffix in (".pkl", ".pth") and not path.is_dir() else path
+    bundle = load_bundle(path)
+    is_lm = bundle.kind == LANGUAGE_MODEL
+    n_out = len(bundle.vocab) if is_lm else _n_out(bundle)
+    dls = SavedLoaders(
+        tokenizer=bundle.tokenizer,
+        text_vocab=bundle.vocab,
+        task="lm" if is_lm else getattr(bundle, "task", "single_label"),
+        labels=bundle.labels,
+        n_out=n_out,
+        backwards=bundle.backwards,
+        path=path.parent,
+        train=NoData(),
+        valid=NoData(),
+    )
+    model: LanguageModel | TextClassifier
+    if is_lm:
+        model = LanguageModel(len(bundle.vocab), bundle.config)
+    else:
+        model = TextClassifier(
+            len(bundle.vocab),
+            n_out,
+            bundle.config,
+            bptt=bundle.bptt,
+            max_len=bundle.max_len,
+            y_range=getattr(bundle, "y_range", None),
+            pool_words=bundle.pool_words,
+            lin_ftrs=_lin_ftrs(bundle),
+        )
+    model.load_state_dict(dict(bundle.weights))
+    model.eval()
+    learn = (LMLearner if is_lm else TextLearner)(dls, model, precision="fp32", verbose=1)
+    learn.history = [dict(row) for row in bundle.history]
+    return learn
+
+
+def _head(bundle: Bundle) -> list[tuple[int, int]]:
+    """Shapes of the head's linear layers, first to last."""
+    weights = {k: w for k, w in bundle.weights.items() if k.startswith("head.layers.") and w.dim() == 2}
+    return [tuple(weights[k].shape) for k in sorted(weights, key=lambda k: int(k.split(".")[2]))]  # type: ignore[misc]
+
+
+def _n_out(bundle: Bundle) -> int:
+    return _head(bundle)[-1][0]
+
+
+def _lin_ftrs(bundle: Bundle) -> tuple[int, ...]:
+    return tuple(n_out for n_out, _ in _head(bundle)[:-1])

@@ -1,0 +1,158 @@
+"""Programs that are really killed, and run again."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from learners import lm_learner
+
+import ulmfit
+from ulmfit.errors import ConfigError, FormatError
+from ulmfit.training.callbacks import Callback
+from ulmfit.training.tensor_file import read_tensors
+
+# Two fits with freezing between them, and a file written between them. Slow enough to be hit at any moment.
+PROGRAM = """
+import sys, time, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from learners import lm_learner
+from ulmfit.training.averaging import ExponentialMovingAverage
+from ulmfit.training.callbacks import Callback, GradientAccumulation
+from ulmfit.training.tracking import SaveBest
+
+class Slow(Callback):
+    def after_batch(self, learn):
+        Path("step").write_text(str(learn.n_steps))
+        time.sleep(float(sys.argv[1]))
+
+learn = lm_learner(path=".", cbs=[Slow(), GradientAccumulation(12)])
+learn.checkpoint("run", steps=1 if len(sys.argv) < 3 else int(sys.argv[2]), resume=True)
+learn.freeze()
+learn.fit_one_cycle(1, 1e-2, cbs=[ExponentialMovingAverage(0.9)])
+learn.save("between", with_opt=False)
+learn.unfreeze()
+best = SaveBest("valid_loss")
+learn.fit_one_cycle(2, slice(1e-3, 1e-2), cbs=[best])
+learn.save("end")
+best.restore(learn)
+learn.save("best", with_opt=False)
+"""
+
+
+def start(folder: Path, pause: float, *args: str) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    source = Path(ulmfit.__file__).parents[1]
+    path = os.pathsep.join([str(source), str(Path(__file__).parents[1])])
+    command = [sys.executable, "-c", PROGRAM, str(pause), *args]
+    return subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(folder: Path) -> None:
+    program = start(folder, 0)
+    _, errors = program.communicate(timeout=120)
+    assert program.returncode == 0, errors
+
+
+def files(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return {n: read_tensors(folder / "models" / f"{n}.safetensors", "model")[1] for n in ("between", "end", "best")}
+
+
+def equal(a: dict[str, dict[str, torch.Tensor]], b: dict[str, dict[str, torch.Tensor]]) -> bool:
+    return all(torch.equal(a[f][k], b[f][k]) for f in a for k in {*a[f], *b[f]})
+
+
+def killed_and_run_again(folder: Path, rng: random.Random, n_kills: int) -> None:
+    for _ in range(n_kills):
+        program = start(folder, 0.01, str(rng.choice([1, 3])))
+        begun = time.monotonic()
+        (folder / "step").unlink(missing_ok=True)
+        while not (folder / "step").exists() and program.poll() is None and time.monotonic() - begun < 60:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.5))  # in a batch, a save, a validation, between fits: wherever it is
+        program.kill()
+        program.communicate()
+    finish(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, dict[str, torch.Tensor]]:
+    folder = tmp_path_factory.mktemp("whole")
+    finish(folder)
+    return files(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_program_killed_again_and_again_ends_with_the_same_weights_bit_for_bit(seed, whole, tmp_path):
+    killed_and_run_again(tmp_path / "killed", random.Random(seed), 4)
+    assert equal(files(tmp_path / "killed"), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_saves_and_says_how_to_go_on(number, status, whole, tmp_path):
+    folder = tmp_path / "told"
+    program = start(folder, 0.05, "1000000")  # no checkpoint at intervals
+    while not (folder / "step").exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    program.send_signal(number)
+    _, errors = program.communicate(timeout=60)
+    assert "resume=True" in errors
+    assert program.returncode in (status, 130)
+    finish(folder)
+    assert equal(files(folder), whole)
+
+
+class Stop(Callback):
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def after_batch(self, learn) -> None:
+        if learn.n_steps == self.at:
+            raise InterruptedError
+
+
+def program(folder: Path, stop: int = 0, lr: float = 1e-2, **settings):
+    learn = lm_learner(path=folder, cbs=[Stop(stop)], **settings)
+    learn.checkpoint("run", steps=1, resume=True)
+    learn.fit_one_cycle(1, lr)
+    learn.fit_one_cycle(2, lr)
+    return learn
+
+
+@pytest.mark.parametrize("stop", [5, 18, 19, 36, 54])
+def test_fits_that_are_done_are_left_out_and_the_other_goes_on(stop, tmp_path):
+    whole = program(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        program(tmp_path / "cut", stop)
+    again = program(tmp_path / "cut")
+    assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert [row["valid_loss"] for row in again.history] == [row["valid_loss"] for row in whole.history]
+    assert list(again.recorder.losses) == list(whole.recorder.losses)
+    finished = program(tmp_path / "cut")  # everything is left out
+    assert finished.n_steps == whole.n_steps
+    assert all(torch.equal(v, finished.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+
+
+def test_a_fit_that_is_called_otherwise_is_refused(tmp_path):
+    with pytest.raises(InterruptedError):
+        program(tmp_path, 20)
+    with pytest.raises(FormatError, match=r"fit 2 was interrupted.*learning_rates was"):
+        program(tmp_path, lr=1e-3)
+
+
+def test_intervals_that_make_no_sense(tmp_path):
+    with pytest.raises(ConfigError, match="steps=0"):
+        lm_learner(path=tmp_path).checkpoint(steps=0)
