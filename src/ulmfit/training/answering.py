@@ -66,7 +66,7 @@ class TextLearner(Learner):
     `text_classifier_learner` and `language_model_learner` make one.
     """
 
-    dls: TextLoaders  # type: ignore[assignment]
+    dls: TextLoaders
 
     def save_encoder(self, file: Path | str) -> Path:
         """Write the model without its decoder or head, with its vocabulary, to `path/model_dir/file`.

@@ -17,9 +17,14 @@ R = TypeVar("R")
 def one_of(name: str, known: Iterable[str]) -> str:
     """What to say behind "NAME is not known": the likeliest name meant, and all names there are."""
     known = list(known)
-    close = get_close_matches(name, known, n=1)
-    meant = f"did you mean {close[0]!r}? Known are" if close else "known are"
+    close = _likeliest(name, known)
+    meant = f"did you mean {close!r}? Known are" if close else "known are"
     return f"{meant} {', '.join(known)}"
+
+
+def _likeliest(name: str, known: list[str]) -> str | None:
+    close = get_close_matches(name, known, n=1) or [k for k in known if k.startswith(name)]
+    return close[0] if close else None
 
 
 def parameter_names(function: Callable[..., object]) -> list[str]:
@@ -39,8 +44,8 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
     problems = []
     for name in given:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            problems.append(f"{name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+            close = _likeliest(name, known)
+            problems.append(f"{name!r}" + (f" (did you mean {close!r}?)" if close else ""))
     if problems:
         raise ConfigError(f"{owner} has no argument {', '.join(problems)}; it takes {', '.join(known)}")
 

@@ -23,8 +23,8 @@ from ulmfit.training.optimizer import name_of
 from ulmfit.training.progress import say
 
 if TYPE_CHECKING:
-    from ulmfit.training.learner import Learner
     from ulmfit.training.answering import TextLearner
+    from ulmfit.training.learner import Learner
 
 _UNLIMITED = 1_000_000_000  # of a text's tokens
 _FULL = 50_000_000  # ids that are read in full for a fingerprint; of more, every so many-th
@@ -124,12 +124,12 @@ def fingerprint(loader: object) -> str | None:
     documents = getattr(loader, "documents", None)
     if documents is None:
         return None
-    digest = hashlib.sha256(np.ascontiguousarray(documents.offsets))
+    digest = hashlib.sha256(np.ascontiguousarray(documents.offsets).data)
     n = len(documents.ids)
-    digest.update(np.ascontiguousarray(documents.ids[:: 1 + n // _FULL]))
+    digest.update(np.ascontiguousarray(documents.ids[:: 1 + n // _FULL]).data)
     labels = getattr(loader, "labels", None)
     if labels is not None:
-        digest.update(np.ascontiguousarray(labels))
+        digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
 
 

@@ -60,7 +60,7 @@ def language_model_learner(
         config = bundle.config.with_dropouts_of(arch.config_class())
     with _seeded(settings):
         model = get_language_model(arch, len(dls.text_vocab), config, drop_mult)
-    learn = LMLearner(dls, model, **{"verbose": 1, **settings})  # type: ignore[arg-type]
+    learn = LMLearner(dls, model, **{"verbose": 1, **settings})
     return learn if bundle is None else learn.load_pretrained(bundle)
 
 
@@ -121,7 +121,7 @@ def text_classifier_learner(
             y_range,
         )
     settings = {"loss_func": default_loss(dls.task), "verbose": 1, **settings}
-    learn = TextLearner(dls, cast("nn.Module", model), **settings)  # type: ignore[arg-type]
+    learn = TextLearner(dls, cast("nn.Module", model), **settings)
     lengths = getattr(dls.train, "lengths", None)
     if max_len is not None and lengths is not None and (longer := int((np.asarray(lengths) > max_len).sum())):
         share = longer / len(lengths)
