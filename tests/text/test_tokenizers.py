@@ -125,7 +125,7 @@ def test_words_of_letters_need_no_spacy() -> None:
 def test_affixes_give_up_on_patterns_that_letters_can_match() -> None:
     spacy = WordTokenizer("en")._rules()._tokenizer
     spacy.suffix_search = __import__("re").compile("ing$").search
-    assert not Affixes(spacy, (), {}).usable
+    assert not Affixes(spacy, {}, {}).usable
 
 
 def test_empty_text_is_the_mark_of_its_beginning() -> None:
@@ -149,11 +149,11 @@ def test_order_is_kept_over_batches() -> None:
 
 
 def test_memory_of_pieces_is_bounded() -> None:
-    memo = Memo(WORD.tok, WORD.rules, {}, lambda answers: 0, limit=100_000)
+    memo = Memo(WORD.tok, WORD.rules, {}, lambda answers: 1, limit=100_000)
     memo._table = type("Any", (dict,), {"__missing__": lambda self, token: 1})()
     for start in range(0, 20_000, 500):
         memo([f"q{start + i}z" for i in range(500)])
-    held = len(memo._values) + len(memo._values.old) + len(memo._units) + len(memo._watched)
+    held = len(memo._pieces) + len(memo._units) + len(memo._careful)
     assert held < 6_000
 
 

@@ -1,23 +1,26 @@
-"""What can be told about spaCy's patterns without running them, to spare most words the way through spaCy.
+"""spaCy's way of cutting a word, without spaCy's objects, and what can be told about its patterns without running them.
 
 spaCy cuts a word in a loop: take a prefix and a suffix off, until the rest is a special case or has none; then look for
 infixes in the rest. Most words of a text are only letters, or letters with punctuation around them. A look at the
 patterns themselves shows that none of them can match within letters alone, whatever the letters: the loop then ends at
-such a rest, and it is one token. Where the look shows nothing (a pattern of a kind that it does not know), spaCy
-does the work.
+such a rest, and it is one token. It also shows on how many letters before its end a word's suffix can depend, so that
+suffixes can be remembered. Where the look shows nothing (a pattern of a kind that it does not know), spaCy does the
+work.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 _LETTERS = frozenset([*range(ord("a"), ord("z") + 1), *range(0xDF, 0xF7), *range(0xF8, 0x100)])
 """a to z and the small letters of Latin-1."""
 
+_MAX_SUFFIXES = 100_000
 _ONE_OF_LETTERS = "a-z\u00df-\u00f6\u00f8-\u00ff"
 
 
@@ -85,95 +88,145 @@ def _patterns_of(*functions: Callable[..., Any] | None) -> list[re.Pattern[str]]
     )
 
 
+def _most_letters(nodes: Iterable[Any]) -> float:
+    """Tell how many letters a pattern can look at, at most; infinite where that is not known."""
+    return sum(map(_most_letters_of, nodes))
+
+
+def _most_letters_of(node: Any) -> float:
+    kind, value = str(node[0]), node[1]
+    if kind == "LITERAL":
+        return value in _LETTERS
+    if kind == "IN":
+        return any(_allows(value, code) for code in _LETTERS)
+    if kind == "BRANCH":
+        return max(map(_most_letters, value[1]))
+    if kind in ("SUBPATTERN", "ASSERT", "ASSERT_NOT"):
+        return _most_letters(value[-1])
+    if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        once = _most_letters(value[2])
+        return once and once * (inf if str(value[1]) == "MAXREPEAT" else value[1])
+    return 0 if kind == "AT" and str(value) == "AT_END" else inf
+
+
 class Affixes:
-    """Takes prefixes and suffixes off words as spaCy does, as far as needed to see letters alone.
+    """Cuts words as spaCy does.
 
     Args:
         tokenizer: spaCy's tokenizer.
-        cases: the words that it treats specially.
+        cases: the words that it treats specially, with their tokens.
         before: which tokens may stand before a token within a special case of several tokens.
     """
 
-    def __init__(self, tokenizer: Any, cases: Collection[str], before: dict[str, set[str]]) -> None:
+    def __init__(self, tokenizer: Any, cases: Mapping[str, Sequence[str]], before: Mapping[str, set[str]]) -> None:
         self._prefix, self._suffix = tokenizer.prefix_search, tokenizer.suffix_search
-        self._cases, self._before = cases, before
-        self._after: dict[str, tuple[str, ...]] = {}
+        self._infixes, self._url = tokenizer.infix_finditer, tokenizer.url_match
+        self._cases = {case: tuple(tokens) for case, tokens in cases.items()}
+        self._splitting = frozenset(case for case, tokens in self._cases.items() if tokens != (case,))
+        self._lefts = {right: tuple(lefts) for right, lefts in before.items()}
+        self._rights: dict[str, tuple[str, ...]] = {}
         for right, lefts in before.items():
             for left in lefts:
-                self._after[left] = (*self._after.get(left, ()), right)
+                self._rights[left] = (*self._rights.get(left, ()), right)
         self._only_letters = re.compile(f"[{_ONE_OF_LETTERS}]+").fullmatch
         self._first_letter = re.compile(f"[{_ONE_OF_LETTERS}]").match
-        within = _patterns_of(self._prefix, self._suffix, tokenizer.infix_finditer, tokenizer.url_match)
-        self.usable = tokenizer.token_match is None and within is not None and self._prefix and self._suffix
+        self._suffixes: dict[str, int] = {}
+        within = _patterns_of(self._prefix, self._suffix, self._infixes, self._url)
+        self.usable = bool(
+            tokenizer.token_match is None and within is not None and self._prefix and self._suffix and self._infixes
+        )
         if self.usable and within:
             try:
                 trees = [_parsed(p.pattern, p.flags & ~re.UNICODE) for p in within]
                 ignoring = any(p.flags & re.IGNORECASE for p in within)
                 self.usable = not ignoring and not any(all(map(_can_match, tree)) for tree in trees)
                 self._prefix_letters = _can_begin(trees[0])
+                self._enough = int(min(_most_letters(trees[1]), 1_000)) + 1
             except (ImportError, AttributeError, TypeError, IndexError, ValueError, re.error):
                 self.usable = False
 
-    def is_word(self, unit: str) -> bool:
-        """Tell whether a unit is surely one token.
+    def cut(self, unit: str) -> tuple[str, ...] | None:
+        """Cut a word into tokens.
 
         Args:
-            unit: a word.
+            unit: a word, without white space.
 
         Returns:
-            True is a promise.
+            Its tokens. None if spaCy must do it, because a special case might reach across the borders found here.
         """
-        return self._only_letters(unit) is not None and unit not in self._cases
-
-    def peel(self, unit: str) -> tuple[list[str], str, list[str], bool] | None:
-        """Take off what spaCy takes off.
-
-        Args:
-            unit: a word.
-
-        Returns:
-            The tokens before the rest, the rest, the tokens behind it, and whether the rest is surely one token (or
-            nothing) and not still to be cut. None if the unit must be cut as a whole, because a special case might
-            reach across these borders.
-        """
+        cases, only_letters = self._cases, self._only_letters
+        if only_letters(unit):
+            return cases.get(unit) or (unit,)
         prefixes: list[str] = []
         suffixes: list[str] = []
-        rest, cases, only_letters = unit, self._cases, self._only_letters
-        while rest and not (word := only_letters(rest)) and rest not in cases:
-            tail = rest
+        rest, word = unit, False
+        while rest and not word and rest not in cases:
+            begun = 0
             if (self._prefix_letters or not self._first_letter(rest)) and (found := self._prefix(rest)):
-                length = found.end() - found.start()
-                if length:
-                    prefixes.append(rest[:length])
-                    tail = rest[length:]
-                    if not tail or tail in cases:
-                        rest = tail
-                        continue
-            if found := self._suffix(tail):
-                length = found.end() - found.start()
-                if length:
-                    suffixes.append(tail[-length:])
-                    tail = tail[:-length]
-            if len(tail) == len(rest):
+                begun = found.end() - found.start()
+                if begun and rest[begun:] in cases:
+                    prefixes.append(rest[:begun])
+                    rest = rest[begun:]
+                    break
+            ended = self._suffix_length(rest[begun:])
+            if not (begun or ended):
                 break
-            rest = tail
+            if ended:
+                suffixes.append(rest[-ended:])
+                if rest[:-ended] in cases:
+                    rest = rest[:-ended]
+                    break
+            if begun:
+                prefixes.append(rest[:begun])
+            rest = rest[begun : len(rest) - ended]
+            word = only_letters(rest) is not None
         suffixes.reverse()
-        single = not rest or (word is not None and rest not in cases)
-        return None if self._may_join(prefixes, rest, suffixes, single) else (prefixes, rest, suffixes, single)
+        if rest in cases:
+            alone = self._alone(prefixes) and self._alone(suffixes) and not self._borders_case(prefixes, rest, suffixes)
+            return (*prefixes, *cases[rest], *suffixes) if alone else None
+        middle = (rest,) if word else self._at_infixes(rest) if rest else ()
+        tokens = (*prefixes, *middle, *suffixes)
+        return tokens if self._alone(tokens) else None
 
-    def _may_join(self, prefixes: Sequence[str], rest: str, suffixes: Sequence[str], single: bool) -> bool:
-        """Tell whether tokens next to each other might be parts of one special case."""
-        before, after = self._before, self._after
-        if len(prefixes) + len(suffixes) > 1:
-            tokens = [*prefixes, *suffixes]
-            for left, right in pairwise(tokens):
-                if right in before and left in before[right]:
-                    return True
-        if (
-            suffixes
-            and (lefts := before.get(suffixes[0]))
-            and (rest in lefts if single else rest.endswith(tuple(lefts)))
-        ):
-            return True
-        rights = after.get(prefixes[-1]) if prefixes else None
-        return rights is not None and (rest in rights if single else rest.startswith(rights))
+    def _suffix_length(self, text: str) -> int:
+        """Find how long the suffix is that spaCy takes off a text."""
+        end = text[-self._enough - 1 :]
+        # Enough letters before the last character keep the pattern from seeing what is before them.
+        if len(end) < len(text) and not self._only_letters(end[:-1]):
+            found = self._suffix(text)
+            return found.end() - found.start() if found else 0
+        length = self._suffixes.get(end)
+        if length is None:
+            found = self._suffix(end)
+            if len(self._suffixes) > _MAX_SUFFIXES:
+                self._suffixes.clear()
+            length = self._suffixes[end] = found.end() - found.start() if found else 0
+        return length
+
+    def _at_infixes(self, text: str) -> tuple[str, ...]:
+        tokens: list[str] = []
+        start = 0
+        for infix in self._infixes(text):
+            if infix.start() == 0:
+                continue
+            if infix.start() != start:
+                tokens.append(text[start : infix.start()])
+            if infix.start() != infix.end():
+                tokens.append(infix[0])
+            start = infix.end()
+        if not start or (self._url and self._url(text)):
+            return (text,)
+        return (*tokens, text[start:]) if start < len(text) else tuple(tokens)
+
+    def _alone(self, tokens: Sequence[str]) -> bool:
+        """Tell whether no special case can be found in tokens that follow each other."""
+        lefts = self._lefts
+        return self._splitting.isdisjoint(tokens) and not any(
+            right in lefts and left in lefts[right] for left, right in pairwise(tokens)
+        )
+
+    def _borders_case(self, prefixes: Sequence[str], case: str, suffixes: Sequence[str]) -> bool:
+        """Tell whether a token beside a special case might be part of a longer one with what the case ends with."""
+        return bool(suffixes and case.endswith(self._lefts.get(suffixes[0], ()))) or bool(
+            prefixes and case.startswith(self._rights.get(prefixes[-1], ()))
+        )

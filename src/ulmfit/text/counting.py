@@ -134,7 +134,7 @@ class Encoder:
         Returns:
             The ids of all texts, one after the other, and how many each text has.
         """
-        documents = [b"".join(pieces) for pieces in self._memo(texts)]
+        documents = self._memo(texts)
         ids = np.frombuffer(b"".join(documents), dtype="<u4")
         if self.vocab is None:
             self.types.count(ids)

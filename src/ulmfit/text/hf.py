@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ulmfit.errors import FormatError, MissingExtraError
+from ulmfit.text.base import BareTokenizer
 
 _FILE = "hf-tokenizer.json"
 
 
-class HFTokenizer:
+class HFTokenizer(BareTokenizer):
     """Cuts texts as a `tokenizer.json` of the `tokenizers` library tells. Use it with few rules or none.
 
     Args:
@@ -25,7 +26,6 @@ class HFTokenizer:
     """
 
     kind = "hf"
-    chunked = False
 
     def __init__(self, file: str | Path | None = None, content: str | None = None) -> None:
         if content is None:
@@ -50,31 +50,15 @@ class HFTokenizer:
         return self._tokenizer
 
     def config(self) -> dict[str, Any]:
-        """Tell the arguments that make an equal tokenizer, but for the file.
-
-        Returns:
-            Nothing.
-        """
+        """Tell the hash of the file."""
         return {"sha256": hashlib.sha256(self._content.encode()).hexdigest()}
 
-    def identity(self) -> dict[str, Any]:
-        """Tell all that the tokens depend on.
-
-        Returns:
-            The hash of the file.
-        """
-        return self.config()
-
     def save(self, folder: Path) -> None:
-        """Write the file.
-
-        Args:
-            folder: where to.
-        """
+        """Write the file."""
         (folder / _FILE).write_text(self._content, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, **config: Any) -> HFTokenizer:
+    def load(cls, folder: Path, **config: Any) -> Self:
         """Read what `save` wrote.
 
         Args:
@@ -92,40 +76,10 @@ class HFTokenizer:
             raise FormatError(f"{folder / _FILE} is not the file that was saved.")
         return found
 
-    def split(self, text: str) -> list[str]:
-        """Cut a text into units whose tokens do not depend on each other: here the whole text.
-
-        Args:
-            text: any text.
-
-        Returns:
-            The text alone.
-        """
-        return [text] if text else []
-
     def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-        """Cut texts into tokens.
-
-        Args:
-            units: what `split` gave.
-
-        Yields:
-            Each text with its tokens.
-        """
+        """Cut texts into tokens."""
         for unit in units:
             yield unit, self._ready().encode(unit, add_special_tokens=False).tokens
-
-    def __call__(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Cut texts into tokens.
-
-        Args:
-            texts: any number of texts.
-
-        Yields:
-            The tokens of each text.
-        """
-        for text in texts:
-            yield [token for _, tokens in self.tokenize_units(self.split(text)) for token in tokens]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_tokenizer": None}

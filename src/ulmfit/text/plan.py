@@ -9,9 +9,6 @@ from typing import Any
 
 from ulmfit.text.rules import DEFAULT_RULES, Rule, lowercase, replace_wrep, rm_useless_spaces
 
-RULED = " "
-"""Begins the keys of units to which the rules have been applied. No key of raw text begins with a space."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -21,8 +18,8 @@ class Plan:
         whole: the rules that see the whole text.
         chunkwise: the rules that are applied to each distinct chunk, without `replace_wrep` and `lowercase`.
         wrep: whether `replace_wrep` is one of the rules.
-        before: the keys of the tokens that `lowercase` puts before a text.
-        after: those of the tokens that it puts behind it.
+        before: the tokens that `lowercase` puts before a text.
+        after: the tokens that it puts behind it.
     """
 
     whole: tuple[Rule, ...]
@@ -59,5 +56,4 @@ def make_plan(rules: Sequence[Rule]) -> Plan | None:
     before = lowercase("", **(keywords | {"add_eos": False})).split()
     after = lowercase("", **(keywords | {"add_bos": False})).split()
     chunkwise = tuple(rule for rule in local if rule is not replace_wrep)
-    marks = (tuple(RULED + token for token in tokens) for tokens in (before, after))
-    return Plan(tuple(rules[:start]), chunkwise, replace_wrep in local, *marks)
+    return Plan(tuple(rules[:start]), chunkwise, replace_wrep in local, tuple(before), tuple(after))

@@ -7,9 +7,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import SPACE_MARK, SPECIAL_TOKENS
 
 _FILE = "subword.model"
@@ -18,7 +19,7 @@ _OTHER_SIZE = re.compile(r"(?:<= |required_chars\. \d+ vs )(\d+)")
 _MAX_SENTENCE = 1 << 16  # bytes; SentencePiece leaves out lines that are longer than its own limit of 4,192
 
 
-class SubwordTokenizer:
+class SubwordTokenizer(BareTokenizer):
     """Cuts texts into pieces of words. The pieces are learned from texts; special tokens stay whole.
 
     Args:
@@ -135,11 +136,7 @@ class SubwordTokenizer:
         )
 
     def config(self) -> dict[str, Any]:
-        """Tell the arguments that make an equal tokenizer, but for the model.
-
-        Returns:
-            Name and value of each.
-        """
+        """Tell the arguments, but for the model."""
         return {
             "lang": self.lang,
             "special_toks": list(self.special_toks),
@@ -150,11 +147,7 @@ class SubwordTokenizer:
         }
 
     def identity(self) -> dict[str, Any]:
-        """Tell all that the tokens depend on.
-
-        Returns:
-            The arguments and the hash of the model.
-        """
+        """Tell the arguments and the hash of the model."""
         return self.config() | {"model": hashlib.sha256(self._model).hexdigest()}
 
     def save(self, folder: Path) -> None:
@@ -170,7 +163,7 @@ class SubwordTokenizer:
         (folder / _FILE).write_bytes(self._model)
 
     @classmethod
-    def load(cls, folder: Path, **config: Any) -> SubwordTokenizer:
+    def load(cls, folder: Path, **config: Any) -> Self:
         """Read what `save` wrote.
 
         Args:
@@ -199,78 +192,14 @@ class SubwordTokenizer:
         return self._processor
 
     def split(self, text: str) -> list[str]:
-        """Cut a text into words.
-
-        Args:
-            text: any text.
-
-        Returns:
-            The words: no piece crosses white space.
-        """
+        """Cut a text into words: no piece crosses white space."""
         return text.split()
 
     def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-        """Cut words into pieces.
-
-        Args:
-            units: what `split` gave.
-
-        Yields:
-            Each word with its pieces.
-        """
+        """Cut words into pieces."""
         special = {SPACE_MARK + token: token for token in self.special_toks}
         for unit, pieces in zip(units, self._ready().EncodeAsPieces(list(units)), strict=True):
             yield unit, [special.get(piece, piece) for piece in pieces]
-
-    def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
-        """Tell whether a word's pieces depend on the word before.
-
-        Args:
-            unit: the word.
-            tokens: its pieces.
-
-        Returns:
-            False.
-        """
-        return False
-
-    def may_precede(self, text: str, right: str, right_tokens: Sequence[str]) -> bool:
-        """Tell whether a word's pieces depend on the word behind.
-
-        Args:
-            text: the word.
-            right: the word behind.
-            right_tokens: its pieces.
-
-        Returns:
-            False.
-        """
-        return False
-
-    def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
-        """Tell whether the pieces of two words depend on each other.
-
-        Args:
-            left: the first.
-            right: the second.
-            right_tokens: the pieces of the second.
-
-        Returns:
-            False.
-        """
-        return False
-
-    def __call__(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Cut texts into pieces, without rules and without remembering.
-
-        Args:
-            texts: any number of texts.
-
-        Yields:
-            The pieces of each text.
-        """
-        for text in texts:
-            yield [piece for _, pieces in self.tokenize_units(self.split(text)) for piece in pieces]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_processor": None}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.text.engine import BareTokenizer
+from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import FLD, Rule
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.workers import tokenize_parallel

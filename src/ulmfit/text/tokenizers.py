@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.text.base import BareTokenizer
 from ulmfit.text.chars import CharTokenizer
 from ulmfit.text.counting import Encoder, Types
 from ulmfit.text.detokenize import detokenize
-from ulmfit.text.engine import BareTokenizer, Memo, without_surrogates
+from ulmfit.text.engine import Memo, without_surrogates
 from ulmfit.text.hf import HFTokenizer
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
 from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
@@ -162,8 +163,7 @@ class Tokenizer:
         """
         memo = self.memo
         for batch in batches(texts):
-            for pieces in memo(batch):
-                yield list(chain.from_iterable(pieces))
+            yield from map(list, memo(batch))
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Write tokens as readable text.

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from ulmfit.errors import ConfigError
 from ulmfit.text.affixes import Affixes
+from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import SPECIAL_TOKENS
 
 LONGEST_UNIT = 1_000
@@ -25,7 +25,7 @@ _ODD_SPACE = re.compile(r"(\s\s+|[^\S ])")
 _SEPARATOR = "\n"
 
 
-class WordTokenizer:
+class WordTokenizer(BareTokenizer):
     """Cuts texts into words and punctuation with the rules of spaCy for a language.
 
     Args:
@@ -45,47 +45,16 @@ class WordTokenizer:
         self._spacy: _Spacy | None = None
 
     def config(self) -> dict[str, Any]:
-        """Tell the arguments that make an equal tokenizer.
-
-        Returns:
-            Name and value of each.
-        """
+        """Tell the language and the special tokens."""
         return {"lang": self.lang, "special_toks": list(self.special_toks)}
 
-    def save(self, folder: Path) -> None:
-        """Write what `config` does not tell: nothing.
-
-        Args:
-            folder: where to.
-        """
-
-    @classmethod
-    def load(cls, folder: Path, **config: Any) -> WordTokenizer:
-        """Make the tokenizer again.
-
-        Args:
-            folder: where it was saved.
-            **config: what `config` told.
-
-        Returns:
-            An equal tokenizer.
-        """
-        return cls(**config)
-
     def identity(self) -> dict[str, Any]:
-        """Tell all that the tokens depend on.
-
-        Returns:
-            The arguments and the version of spaCy.
-        """
+        """Tell the arguments and the version of spaCy."""
         return self.config() | {"spacy": version("spacy")}
 
     @property
-    def chunked(self) -> bool:
-        """Whether tokens depend on nothing beyond a space, but for what `sticks` tells.
-
-        Not so for languages that are written without spaces (Chinese, Japanese, Thai ...).
-        """
+    def chunked(self) -> bool:  # type: ignore[override]
+        """Not so for languages that are written without spaces (Chinese, Japanese, Thai ...)."""
         return self._rules().regular
 
     def _rules(self) -> _Spacy:
@@ -94,15 +63,7 @@ class WordTokenizer:
         return self._spacy
 
     def split(self, text: str) -> list[str]:
-        """Cut a text into units whose tokens do not depend on each other, but for what `sticks` tells.
-
-        Args:
-            text: any text.
-
-        Returns:
-            Words, and runs of white space other than one space. The tokens of the text are those of its units, one
-            after the other.
-        """
+        """Cut a text into words, and runs of white space other than one space."""
         if not self._rules().regular:
             return [text] if text else []
         if text.isprintable() and "  " not in text and text[:1] != " ":
@@ -114,59 +75,22 @@ class WordTokenizer:
         return units
 
     def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-        """Cut units into tokens.
-
-        Args:
-            units: what `split` gave, or several joined by one space each.
-
-        Yields:
-            Each unit with its tokens, in any order.
-        """
+        """Cut words, or several joined by one space each."""
         spacy = self._rules()
         for start in range(0, len(units), _UNITS_AT_ONCE):
             yield from spacy.cut_all(units[start : start + _UNITS_AT_ONCE])
 
-    def may_stick(self, unit: str, tokens: Sequence[str]) -> bool:
-        """Tell whether `sticks` can be true of this unit and some unit before it.
-
-        Args:
-            unit: a unit.
-            tokens: its tokens.
-
-        Returns:
-            False is a promise.
-        """
-        spacy = self._spacy or self._rules()
-        return tokens[0] in spacy.before or (len(tokens) > 1 and spacy.may_follow(unit, tokens))
-
-    def may_precede(self, text: str, right: str, right_tokens: Sequence[str]) -> bool:
-        """Tell whether `sticks` can be true of a unit that ends this text and the unit after it.
-
-        Args:
-            text: any text that ends as the left unit does.
-            right: the unit that follows it after a space.
-            right_tokens: its tokens.
-
-        Returns:
-            False is a promise.
-        """
-        return text.endswith(self._rules().ends_before(right, right_tokens))
-
-    def sticks(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
-        """Tell whether the tokens of "left right" may be others than those of both apart.
+    def lefts(self, unit: str, tokens: Sequence[str]) -> tuple[str, ...]:
+        """Tell the tokens that can stand before a unit within a special case.
 
         spaCy looks for its special cases (emoticons, abbreviations) in the sequence of tokens, where a space between
         two tokens does not count: the bracket in "x:) )" keeps ":)" from being found.
-
-        Args:
-            left: a unit.
-            right: the unit that follows it after a space.
-            right_tokens: its tokens.
-
-        Returns:
-            False is a promise.
         """
-        return self._rules().may_join(left, right, right_tokens)
+        return (self._spacy or self._rules()).lefts(unit, tokens)
+
+    def sticks(self, left: str, lefts: tuple[str, ...]) -> bool:
+        """Tell whether a unit may end with one of these tokens."""
+        return self._rules().may_end_with(left, lefts)
 
     def __call__(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Cut texts into tokens, without rules and without remembering.
@@ -191,9 +115,9 @@ SpacyTokenizer = WordTokenizer
 class _Spacy:
     """spaCy's tokenizer for one language, and what must be known of its special cases.
 
-    A special case of several tokens is found wherever its tokens follow each other, even across a space. `before` holds
-    which tokens stand before a token in such cases; `first_outputs` and `last_outputs` are what the cases begin and end
-    with once they have been found.
+    A special case of several tokens is found wherever its tokens follow each other, even across a space. `_lefts` holds
+    which tokens stand before a token in such cases; `_first_outputs` and `_last_outputs` are what the cases begin and
+    end with once they have been found.
     """
 
     def __init__(self, lang: str, special_toks: Sequence[str]) -> None:
@@ -221,21 +145,21 @@ class _Spacy:
 
     def _learn_special_cases(self) -> None:
         plain, rules = self._renewed({}), self._tokenizer.rules
-        self.before: dict[str, set[str]] = defaultdict(set)
-        self.first_outputs: set[str] = set()
-        self.last_outputs: set[str] = set()
+        before: dict[str, set[str]] = defaultdict(set)
+        self._first_outputs: set[str] = set()
+        self._last_outputs: set[str] = set()
+        self._cases: dict[str, list[str]] = {}
         for case in rules:
             tokens = [token.text for token in plain(case)]
+            self._cases[case] = whole = self.cut(case)
             if len(tokens) > 1:
                 for token, following in pairwise(tokens):
-                    self.before[following].add(token)
-                whole = [token.text for token in self._tokenizer(case)]
-                self.first_outputs.add(whole[0])
-                self.last_outputs.add(whole[-1])
-        self._any_second = tuple(self.before)
-        self._ends = {right: tuple(lefts) for right, lefts in self.before.items()}
-        self._cases = frozenset(rules)
-        self._affixes = Affixes(self._tokenizer, self._cases, self.before)
+                    before[following].add(token)
+                self._first_outputs.add(whole[0])
+                self._last_outputs.add(whole[-1])
+        self._lefts = {right: tuple(sorted(lefts)) for right, lefts in before.items()}
+        self._any_second = tuple(before)
+        self._affixes = Affixes(self._tokenizer, self._cases, before)
 
     def _renewed(self, rules: dict[str, Any] | None = None) -> Any:
         """Make the same tokenizer with an empty vocabulary, and perhaps with other special cases."""
@@ -260,31 +184,19 @@ class _Spacy:
         return [token.text for token in self._tokenizer(text)]
 
     def cut_all(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-        """Cut many units, through spaCy only those of which nothing better is known."""
+        """Cut many units, through spaCy only those that need it."""
         if not self.regular or not self._affixes.usable:
             yield from zip(units, self._cut_together(units), strict=True)
             return
-        is_word, peel = self._affixes.is_word, self._affixes.peel
-        whole: list[str] = []
-        within: list[tuple[str, list[str], str, list[str]]] = []
+        cut, left = self._affixes.cut, list[str]()
         for unit in units:
-            if is_word(unit):
+            if unit[0].isspace():
                 yield unit, (unit,)
-            elif len(unit) > LONGEST_UNIT or " " in unit or (peeled := peel(unit)) is None:
-                whole.append(unit)
+            elif len(unit) > LONGEST_UNIT or " " in unit or (tokens := cut(unit)) is None:
+                left.append(unit)
             else:
-                prefixes, rest, suffixes, single = peeled
-                if not single:
-                    within.append((unit, prefixes, rest, suffixes))
-                elif rest:
-                    yield unit, (*prefixes, rest, *suffixes)
-                else:
-                    yield unit, (*prefixes, *suffixes)
-        yield from zip(whole, self._cut_together(whole), strict=True)
-        rests = list({rest for _, _, rest, _ in within})
-        known = dict(zip(rests, self._cut_together(rests), strict=True))
-        for unit, prefixes, rest, suffixes in within:
-            yield unit, (*prefixes, *known[rest], *suffixes)
+                yield unit, tokens
+        yield from zip(left, self._cut_together(left), strict=True)
 
     def _cut_together(self, units: Sequence[str]) -> list[list[str]]:
         """Cut many units as one text, in which a newline keeps them apart."""
@@ -295,27 +207,21 @@ class _Spacy:
         starts = [0, *(end + 1 for end in ends)]
         return [cut[start:end] for start, end in zip(starts, [*ends, len(cut)], strict=True)]
 
-    def may_have_begun_otherwise(self, unit: str, tokens: Sequence[str]) -> bool:
-        """Tell whether a special case may have been found at the beginning of a unit: it hides the tokens before it."""
-        return len(tokens) > 1 and tokens[0] in self.first_outputs and unit not in self._cases
-
-    def may_follow(self, unit: str, tokens: Sequence[str]) -> bool:
-        return self.may_have_begun_otherwise(unit, tokens) and unit.startswith(self._any_second)
-
-    def ends_before(self, right: str, right_tokens: Sequence[str]) -> tuple[str, ...]:
+    def lefts(self, unit: str, tokens: Sequence[str]) -> tuple[str, ...]:
         """Find the tokens that can stand before a unit within a special case."""
-        ends = self._ends.get(right_tokens[0], ())
-        if self.may_have_begun_otherwise(right, right_tokens):
-            ends += tuple(e for token, tokens in self._ends.items() if right.startswith(token) for e in tokens)
-        return ends
+        lefts = self._lefts.get(tokens[0], ())
+        # A special case found at the beginning of the unit hides which tokens were there.
+        hidden = len(tokens) > 1 and tokens[0] in self._first_outputs and unit not in self._cases
+        if hidden and unit.startswith(self._any_second):
+            lefts += tuple(e for token, ends in self._lefts.items() if unit.startswith(token) for e in ends)
+        return lefts
 
-    def may_join(self, left: str, right: str, right_tokens: Sequence[str]) -> bool:
-        ends = self.ends_before(right, right_tokens)
-        if not left.endswith(ends):
+    def may_end_with(self, unit: str, tokens: tuple[str, ...]) -> bool:
+        if not unit.endswith(tokens):
             return False
-        left_tokens = self.cut(left)
-        changed = len(left_tokens) > 1 and left_tokens[-1] in self.last_outputs and left not in self._cases
-        return changed or left_tokens[-1] in ends
+        found = self.cut(unit)
+        hidden = len(found) > 1 and found[-1] in self._last_outputs and unit not in self._cases
+        return hidden or found[-1] in tokens
 
 
 def _split_oddly(text: str) -> list[str]:
