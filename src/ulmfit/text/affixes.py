@@ -157,10 +157,14 @@ class Affixes:
         cases, only_letters = self._cases, self._only_letters
         if only_letters(unit):
             return cases.get(unit) or (unit,)
+        word, last = unit[:-1], unit[-1:]
+        special = word in cases or unit in cases or last in self._splitting or word in self._lefts.get(last, ())
+        if not special and not self._prefix_letters and only_letters(word) and self._suffix_length(unit) == 1:
+            return (word, last)  # the most frequent form, found sooner
         prefixes: list[str] = []
         suffixes: list[str] = []
-        rest, word = unit, False
-        while rest and not word and rest not in cases:
+        rest, whole = unit, False
+        while rest and not whole and rest not in cases:
             begun = 0
             if (self._prefix_letters or not self._first_letter(rest)) and (found := self._prefix(rest)):
                 begun = found.end() - found.start()
@@ -179,12 +183,12 @@ class Affixes:
             if begun:
                 prefixes.append(rest[:begun])
             rest = rest[begun : len(rest) - ended]
-            word = only_letters(rest) is not None
+            whole = only_letters(rest) is not None
         suffixes.reverse()
         if rest in cases:
             alone = self._alone(prefixes) and self._alone(suffixes) and not self._borders_case(prefixes, rest, suffixes)
             return (*prefixes, *cases[rest], *suffixes) if alone else None
-        middle = (rest,) if word else self._at_infixes(rest) if rest else ()
+        middle = (rest,) if whole else self._at_infixes(rest) if rest else ()
         tokens = (*prefixes, *middle, *suffixes)
         return tokens if self._alone(tokens) else None
 
