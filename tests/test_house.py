@@ -32,6 +32,7 @@ MAY_IMPORT = {
 FACADES = {"__init__.py", "text/all.py"}  # they only gather the names of every stage, and no stage may import them
 MAX_LINES = 400
 UNSAFE_MODULES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+RESTRICTED_READER = "pretrained/foreign.py"  # reads such files without running anything; its tests try
 UNSAFE_CALLS = {"torch.load", "torch.save", "read_pickle", "to_pickle", "eval", "exec"}
 HEAVY = {"accelerate", "numpy", "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn", "spacy", "torch"}
 
@@ -91,6 +92,8 @@ def prints(name: str, source: str) -> Iterator[str]:
 
 def runs_foreign_code(name: str, source: str) -> Iterator[str]:
     for line, target in imported(name, source):
+        if name == RESTRICTED_READER and target == "pickle":
+            continue
         if target.split(".")[0] in UNSAFE_MODULES or target in {"torch.load", "torch.save"}:
             yield f"{name}:{line}: import of {target}"
     for node in ast.walk(ast.parse(source)):

@@ -271,6 +271,32 @@ def predict(
 
 
 @app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="The library that wrote the files: fastai.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="WEIGHTS.pth VOCAB.pkl OUT, or EXPORT.pkl OUT: the last is the folder to write."),
+    ],
+    backwards: Annotated[bool, typer.Option("--backwards", help="The model reads texts from their end.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a language model of another library into a model folder; nothing in its files is run.
+
+    Example: ulmfit convert fastai lstm_fwd.pth itos_wt103.pkl wt103
+    """
+    if source != "fastai":
+        raise ConfigError(f"files of {source!r} cannot be converted; only those of fastai can")
+    if len(files) not in (2, 3):
+        raise ConfigError(f"give WEIGHTS.pth VOCAB.pkl OUT, or EXPORT.pkl OUT; got {len(files)} names")
+    from ulmfit.pretrained.convert import convert_fastai
+
+    bundle = convert_fastai(
+        files[0], files[1] if len(files) == 3 else None, files[-1], backwards=backwards, overwrite=overwrite
+    )
+    typer.echo(f"{len(bundle.vocab):,} words, {bundle.config.n_layers} layers: saved in {files[-1]}")
+
+
+@app.command()
 def info(model: Model) -> None:
     """Say what a model folder holds: classes, sizes, figures, version."""
     from ulmfit.inference.info import print_info

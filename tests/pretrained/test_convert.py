@@ -1,0 +1,144 @@
+"""Files that fastai wrote (by make_fastai_files.py), and files that mean harm."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+
+from ulmfit.cli import main
+from ulmfit.errors import FormatError
+from ulmfit.inference.bundle import load_bundle
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.pretrained.convert import convert_fastai
+from ulmfit.pretrained.foreign import read_foreign
+
+FILES = Path(__file__).parent / "fastai"
+EXPECTED = json.loads((FILES / "expected.json").read_text(encoding="utf-8"))
+
+
+def log_probabilities(folder: Path) -> torch.Tensor:
+    bundle = load_bundle(folder)
+    words = [w for w in EXPECTED["vocab"] if w != "xxfake"]
+    assert list(bundle.vocab.itos[: len(words)]) == words
+    model = LanguageModel(len(bundle.vocab), bundle.config)
+    model.load_state_dict(bundle.weights)
+    with torch.no_grad():
+        return model.eval()(torch.tensor(EXPECTED["ids"])).log_probabilities()
+
+
+@pytest.mark.parametrize("name", ["learner.pth", "old-format.pth", "export.pkl"])
+def test_a_converted_model_gives_the_numbers_of_the_original(name, tmp_path):
+    convert_fastai(FILES / name, None if name == "export.pkl" else FILES / "vocab.pkl", tmp_path / "m")
+    expected = torch.tensor(EXPECTED["log_probabilities"])
+    assert torch.allclose(log_probabilities(tmp_path / "m"), expected, atol=1e-5)
+
+
+def test_an_encoder_alone_becomes_a_start(tmp_path):
+    bundle = convert_fastai(FILES / "encoder.pth", FILES / "vocab.pkl", tmp_path / "m", backwards=True)
+    whole = convert_fastai(FILES / "learner.pth", FILES / "vocab.pkl", tmp_path / "whole")
+    assert load_bundle(tmp_path / "m").backwards
+    for name, weight in whole.weights.items():
+        same = torch.equal(bundle.weights[name], weight)
+        assert same != (name == "decoder.bias"), name
+
+
+def test_the_command_converts(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["convert", "fastai", str(FILES / "learner.pth"), str(FILES / "vocab.pkl"), str(tmp_path / "m")])
+    assert stop.value.code == 0
+    assert "2 layers" in capsys.readouterr().out
+    for arguments, message in (
+        (["convert", "keras", "a", "b", "c"], "only those of fastai"),
+        (["convert", "fastai", "a"], "got 1 names"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+
+
+class _Harm:
+    """Unpickled the usual way, this writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        import os
+
+        return os.system, (f"echo harm > {self.path}",)
+
+
+class _Evaluated(_Harm):
+    def __reduce__(self):
+        return eval, (f"open({str(self.path)!r}, 'w').close()",)
+
+
+@pytest.mark.parametrize("kind", [_Harm, _Evaluated])
+@pytest.mark.parametrize("inert", [False, True])
+def test_a_hostile_file_is_refused_and_not_run(kind, inert, tmp_path):
+    sign = tmp_path / "sign"
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(["xxunk", kind(sign)]))
+    torch.save({"0.encoder.weight": kind(sign)}, tmp_path / "zip.pth")
+    torch.save({"0.encoder.weight": kind(sign)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name in ("plain.pkl", "zip.pth", "old.pth"):
+        with pytest.raises(FormatError, match=r"names \S+(system|eval), which is not plain data; it was not run"):
+            read_foreign(tmp_path / name, inert=inert)
+    assert not sign.exists()
+
+
+def test_attributes_of_records_do_not_lead_anywhere(tmp_path):
+    # getattr(OrderedDict, "fromkeys") and the like must not give a function that can be called
+    (tmp_path / "a.pkl").write_bytes(b"cbuiltins\ngetattr\n(ccollections\nOrderedDict\nVfromkeys\ntR.")
+    with pytest.raises(FormatError, match=r"names builtins\.getattr"):
+        read_foreign(tmp_path / "a.pkl")
+    value = read_foreign(tmp_path / "a.pkl", inert=True)
+    assert type(value).__mro__[1].__name__ == "Record"
+    assert value.arguments == (OrderedDict, "fromkeys")
+    (tmp_path / "b.pkl").write_bytes(b"ctorch\nFloatStorage.__init__.__globals__\n.")
+    with pytest.raises(FormatError, match="__globals__"):
+        read_foreign(tmp_path / "b.pkl")
+
+
+def test_files_that_are_not_what_they_should_be(tmp_path):
+    (tmp_path / "text.pth").write_text("hello")
+    whole = (FILES / "learner.pth").read_bytes()
+    (tmp_path / "short.pth").write_bytes(whole[: len(whole) // 2])
+    old = (FILES / "old-format.pth").read_bytes()
+    (tmp_path / "old.pth").write_bytes(old[:-50])
+    torch.save({"fc.weight": torch.ones(2, 2)}, tmp_path / "other.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    (tmp_path / "words.pkl").write_bytes(pickle.dumps(["a", "b"]))
+    (tmp_path / "few.pkl").write_bytes(pickle.dumps(["xxunk", "b"]))
+    for name, message in (
+        ("text.pth", "damaged"),
+        ("short.pth", "damaged"),
+        ("old.pth", "cut short"),
+        ("other.pth", r"no encoder\.weight. Names: fc\.weight"),
+        ("list.pth", "holds no weights by name"),
+        ("nowhere.pth", "does not exist"),
+    ):
+        with pytest.raises(FormatError, match=message):
+            convert_fastai(tmp_path / name, FILES / "vocab.pkl", tmp_path / "m")
+    with pytest.raises(FormatError, match="holds no vocabulary"):
+        convert_fastai(FILES / "learner.pth", tmp_path / "words.pkl", tmp_path / "m")
+    with pytest.raises(FormatError, match="has 2: they do not belong together"):
+        convert_fastai(FILES / "learner.pth", tmp_path / "few.pkl", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_weights_whose_shapes_do_not_fit_are_refused(tmp_path):
+    state = torch.load(FILES / "learner.pth", weights_only=True)
+    state = state.get("model", state)
+    state["0.rnns.1.module.bias_ih_l0"] = torch.zeros(5)
+    del state["0.rnns.0.module.bias_hh_l0"]
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(FormatError, match=r"layers\.0\.lstm\.bias_hh_l0 is missing; .*layers\.1.*shape \(5,\)"):
+        convert_fastai(tmp_path / "a.pth", FILES / "vocab.pkl", tmp_path / "m")
+    shutil.rmtree(tmp_path / "m", ignore_errors=True)
