@@ -1,4 +1,4 @@
-"""Several processes training one model, through accelerate (`accelerate launch`, `torchrun`).
+"""Several processes training one model, through accelerate (`accelerate launch` on GPUs, `torchrun` on CPUs too).
 
 Every process sees every batch and takes its own rows of it, so that two processes train on what one would have, without
 overlap, and the state of a language model's rows stays with them. Gradients are summed after the backward pass.
@@ -31,7 +31,9 @@ class Processes:
         if device is None or "RANK" in os.environ:
             from accelerate import PartialState
 
-            state = PartialState()
+            launched_on_cpu = "LOCAL_RANK" in os.environ and not torch.cuda.is_available()
+            cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true") or launched_on_cpu
+            state = PartialState(cpu=cpu or str(device) == "cpu")
             self.rank, self.n = state.process_index, state.num_processes
             device = state.device if device is None else device
         try:

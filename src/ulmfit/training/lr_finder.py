@@ -31,10 +31,10 @@ _LAST = 5  # steps at the end that are left out
 
 
 def valley(lrs: Floats, losses: Floats) -> float:
-    """Half of the way down the longest valley (the longest run of falling losses, rises left out)."""
-    start, end = _longest_fall(losses)
-    third = (end - start) / 3
-    return float(lrs[start + int(third) + int(third / 2)])
+    """Half of the way down the longest valley: the longest run of falling losses, rises left out of its length."""
+    end, length = _longest_fall(losses)
+    third = length / 3
+    return float(lrs[end - length + int(third) + int(third / 2)])
 
 
 def steep(lrs: Floats, losses: Floats) -> float:
@@ -59,7 +59,7 @@ def slide(lrs: Floats, losses: Floats, lr_diff: int = 15, thresh: float = 0.005,
     """
     slopes = np.gradient(losses)
     right = len(losses) - 1
-    found = lrs[right]
+    found = lrs[max(0, right - lr_diff)]
     while right - lr_diff >= 0 and abs(slopes[right] - slopes[right - lr_diff]) > thresh:
         found = lrs[right - lr_diff]
         right -= 1
@@ -67,22 +67,15 @@ def slide(lrs: Floats, losses: Floats, lr_diff: int = 15, thresh: float = 0.005,
 
 
 def _longest_fall(losses: Floats) -> tuple[int, int]:
-    """First and last place of the longest subsequence of falling losses."""
+    """Last place and length of the longest subsequence of falling losses; 0 and 0 if there is no fall."""
     lasts: list[float] = []  # negated last loss of the best subsequence of each length
-    where: list[int] = []
-    before: list[int] = []
+    end = length = 0
     for i, loss in enumerate(losses):
-        length = bisect_left(lasts, -loss)
-        before.append(where[length - 1] if length else -1)
-        if length == len(lasts):
-            lasts.append(-loss)
-            where.append(i)
-        else:
-            lasts[length], where[length] = -loss, i
-    end = start = where[-1]
-    while before[start] >= 0:
-        start = before[start]
-    return start, end
+        at = bisect_left(lasts, -loss)
+        lasts[at : at + 1] = [-loss]
+        if len(lasts) > max(1, length):
+            end, length = i, len(lasts)
+    return end, length
 
 
 def lr_find(

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import ulmfit
+from ulmfit.data.loaders import Batch
+from ulmfit.errors import ConfigError
+from ulmfit.training.distributed import Processes
+
+PROGRAM = """
+import json, sys, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from learners import CONFIG, classifier_learner, lm_learner
+import learners
+learners.CONFIG = CONFIG.scaled(0.0)  # dropout would draw other masks in each process
+result = {}
+for name, make in (("lm", lm_learner), ("classifier", classifier_learner)):
+    learn = make(metrics=["accuracy", "f1"] if name == "classifier" else ["accuracy", "perplexity"], clip=0.5)
+    if learn.processes.rank:
+        torch.nn.init.zeros_(next(learn.model.parameters()))  # the first process's weights count
+    learn.freeze_to(-2)
+    learn.fit_one_cycle(1, 1e-3)
+    learn.unfreeze()
+    learn.fit_one_cycle(1, 1e-3, seconds=1000)
+    norm = float(torch.cat([p.detach().flatten() for p in learn.model.parameters()]).norm())
+    rows = [{k: v for k, v in row.items() if k != "time"} for row in learn.history]
+    result[name] = {"rows": rows, "norm": norm, "n": learn.processes.n}
+Path(sys.argv[1], f"{learn.processes.rank}.json").write_text(json.dumps(result))
+"""
+
+
+def run(folder: Path, *launcher: str) -> dict:
+    folder.mkdir()
+    (folder / "program.py").write_text(PROGRAM)
+    path = os.pathsep.join([str(Path(ulmfit.__file__).parents[1]), str(Path(__file__).parents[1])])
+    command = [sys.executable, *launcher, str(folder / "program.py"), str(folder)]
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads((folder / "0.json").read_text())
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_the_same_total_batch(tmp_path):
+    one = run(tmp_path / "one")
+    # `accelerate launch --cpu` of accelerate 1.x starts a single process unless there is MPI; torchrun starts two.
+    two = run(tmp_path / "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    assert [two["lm"]["n"], one["lm"]["n"]] == [2, 1]
+    for row, other in zip(one["lm"]["rows"], two["lm"]["rows"], strict=True):
+        assert other == pytest.approx(row, rel=1e-4)
+    assert two["lm"]["norm"] == pytest.approx(one["lm"]["norm"], rel=1e-5)
+    for row, other in zip(one["classifier"]["rows"], two["classifier"]["rows"], strict=True):
+        # Batch norm sees half of the rows in each process.
+        assert other["train_loss"] == pytest.approx(row["train_loss"], rel=0.1)
+        assert other["valid_loss"] == pytest.approx(row["valid_loss"], rel=0.1)
+    ranks = [json.loads((tmp_path / "two" / f"{i}.json").read_text()) for i in (0, 1)]
+    assert ranks[0] == ranks[1]
+
+
+def test_rows_are_shared_without_overlap():
+    batch = Batch((torch.arange(14).view(7, 2), torch.arange(7)), torch.arange(7))
+    seen = []
+    for rank in range(3):
+        processes = Processes("cpu")
+        processes.rank, processes.n = rank, 3
+        mine = processes.shard(batch)
+        assert mine is not None
+        assert mine.inputs[0][:, 0].tolist() == [2 * i for i in mine.target.tolist()]
+        assert mine.inputs[1].tolist() == mine.target.tolist()
+        seen += mine.target.tolist()
+        few = Batch((batch.inputs[0][:5], batch.inputs[1][:5]), batch.target[:5])
+        assert (processes.shard(few) is few) if rank == 0 else processes.shard(few) is None
+    assert sorted(seen) == list(range(7))
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(ConfigError, match="cannot be used here"):
+        Processes("cuda:99")
