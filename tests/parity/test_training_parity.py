@@ -87,7 +87,7 @@ def test_rates_and_momentum_at_every_step(name):
     expected = GOLDENS["curves"][name]
     assert len(watch.rows) == len(expected)
     for (rates, mom), (peer_rates, peer_mom) in zip(watch.rows, expected, strict=True):
-        assert rates == pytest.approx(peer_rates, rel=1e-6)
+        assert rates == pytest.approx(peer_rates, rel=1e-5)  # the peer computes its place in the fit in float32
         if name not in (
             "flat_cos",
             "sgdr",
