@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from ulmfit.models import lstm_function, products
 from ulmfit.models.awd_lstm import WeightDropLSTM
-from ulmfit.models.lstm_function import run_lstm
+from ulmfit.models.lstm_function import learn_lstm
 
 T, B, N_IN, H = 6, 3, 4, 5
 
@@ -23,7 +25,7 @@ def both(dtype: torch.dtype) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     sources = [x, hidden, cell, lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0]
     expected += torch.autograd.grad(sum((e * w).sum() for e, w in zip(expected, weights, strict=True)), sources)
     mine = [s.detach().to(dtype if i == 0 else torch.float32).requires_grad_() for i, s in enumerate(sources)]
-    got = list(run_lstm(*mine[:5], mine[5] + lstm.bias_hh_l0.float()))
+    got = list(learn_lstm(*mine[:5], mine[5] + lstm.bias_hh_l0.float()))
     got += torch.autograd.grad(sum((g.double() * w).sum() for g, w in zip(got, weights, strict=True)), mine)
     return [g.double() for g in got], expected
 
@@ -35,7 +37,7 @@ def test_outputs_and_gradients_are_those_of_torch():
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_in_bfloat16_they_are_close(monkeypatch: pytest.MonkeyPatch, packed: bool):
-    monkeypatch.setattr(products, "_CAN_PACK", packed and products._CAN_PACK)
+    monkeypatch.setattr(products, "_HAS_ONEDNN", packed and products._HAS_ONEDNN)
     for mine, reference in zip(*both(torch.bfloat16), strict=True):
         assert (mine - reference).norm() / reference.norm() < 0.02
 
@@ -44,15 +46,46 @@ def test_the_layer_takes_it_when_it_learns_in_bfloat16_only():
     layer = WeightDropLSTM(N_IN, H, 0.0)
     x = torch.randn(B, T, N_IN)
     exact, (hidden, cell) = layer(x, None)
-    assert not lstm_function.pays(x, layer.lstm.weight_hh_l0)
+    assert not lstm_function.pays(x, learn=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert lstm_function.pays(x, layer.lstm.weight_hh_l0)
+        assert lstm_function.pays(x, learn=True)
         output, (hidden_16, cell_16) = layer(x, None)
         again, _ = layer(x, (hidden_16, cell_16))
-        with torch.no_grad():
-            assert not lstm_function.pays(x, layer.lstm.weight_hh_l0)
     assert hidden_16.dtype == cell_16.dtype == torch.float32
     assert hidden_16.shape == hidden.shape
     torch.testing.assert_close(output.float(), exact, rtol=0, atol=0.02)
     torch.testing.assert_close(cell_16, cell, rtol=0, atol=0.02)
     torch.testing.assert_close(again.float(), layer(x, (hidden, cell))[0], rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_answers_are_those_of_torch_and_follow_the_weights(
+    monkeypatch: pytest.MonkeyPatch, onednn: bool, stored: torch.dtype
+):
+    monkeypatch.setattr(products, "_HAS_ONEDNN", onednn and products._HAS_ONEDNN)
+    layer = WeightDropLSTM(N_IN, H, 0.5).to(stored).eval()
+    x = torch.randn(B, T, N_IN, dtype=stored)
+    bound = 1e-5 if stored == torch.float32 else 0.02
+    copied = copy.deepcopy(layer)
+    with torch.no_grad():
+        for _ in range(2):
+            expected, (hidden, cell) = layer.lstm(x)
+            output, state = layer(x, None)
+            for mine, reference in zip((output, *state), (expected, hidden, cell), strict=True):
+                torch.testing.assert_close(mine.float(), reference.float(), rtol=0, atol=bound)
+            layer.lstm.weight_hh_l0.mul_(2)  # the weights that are kept for it must not be the old ones
+        layer.lstm.weight_hh_l0.copy_(copied.lstm.weight_hh_l0)
+        torch.testing.assert_close(layer(x, None)[0], copy.deepcopy(layer)(x, None)[0])
+        torch.testing.assert_close(layer(x, None)[0], copied(x, None)[0])
+        with torch.inference_mode():
+            torch.testing.assert_close(layer(x, None)[0], copied(x, None)[0])
+
+
+def test_a_layer_without_graph_drops_its_weights_in_training():
+    layer = WeightDropLSTM(N_IN, H, 0.9).train()
+    x = torch.randn(B, T, N_IN)
+    with torch.no_grad():
+        first, second = layer(x, None)[0], layer(x, None)[0]
+        assert not torch.allclose(first, second)
+        assert not torch.allclose(first, layer.eval()(x, None)[0])

@@ -9,6 +9,8 @@ B batch, T time, E embedding, H hidden, V vocabulary.
 
 from __future__ import annotations
 
+from typing import Self
+
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -16,6 +18,7 @@ from ulmfit.models import lstm_function
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.dropout import drop_weights
 from ulmfit.models.encoder import Encoder, LayerState
+from ulmfit.models.products import KeptProducts, RepeatedProduct, compute_dtype, learns
 
 
 class WeightDropLSTM(nn.Module):
@@ -33,6 +36,7 @@ class WeightDropLSTM(nn.Module):
         super().__init__()
         self.weight_p = weight_p
         self.lstm = nn.LSTM(n_in, n_out, batch_first=True)
+        self._kept = KeptProducts()
 
     def forward(self, x: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
         """Run over the sequence.
@@ -44,23 +48,39 @@ class WeightDropLSTM(nn.Module):
         Returns:
             output (B, T, n_out) and the new state.
         """
-        recurrent = drop_weights(self.lstm.get_parameter("weight_hh_l0"), self.weight_p if self.training else 0.0)
-        if lstm_function.pays(x, recurrent):
-            return self._learn(x, recurrent, state)
-        output, (hidden, cell) = functional_call(self.lstm, {"weight_hh_l0": recurrent}, (x, state))
+        lstm = self.lstm
+        recurrent = drop_weights(lstm.get_parameter("weight_hh_l0"), self.weight_p if self.training else 0.0)
+        learn = learns(x, *lstm.parameters())
+        if state is None:
+            zeros = recurrent.new_zeros(1, x.shape[0], lstm.hidden_size)
+            state = (zeros, zeros)
+        if lstm_function.pays(x, learn=learn):
+            return self._run(x, recurrent, state, learn=learn)
+        before = (state[0].to(recurrent.dtype), state[1].to(recurrent.dtype))
+        output, (hidden, cell) = functional_call(lstm, {"weight_hh_l0": recurrent}, (x, before))
         # Under autocast the state comes back in bfloat16; the next call may be outside of autocast.
         return output, (hidden.to(recurrent.dtype), cell.to(recurrent.dtype))
 
-    def _learn(self, x: Tensor, recurrent: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
-        input_weight, bias_ih, bias_hh = (
+    def _run(self, x: Tensor, recurrent: Tensor, state: LayerState, *, learn: bool) -> tuple[Tensor, LayerState]:
+        weight, bias_ih, bias_hh = (
             self.lstm.get_parameter(name) for name in ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0")
         )
-        zeros = recurrent.new_zeros(x.shape[0], recurrent.shape[1])
-        hidden, cell = (zeros, zeros) if state is None else (state[0][0], state[1][0])
-        output, hidden, cell = lstm_function.run_lstm(
-            x.transpose(0, 1), hidden, cell, input_weight, recurrent, bias_ih + bias_hh
-        )
+        steps, bias = x.transpose(0, 1), bias_ih + bias_hh
+        if learn:
+            output, hidden, cell = lstm_function.learn_lstm(steps, state[0][0], state[1][0], weight, recurrent, bias)
+        else:
+            dtype = compute_dtype(x)
+            if self.training:
+                by_input, by_hidden = RepeatedProduct(weight.to(dtype)), RepeatedProduct(recurrent.to(dtype))
+            else:
+                by_input, by_hidden = self._kept.get([weight, recurrent], dtype)
+            output, hidden, cell = lstm_function.infer_lstm(steps, state[0][0], state[1][0], by_input, by_hidden, bias)
         return output.transpose(0, 1), (hidden.unsqueeze(0).to(recurrent.dtype), cell.unsqueeze(0))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what is kept for evaluation is forgotten."""
+        self._kept.clear()
+        return super().train(mode)
 
 
 class AWD_LSTM(Encoder):

@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmfit.models.config import AWDQRNNConfig
 from ulmfit.models.dropout import drop_weights
 from ulmfit.models.encoder import Encoder, LayerState
+from ulmfit.models.products import linear
 
 
 class _Pooling(torch.autograd.Function):
@@ -121,7 +121,7 @@ class QRNNLayer(nn.Module):
         if self.window == 2:
             shifted = torch.cat([last.to(steps.dtype), steps[:-1]])
             seen, last = torch.cat([shifted, steps], 2), steps[-1:].to(last.dtype)
-        gates = F.linear(seen, weight, self.gates.bias)
+        gates = linear(seen, weight, self.gates.bias)
         output, cell_after = self._pool(gates, cell[0])
         return output.transpose(0, 1), (cell_after.unsqueeze(0).to(weight.dtype), last)
 

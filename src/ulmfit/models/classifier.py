@@ -193,7 +193,7 @@ class PoolingLinearClassifier(nn.Module):
         """
         if self.training and pooled.features.shape[0] == 1:
             raise DataError("a training batch of one text: batch norm needs at least 2; drop the last batch or join it")
-        logits: Tensor = self.layers(pooled.features)
+        logits: Tensor = self.layers(pooled.features.to(next(self.parameters()).dtype))
         if self.y_range is not None:
             low, high = self.y_range
             logits = logits.sigmoid() * (high - low) + low

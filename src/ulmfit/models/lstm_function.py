@@ -1,4 +1,4 @@
-"""An LSTM layer over time for training in bfloat16 on a CPU, with its own backward pass.
+"""An LSTM layer over time on a CPU: inference, and training in bfloat16 with its own backward pass.
 
 What is unusual about it:
 - one product makes the input's part of all gates, and one product each makes the gradients of weights and input, for
@@ -6,6 +6,9 @@ What is unusual about it:
 - the backward loop has four elementwise operations a step: all that does not depend on later steps is computed for
   all steps before it;
 - the cell is kept in float32.
+
+torch's own LSTM trains faster in float32, but lays its weights out at every call, which takes 19 ms for a layer of base
+size where a step of one text takes 0.2 ms.
 
 B batch, T time, I input size, H hidden.
 """
@@ -15,19 +18,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ulmfit.models.products import RepeatedProduct, compute_dtype
+from ulmfit.models.products import RepeatedProduct, compute_dtype, direct
 
 
-def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether `run_lstm` is faster than torch's own: when learning in bfloat16 on a CPU (benchmarks/model_speed.py)."""
-    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    return learns and x.device.type == "cpu" and compute_dtype(x) == torch.bfloat16
+def pays(x: Tensor, *, learn: bool) -> bool:
+    """Whether the functions below are faster than torch's own layer (benchmarks/model_speed.py)."""
+    dtype = compute_dtype(x)
+    if learn:
+        return x.device.type == "cpu" and dtype == torch.bfloat16
+    return direct(dtype, x.device)
 
 
-def run_lstm(
+def infer_lstm(
+    x: Tensor, hidden: Tensor, cell: Tensor, from_input: RepeatedProduct, from_hidden: RepeatedProduct, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An LSTM layer without a graph; as `learn_lstm` but for its weights, which are given as products."""
+    _, cells, _, outputs = _run(x.to(compute_dtype(x)), hidden, cell, from_input, from_hidden, bias)
+    return outputs[1:], outputs[-1], cells[-1]
+
+
+def learn_lstm(
     x: Tensor, hidden: Tensor, cell: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """An LSTM layer, gates in the order input, forget, candidate, output as in torch.
@@ -50,30 +62,43 @@ def run_lstm(
     return output, output[-1], last
 
 
+def _run(
+    x: Tensor, hidden: Tensor, cell: Tensor, from_input: RepeatedProduct, from_hidden: RepeatedProduct, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The forward pass.
+
+    Returns:
+        gates after their nonlinearities (T, B, 4H); cells before the first step and after each (T + 1, B, H); their
+        tanh (T, B, H); hidden states before the first step and after each (T + 1, B, H).
+    """
+    dtype, (n_steps, n_rows, _), n_hid = x.dtype, x.shape, hidden.shape[1]
+    gates = from_input(x, bias.to(dtype))
+    cells = torch.empty((n_steps + 1, n_rows, n_hid), dtype=torch.promote_types(dtype, torch.float32))
+    squashed = torch.empty((n_steps, n_rows, n_hid), dtype=dtype)
+    outputs = torch.empty((n_steps + 1, n_rows, n_hid), dtype=dtype)
+    cells[0], outputs[0] = cell, hidden
+    for t in range(n_steps):
+        step = gates[t].add_(from_hidden(outputs[t]))
+        step[:, : 2 * n_hid].sigmoid_()
+        step[:, 2 * n_hid : 3 * n_hid].tanh_()
+        step[:, 3 * n_hid :].sigmoid_()
+        i, f, g, o = step.chunk(4, 1)
+        torch.mul(cells[t], f, out=cells[t + 1])
+        cells[t + 1].add_(i * g)
+        torch.tanh(cells[t + 1].to(dtype), out=squashed[t])
+        torch.mul(o, squashed[t], out=outputs[t + 1])
+    return gates, cells, squashed, outputs
+
+
 class _LSTM(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, hidden: Tensor, cell: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor]:
-        dtype, (n_steps, n_rows, _), n_hid = x.dtype, x.shape, weight_hh.shape[1]
-        weight_ih, weight_hh = weight_ih.to(dtype), weight_hh.to(dtype)
-        gates = F.linear(x, weight_ih, bias.to(dtype))
-        cells = torch.empty((n_steps + 1, n_rows, n_hid), dtype=torch.promote_types(dtype, torch.float32))
-        squashed = torch.empty((n_steps, n_rows, n_hid), dtype=dtype)
-        outputs = torch.empty((n_steps + 1, n_rows, n_hid), dtype=dtype)
-        cells[0], outputs[0] = cell, hidden
-        from_hidden = RepeatedProduct(weight_hh, n_rows)
-        for t in range(n_steps):
-            step = gates[t].add_(from_hidden(outputs[t]))
-            step[:, : 2 * n_hid].sigmoid_()
-            step[:, 2 * n_hid : 3 * n_hid].tanh_()
-            step[:, 3 * n_hid :].sigmoid_()
-            i, f, g, o = step.chunk(4, 1)
-            torch.mul(cells[t], f, out=cells[t + 1])
-            cells[t + 1].add_(i * g)
-            torch.tanh(cells[t + 1].to(dtype), out=squashed[t])
-            torch.mul(o, squashed[t], out=outputs[t + 1])
-        ctx.save_for_backward(x, gates, cells, squashed, outputs, weight_ih, weight_hh)
+        weight_ih, weight_hh = weight_ih.to(x.dtype), weight_hh.to(x.dtype)
+        results = _run(x, hidden, cell, RepeatedProduct(weight_ih), RepeatedProduct(weight_hh), bias)
+        ctx.save_for_backward(x, *results, weight_ih, weight_hh)
+        _, cells, _, outputs = results
         return outputs[1:], cells[-1].clone()
 
     @staticmethod
@@ -82,7 +107,7 @@ class _LSTM(torch.autograd.Function):
         grad_out, grad_cell = grad_outputs
         grad_gates, to_cell = _local_derivatives(gates, cells, squashed)
         n_hid, dtype = weight_hh.shape[1], x.dtype
-        to_hidden = RepeatedProduct(weight_hh.t(), x.shape[1])
+        to_hidden = RepeatedProduct(weight_hh.t())
         grad_cell = grad_cell.clone()
         grad_hidden = torch.zeros_like(outputs[0])
         for t in range(len(x) - 1, -1, -1):

@@ -1,0 +1,123 @@
+"""Speed and memory of the models of base size beside fastai's, taking turns on the same inputs.
+
+Each contestant is a process of its own with 2 threads; they step in turn, so that a machine that slows down slows
+all of them. Printed are medians, the ratio to the peer's median, and each process' peak memory.
+
+    python benchmarks/model_speed.py --peer-python PEER/bin/python [ROW ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+CUTOFFS = [2_000, 8_000]
+PEER = "fastai"
+
+# Row: unit, steps, and for each contestant the maker and its arguments (see the two sides).
+ROWS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    f"lm-train-{v}": (
+        "tokens/s",
+        4,
+        {
+            PEER: ["lm_train", [v]],
+            "exact, bf16": ["lm_train", [v, "awd_lstm", [], "bf16"]],
+            "exact, fp32": ["lm_train", [v, "awd_lstm", [], "fp32"]],
+            "adaptive, bf16": ["lm_train", [v, "awd_lstm", CUTOFFS, "bf16"]],
+            "QRNN, adaptive, bf16": ["lm_train", [v, "awd_qrnn", CUTOFFS, "bf16"]],
+        },
+    )
+    for v in (60_008, 10_344)
+}
+ROWS |= {
+    "lm-eval-10344": (
+        "tokens/s",
+        5,
+        {PEER: ["lm_eval", [10_344]]} | {p: ["lm_eval", [10_344, p]] for p in ("bf16", "fp32")},
+    ),
+}
+ROWS |= {
+    name: (
+        "docs/s",
+        6,
+        {PEER: ["classifier", [10_344, frozen]]} | {p: ["classifier", [10_344, frozen, p]] for p in ("bf16", "fp32")},
+    )
+    for name, frozen in (("classifier-unfrozen", False), ("classifier-frozen", True), ("classifier-forward", None))
+}
+ROWS |= {
+    f"one-text-{n}": (
+        "texts/s",
+        15,
+        {PEER: ["one_text", [10_344, n]]} | {p: ["one_text", [10_344, n, p]] for p in ("bf16", "fp32")},
+    )
+    for n in (235, 8)
+}
+ROWS |= {
+    f"next-word-{v}": (
+        "words/s",
+        4,
+        {PEER: ["next_word", [v, 40]]} | {p: ["next_word", [v, 40, p]] for p in ("bf16", "fp32")},
+    )
+    for v in (10_344, 60_008)
+}
+
+
+def measure(row: str, peer_python: str | None, turns: int | None) -> None:
+    """Run a row and print a line of the table for each contestant."""
+    unit, steps, contestants = ROWS[row]
+    processes = {}
+    for name, (maker, arguments) in contestants.items():
+        side = "model_speed_peer.py" if name == PEER else "model_speed_own.py"
+        python = peer_python if name == PEER else sys.executable
+        if python is None:
+            continue
+        command = [python, str(HERE / side), json.dumps([maker, arguments])]
+        environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+        processes[name] = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+    rates: dict[str, list[float]] = {name: [] for name in processes}
+    peaks: dict[str, float] = {}
+    for turn in range((turns or steps) + 1):
+        for name, process in processes.items():
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101 - for mypy
+            process.stdin.write("\n")
+            process.stdin.flush()
+            seconds, done, peaks[name] = json.loads(process.stdout.readline())
+            if turn:
+                rates[name].append(done / seconds)
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    for name, process in processes.items():
+        process.communicate()
+        ratio = f"{medians[name] / medians[PEER]:.2f}" if PEER in medians else "-"
+        print(
+            f"| {row} | {name} | {medians[name]:,.2f} {unit} | {ratio} | {min(rates[name]):,.2f} to "
+            f"{max(rates[name]):,.2f} | {peaks[name]:,.0f} MB |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure the rows that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
+    parser.add_argument("--peer-python", help="the Python of an environment with fastai 2.8.12")
+    parser.add_argument("--turns", type=int, help="counted steps of each contestant, after one")
+    arguments = parser.parse_args()
+    unknown = [row for row in arguments.rows if row not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {', '.join(unknown)}")
+    print("| row | contestant | median | to the peer | from, to | peak memory |\n|---|---|---|---|---|---|")
+    for row in arguments.rows or ROWS:
+        measure(row, arguments.peer_python, arguments.turns)
+
+
+if __name__ == "__main__":
+    main()
