@@ -1,7 +1,8 @@
 """Speed and memory of the models of base size beside fastai's, taking turns on the same inputs.
 
 Each contestant is a process of its own with 2 threads; they step in turn, so that a machine that slows down slows
-all of them. Printed are medians, the ratio to the peer's median, and each process' peak memory.
+all of them. Printed are medians over the turns (the inputs of a turn are the same for all, those of the turns
+differ), the median of the ratios to the peer in the same turn, and each process' peak memory.
 
     python benchmarks/model_speed.py --peer-python PEER/bin/python [ROW ...]
 """
@@ -14,6 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ ROWS |= {
 ROWS |= {
     f"one-text-{n}": (
         "texts/s",
-        15,
+        5,
         {PEER: ["one_text", [10_344, n]]} | {p: ["one_text", [10_344, n, p]] for p in ("bf16", "fp32")},
     )
     for n in (235, 8)
@@ -94,9 +96,10 @@ def measure(row: str, peer_python: str | None, turns: int | None) -> None:
             if turn:
                 rates[name].append(done / seconds)
     medians = {name: statistics.median(values) for name, values in rates.items()}
+    beside = {n: statistics.median(map(truediv, values, rates[PEER])) for n, values in rates.items() if PEER in rates}
     for name, process in processes.items():
         process.communicate()
-        ratio = f"{medians[name] / medians[PEER]:.2f}" if PEER in medians else "-"
+        ratio = f"{beside[name]:.2f}" if beside else "-"
         print(
             f"| {row} | {name} | {medians[name]:,.2f} {unit} | {ratio} | {min(rates[name]):,.2f} to "
             f"{max(rates[name]):,.2f} | {peaks[name]:,.0f} MB |",

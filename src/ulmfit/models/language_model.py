@@ -15,7 +15,7 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import RNNDropout
-from ulmfit.models.encoder import Encoder, State, detach_state
+from ulmfit.models.encoder import Encoder, State, check_ids, detach_state
 from ulmfit.models.sequential import SequentialRNN
 from ulmfit.models.softmax import Decoder
 
@@ -60,6 +60,7 @@ class LMOutput:
                 f"the target has the shape {tuple(target.shape)}, the input {tuple(self.hidden.shape[:2])}; "
                 "they must be the same"
             )
+        check_ids(target, self.decoder.weight.shape[0])
         return self.decoder.cross_entropy(self.hidden.flatten(0, 1), target.flatten())
 
     def predictions(self) -> Tensor:

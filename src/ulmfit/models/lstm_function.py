@@ -77,16 +77,23 @@ def _run(
     squashed = torch.empty((n_steps, n_rows, n_hid), dtype=dtype)
     outputs = torch.empty((n_steps + 1, n_rows, n_hid), dtype=dtype)
     cells[0], outputs[0] = cell, hidden
+    # Views of all steps at once: taking them one by one costs as much as a step of one text computes.
+    i, f, g, o = (part.unbind(0) for part in gates.chunk(4, 2))
+    both = gates[..., : 2 * n_hid].unbind(0)
+    steps, cell_at, tanh_at, hidden_at = gates.unbind(0), cells.unbind(0), squashed.unbind(0), outputs.unbind(0)
     for t in range(n_steps):
-        step = gates[t].add_(from_hidden(outputs[t]))
-        step[:, : 2 * n_hid].sigmoid_()
-        step[:, 2 * n_hid : 3 * n_hid].tanh_()
-        step[:, 3 * n_hid :].sigmoid_()
-        i, f, g, o = step.chunk(4, 1)
-        torch.mul(cells[t], f, out=cells[t + 1])
-        cells[t + 1].add_(i * g)
-        torch.tanh(cells[t + 1].to(dtype), out=squashed[t])
-        torch.mul(o, squashed[t], out=outputs[t + 1])
+        steps[t].add_(from_hidden(hidden_at[t]))
+        both[t].sigmoid_()
+        g[t].tanh_()
+        o[t].sigmoid_()
+        after = torch.mul(cell_at[t], f[t], out=cell_at[t + 1])
+        if dtype == after.dtype:
+            after.addcmul_(i[t], g[t])
+            torch.tanh(after, out=tanh_at[t])
+        else:
+            after.add_(i[t] * g[t])
+            torch.tanh(after.to(dtype), out=tanh_at[t])
+        torch.mul(o[t], tanh_at[t], out=hidden_at[t + 1])
     return gates, cells, squashed, outputs
 
 

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.models.awd_lstm import AWD_LSTM
+from ulmfit.models.awd_qrnn import AWD_QRNN
+from ulmfit.models.classifier import PoolingLinearClassifier, SentenceEncoder
+from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig
+from ulmfit.models.core import (
+    awd_lstm_clas_config,
+    awd_lstm_lm_config,
+    awd_qrnn_lm_config,
+    get_language_model,
+    get_text_classifier,
+)
+from ulmfit.models.encoder import Encoder
+from ulmfit.models.language_model import LanguageModel, LinearDecoder
+from ulmfit.models.sequential import SequentialRNN
+
+V = 20
+SIZES = {"emb_sz": 6, "n_hid": 10, "n_layers": 2}
+ARCHS = pytest.mark.parametrize("arch", [AWD_LSTM, AWD_QRNN])
+
+
+def small(arch: type[Encoder] = AWD_LSTM) -> LanguageModel:
+    return get_language_model(arch, V, SIZES).eval()
+
+
+@ARCHS
+def test_steps_give_what_the_whole_sequence_gives(arch: type[Encoder]):
+    model, ids, state, steps = small(arch), torch.randint(V, (3, 7)), None, []
+    whole = model(ids).log_probabilities()
+    for t in range(7):
+        log_p, state = model.step(ids[:, t], state)
+        steps.append(log_p)
+    torch.testing.assert_close(torch.stack(steps, 1), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(steps[-1].exp().sum(1), torch.ones(3))
+
+
+def test_a_step_leaves_the_kept_state_alone_and_wants_evaluation():
+    model, ids = small(), torch.randint(V, (2, 4))
+    model(ids)
+    kept = model.state
+    model.step(ids[:, 0])
+    assert model.state is kept
+    with pytest.raises(ConfigError, match=r"model\.eval\(\)"):
+        model.train().step(ids[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("token", "rows", "message"),
+    [
+        (torch.tensor([[1]]), 1, r"shape \(B,\)"),
+        (torch.tensor([1, V]), 2, "token id 20 is not in the vocabulary of 20"),
+        (torch.tensor([1, -1]), 2, "token id -1"),
+        (torch.tensor([1, 2]), 3, "batch of 3 rows, the input has 2"),
+        (torch.tensor([], dtype=torch.long), 1, "empty"),
+        (torch.tensor([0.5]), 1, "integers"),
+    ],
+)
+def test_steps_that_make_no_sense(token: torch.Tensor, rows: int, message: str):
+    model = small()
+    _, state = model.step(torch.ones(rows, dtype=torch.long))
+    with pytest.raises(DataError, match=message):
+        model.step(token, state)
+
+
+def test_a_state_of_other_layers_is_refused():
+    _, state = small().step(torch.tensor([1]))
+    with pytest.raises(DataError, match="1 layers; the encoder has 2"):
+        small().step(torch.tensor([1]), state[:1])
+
+
+def test_targets_that_make_no_sense():
+    output = small()(torch.randint(V, (2, 4)))
+    with pytest.raises(DataError, match=r"\(2, 3\), the input \(2, 4\)"):
+        output.cross_entropy(torch.ones(2, 3, dtype=torch.long))
+    with pytest.raises(DataError, match="token id 20"):
+        output.cross_entropy(torch.full((2, 4), V))
+    classifier = get_text_classifier(AWD_LSTM, V, 3, config=SIZES).eval()
+    answer = classifier(torch.randint(2, V, (2, 4)))
+    with pytest.raises(DataError, match=r"label 3 is not one of the 3 classes"):
+        answer.cross_entropy(torch.tensor([0, 3]))
+    with pytest.raises(DataError, match="label -1"):
+        answer.cross_entropy(torch.tensor([0, -1]))
+    with pytest.raises(DataError, match=r"2 texts need labels of shape \(2,\); got \(3,\)"):
+        answer.cross_entropy(torch.tensor([0, 1, 2]))
+
+
+def test_texts_that_make_no_sense():
+    classifier = get_text_classifier(AWD_LSTM, V, 3, config=SIZES)
+    with pytest.raises(DataError, match="nothing but padding"):
+        classifier(torch.tensor([[2, 3], [1, 1]]))
+    with pytest.raises(DataError, match="not in the vocabulary of 20"):
+        classifier(torch.tensor([[2, 20]]))
+    with pytest.raises(DataError, match="batch norm"):
+        classifier.train()(torch.tensor([[2, 3]]))
+
+
+def test_configurations_are_read_only_mappings_and_one_changed_is_taken():
+    assert dict(awd_lstm_lm_config)["n_hid"] == 1152
+    assert awd_lstm_clas_config["weight_p"] == 0.5
+    with pytest.raises(TypeError):
+        awd_lstm_lm_config["n_hid"] = 3  # type: ignore[index]
+    config = awd_lstm_lm_config.copy() | SIZES  # type: ignore[attr-defined]
+    model = get_language_model(AWD_LSTM, V, config, drop_mult=0.5)
+    assert model.config == AWDLSTMConfig(**SIZES).scaled(0.5)
+    assert model.encoder.config.weight_p == 0.1
+    assert isinstance(get_language_model(AWD_QRNN, V, awd_qrnn_lm_config | SIZES).config, AWDQRNNConfig)
+    assert get_language_model(AWD_LSTM, V, AWDLSTMConfig(**SIZES)).config.n_hid == 10
+
+
+def test_models_that_make_no_sense():
+    with pytest.raises(ConfigError, match="n_hidden"):
+        get_language_model(AWD_LSTM, V, {"n_hidden": 3})
+    with pytest.raises(ConfigError, match="AWD_LSTM, AWD_QRNN"):
+        get_language_model(nn.LSTM, V)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="AWD_LSTM needs a AWDLSTMConfig"):
+        get_language_model(AWD_LSTM, V, AWDQRNNConfig())
+    with pytest.raises(ConfigError, match="drop_mult=-1"):
+        get_language_model(AWD_LSTM, V, SIZES, drop_mult=-1)
+    with pytest.raises(ConfigError, match=r"weight_p=2\.5 must be a number in \[0, 1\)"):
+        get_text_classifier(AWD_LSTM, V, 2, config=SIZES, drop_mult=5)
+    with pytest.raises(ConfigError, match="vocab_sz=1 must be greater than pad_token=1"):
+        get_language_model(AWD_LSTM, 1, SIZES)
+    with pytest.raises(ConfigError, match="must be even with bidir"):
+        AWDLSTMConfig(emb_sz=7, bidir=True)
+    with pytest.raises(ConfigError, match="tie_weights='no'"):
+        AWDLSTMConfig(tie_weights="no")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="bptt=0 and max_len=-1"):
+        get_text_classifier(AWD_LSTM, V, 2, seq_len=0, max_len=-1, config=SIZES)
+    with pytest.raises(ConfigError, match=r"2 layers need as many dropouts.*ps=\[1\.0\].*y_range"):
+        PoolingLinearClassifier([6, 5, 2], [1.0], y_range=(2, 1))
+    with pytest.raises(ConfigError, match=r"\(20, 6\); the decoder needs \(21, 6\)"):
+        LinearDecoder(21, 6, tie_encoder=small().encoder.embedding)
+
+
+def test_head_sizes_dropouts_and_range():
+    model = get_text_classifier(AWD_LSTM, V, 1, config=SIZES, lin_ftrs=[7, 5], ps=[0.2, 0.3], y_range=(1, 10))
+    dropouts = [m.p for m in model.head.modules() if isinstance(m, nn.Dropout)]
+    assert dropouts == [0.4, 0.2, 0.3]
+    assert [m.out_features for m in model.head.modules() if isinstance(m, nn.Linear)] == [7, 5, 1]
+    plain = get_text_classifier(AWD_LSTM, V, 1, config=SIZES, lin_ftrs=[7, 5], ps=[0.2, 0.3])
+    plain.load_state_dict(model.state_dict())
+    ids = torch.randint(2, V, (30, 6))
+    torch.testing.assert_close(model.eval()(ids).logits, 1 + 9 * plain.eval()(ids).logits.sigmoid())
+
+
+def test_pieces_put_together_by_hand():
+    encoder = AWD_LSTM(V, 6, 10, 2)
+    model = SequentialRNN(encoder, LinearDecoder(V, 6, tie_encoder=encoder.embedding)).eval()
+    ids = torch.randint(V, (2, 5))
+    first, carried = model(ids).logits, model(ids).logits
+    model.reset()
+    torch.testing.assert_close(model(ids).logits, first)
+    assert not torch.allclose(first, carried)
+    classifier = SequentialRNN(SentenceEncoder(4, encoder), PoolingLinearClassifier([18, 2], [0.1])).eval()
+    assert classifier(ids + 2 * (ids == 1)).logits.shape == (2, 2)
+
+
+def test_it_counts_texts_longer_than_what_is_pooled():
+    classifier = get_text_classifier(AWD_LSTM, V, 2, config=SIZES, max_len=4).eval()
+    classifier(torch.randint(2, V, (3, 6)), torch.tensor([4, 6, 5]))
+    assert (classifier.document_encoder.n_texts, classifier.document_encoder.n_longer) == (3, 2)
+    unbounded = get_text_classifier(AWD_LSTM, V, 2, config=SIZES, max_len=None).eval()
+    unbounded(torch.randint(2, V, (1, 100)))
+    assert unbounded.document_encoder.n_longer == 0
+
+
+@ARCHS
+def test_embedded_words_may_be_given(arch: type[Encoder]):
+    encoder, ids = arch(V, 6, 10, 2).eval(), torch.randint(V, (2, 5))
+    expected = encoder(ids)
+    encoder.reset()
+    torch.testing.assert_close(encoder(encoder.embedding(ids), from_embeds=True), expected)
+    encoder(ids[:1])  # another batch size begins anew
+    assert encoder.state is not None
+    assert encoder.state[0][0].shape[1] == 1
+
+
+@ARCHS
+def test_a_model_stored_in_bfloat16_answers(arch: type[Encoder]):
+    torch.manual_seed(3)
+    ids = torch.randint(2, V, (4, 9))
+    classifier = get_text_classifier(arch, V, 2, config=SIZES).eval()
+    with torch.no_grad():
+        exact = classifier(ids).logits
+        torch.testing.assert_close(classifier.bfloat16()(ids).logits.float(), exact, rtol=0, atol=0.02)
+        model = small(arch).bfloat16()
+        log_p, state = model.step(ids[:, 0])
+        log_p, _ = model.step(ids[:, 1], state)
+    assert log_p.dtype == torch.float32
