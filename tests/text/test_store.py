@@ -119,6 +119,21 @@ def test_a_damaged_store_is_noticed_and_built_again(tmp_path: Path, name: str, d
     assert same(TokenStore.open(file.parent), expected)
 
 
+def test_damage_between_the_samples_is_noticed_when_asked_for_and_when_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_SAMPLE", 2)
+    built = TokenStore.build(TEXTS, WORD, cache_dir=tmp_path)
+    file = built.path / "ids.bin"
+    content = bytearray(file.read_bytes())
+    content[50] ^= 1
+    file.write_bytes(content)
+    TokenStore.open(built.path)
+    with pytest.raises(FormatError, match="changed: ids"):
+        TokenStore.open(built.path, verify=True)
+    assert same(TokenStore.build(TEXTS, WORD, cache_dir=tmp_path), TokenStore.build(TEXTS, WORD))
+
+
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     TokenStore.build(TEXTS, WORD).save(tmp_path)
     meta = json.loads((tmp_path / "store.json").read_text())

@@ -117,7 +117,7 @@ def test_an_edited_file_and_an_added_one_give_new_stores(
 
 def test_subwords_are_trained_on_files(folder: Path) -> None:
     (folder / "a/1.txt").write_text("some words and more words and other words " * 20)
-    tokens = dict(tokenize_folder(folder, tok=SubwordTokenizer(vocab_sz=60)))
+    tokens = dict(tokenize_folder(folder, tok=SubwordTokenizer(vocab_sz=24)))
     assert all(found[0] == "xxbos" for found in tokens.values())
 
 

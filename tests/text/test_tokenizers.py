@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.errors import ConfigError, DataError, FormatError, MissingExtraError
 from ulmfit.text import (
     DEFAULT_RULES,
+    BareTokenizer,
     CharTokenizer,
+    HFTokenizer,
     SubwordTokenizer,
     Tokenizer,
     WordTokenizer,
@@ -70,6 +73,23 @@ def test_tokens_are_the_peers(lang: str) -> None:
 def test_remembered_tokens_are_those_of_the_whole_text(text: str) -> None:
     if not any("\ud800" <= c <= "\udfff" for c in text):
         assert WORD(text) == on_the_whole(WORD, text)
+
+
+@given(st.text("ab'.,-:)(/&s5\u2019\xe9\u2026\xb0$%k", min_size=1, max_size=12))
+@settings(max_examples=1_000, deadline=None)
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_words_are_cut_as_spacy_cuts_them(lang: str, word: str) -> None:
+    spacy = RULES[lang]
+    assert spacy._affixes.cut(word) in (None, tuple(spacy.cut(word)))
+
+
+RULES = {lang: WordTokenizer(lang)._rules() for lang in ("en", "de")}
+
+
+def test_hardly_a_word_needs_spacy() -> None:
+    words = {word.lower() for text in INPUTS["en"] for word in text.split()}
+    cut = [RULES["en"]._affixes.cut(word) for word in words]
+    assert sum(tokens is None for tokens in cut) < 0.1 * len(words)
 
 
 @given(texts)
@@ -157,6 +177,12 @@ def test_memory_of_pieces_is_bounded() -> None:
     assert held < 6_000
 
 
+@pytest.mark.slow
+def test_fifty_megabytes_without_a_space_and_ten_of_one_character() -> None:
+    assert len("".join(WORD("abcdefghij" * 5_000_000))) == 50_000_000 + len("xxbos")
+    assert WORD("!" * 10_000_000) == ["xxbos", "xxrep", "10000000", "!"]
+
+
 def test_a_word_without_end_is_cut() -> None:
     text = "".join(chr(97 + (i * 7919) % 26) for i in range(200_000))
     tokens = WORD(text)
@@ -222,7 +248,7 @@ CORPUS = [f"the number {i} is followed by the number {i + 1} of small numbers" f
 
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
 def test_subwords(tmp_path: Path, model_type: str) -> None:
-    tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=80, model_type=model_type)).fit(CORPUS)
+    tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=60, model_type=model_type)).fit(CORPUS)
     tokens = tokenizer("The Number 12\tis the numbers")
     assert tokens[:2] == ["xxbos", "xxmaj"]
     assert tokenizer.detokenize(tokens) == "The Number 12 is the numbers"
@@ -242,10 +268,17 @@ def test_subwords(tmp_path: Path, model_type: str) -> None:
 
 
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
-@pytest.mark.parametrize("size", [1, 100_000])
-def test_subwords_as_many_as_possible(model_type: str, size: int) -> None:
-    tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=size, model_type=model_type)).fit(CORPUS)
+def test_the_largest_possible_number_of_subwords_is_told(model_type: str) -> None:
+    tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=100_000, model_type=model_type))
+    with pytest.warns(UserWarning, match=r"vocab_sz is 100000, but these texts support \d+ pieces at most") as caught:
+        tokenizer.fit(CORPUS)
+    assert f" {tokenizer.tok._ready().GetPieceSize()} pieces" in str(caught[0].message)
     assert tokenizer("number")[-1]
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_as_many_subwords_as_are_needed(model_type: str) -> None:
+    assert Tokenizer(SubwordTokenizer(vocab_sz=1, model_type=model_type)).fit(CORPUS)("number")[-1]
 
 
 def test_subwords_must_be_trained_on_texts() -> None:
@@ -257,6 +290,63 @@ def test_subwords_must_be_trained_on_texts() -> None:
         Tokenizer(SubwordTokenizer(), rules=[]).fit(["", " "])
     with pytest.raises(ConfigError, match="model_type"):
         SubwordTokenizer(model_type="other")
+
+
+@pytest.fixture
+def hf_file(tmp_path: Path) -> Path:
+    tokenizers = pytest.importorskip("tokenizers")
+    vocab = {word: i for i, word in enumerate(["[UNK]", "a", "small", "text", "xxbos"])}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="[UNK]"))  # noqa: S106
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(tmp_path / "some.json"))
+    return tmp_path / "some.json"
+
+
+def test_hugging_face_files(hf_file: Path, tmp_path: Path) -> None:
+    tokenizer = Tokenizer(HFTokenizer(hf_file), rules=[str.lower])
+    assert tokenizer("A small,  text") == ["a", "small", "[UNK]", "text"]
+    assert Tokenizer(HFTokenizer(hf_file))("a Text") == ["xxbos", "a", "[UNK]", "text"]  # xxmaj is not in the file
+    assert list(HFTokenizer(hf_file)(["a", ""])) == [["a"], []]
+    assert pickle.loads(pickle.dumps(tokenizer))("a text") == ["a", "text"]  # noqa: S301
+    saved = tmp_path / "saved"
+    Tokenizer(HFTokenizer(hf_file), rules=[lowercase]).save(saved)
+    hf_file.unlink()
+    loaded = Tokenizer.load(saved)
+    assert loaded("A text") == ["xxbos", "a", "text"]
+    (saved / "hf-tokenizer.json").write_text((saved / "hf-tokenizer.json").read_text().replace("small", "large"))
+    with pytest.raises(FormatError, match="not the file that was saved"):
+        Tokenizer.load(saved)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
+def test_files_that_are_no_tokenizer_are_refused(hf_file: Path, content: bytes | None) -> None:
+    hf_file.unlink() if content is None else hf_file.write_bytes(content)
+    with pytest.raises(FormatError, match="tokenizer file"):
+        HFTokenizer(hf_file)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(MissingExtraError, match="hf"):
+        HFTokenizer(content="{}")
+
+
+class Halves(BareTokenizer):
+    kind = "halves"
+
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+        for unit in units:
+            yield unit, [unit[: len(unit) // 2], unit[len(unit) // 2 :]]
+
+
+def test_a_tokenizer_of_ones_own(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(Halves(), rules=[str.lower])
+    assert tokenizer("Four") == ["fo", "ur"]
+    assert list(Halves()(["Four", ""])) == [["Fo", "ur"], []]
+    assert tokenizer.fingerprint() != Tokenizer(CharTokenizer(), rules=[str.lower]).fingerprint()
+    tokenizer.save(tmp_path)
+    with pytest.raises(FormatError, match="unknown kind 'halves'"):
+        Tokenizer.load(tmp_path)
 
 
 def test_importing_the_stage_loads_neither_torch_nor_spacy() -> None:

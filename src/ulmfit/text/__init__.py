@@ -1,5 +1,6 @@
 """From text to tokens to ids."""
 
+from ulmfit.text.base import BareTokenizer
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.progress import progress_bar
 from ulmfit.text.rules import (
@@ -64,6 +65,7 @@ __all__ = [
     "TK_UP",
     "TK_WREP",
     "UNK",
+    "BareTokenizer",
     "CharTokenizer",
     "FileTexts",
     "HFTokenizer",

@@ -32,7 +32,7 @@ T = TypeVar("T")
 _ODD_SPACE = re.compile(r"([^\S ]\s*)")
 _SEPARATOR = "\x1c"  # white space to every rule, and very rare in texts
 _SIZE_OF_ENTRY = 180  # bytes of memory that a remembered piece takes beside its characters, measured on reviews
-_MAX_UNITS = 50_000
+_MAX_UNITS = 150_000
 _AT_ONCE = 16  # texts whose pieces fit into a processor's cache; with 256 it takes up to twice as long
 
 

@@ -26,7 +26,7 @@ from ulmfit.text.workers import encode_parallel
 Ids = NDArray[np.uint16] | NDArray[np.uint32]
 Progress = Callable[[int, int | None], None]
 
-_FORMAT, _FORMAT_VERSION = "ulmfit-store", 1
+_FORMAT, _FORMAT_VERSION = "ulmfit-store", 2
 _META, _IDS, _OFFSETS, _VOCAB = "store.json", "ids.bin", "offsets.bin", "vocab.json"
 _BLOCK = 1 << 20  # ids that are exchanged at once
 _SAMPLES, _SAMPLE = 64, 4096  # blocks of bytes whose checksum is compared on opening
@@ -142,11 +142,14 @@ class TokenStore:
         _write_rest(folder, self.offsets, self.vocab, len(self.ids))
 
     @classmethod
-    def open(cls, folder: Path) -> TokenStore:
+    def open(cls, folder: Path, verify: bool = False) -> TokenStore:
         """Map a store that was written before into memory.
 
         Args:
             folder: where it is.
+            verify: read all ids and compare their checksum, so that no damage is overlooked. Without, sizes and 64
+                samples of the ids are compared, besides all else that is in the folder: that takes no longer for a
+                large store than for a small one.
 
         Returns:
             The store.
@@ -164,7 +167,9 @@ class TokenStore:
                 )
             offsets = (folder / _OFFSETS).read_bytes()
             vocabulary = (folder / _VOCAB).read_bytes()
-            found = {"offsets": crc32(offsets), "vocab": crc32(vocabulary), "ids": _sampled_crc(folder / _IDS)}
+            found = {"offsets": crc32(offsets), "vocab": crc32(vocabulary), "samples": _sampled_crc(folder / _IDS)}
+            if verify:
+                found["ids"] = _whole_crc(folder / _IDS)
             size, expected = (folder / _IDS).stat().st_size, meta["n_tokens"] * np.dtype(meta["dtype"]).itemsize
             damaged = [name for name, value in found.items() if value != meta["crc"][name]]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -186,18 +191,26 @@ def _length(texts: Any) -> int | None:
 
 def _open_if_sound(folder: Path) -> TokenStore | None:
     try:
-        return TokenStore.open(folder)
+        return TokenStore.open(folder, verify=True)  # far cheaper than the hash of the texts that led here
     except FormatError:
         return None
 
 
 def _sampled_crc(path: Path) -> int:
-    """Checksum of blocks spread over a file: as good as that of the whole against truncation, and 100 times as fast."""
+    """Checksum of blocks spread over a file, its beginning and end among them."""
     size, crc = path.stat().st_size, 0
     with path.open("rb") as file:
         for i in range(_SAMPLES):
             file.seek(max(0, size - _SAMPLE) * i // (_SAMPLES - 1))
             crc = crc32(file.read(_SAMPLE), crc)
+    return crc
+
+
+def _whole_crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            crc = crc32(block, crc)
     return crc
 
 
@@ -213,7 +226,8 @@ def _write_rest(folder: Path, offsets: NDArray[np.int64], vocab: Vocab, n_tokens
         "crc": {
             "offsets": crc32((folder / _OFFSETS).read_bytes()),
             "vocab": crc32((folder / _VOCAB).read_bytes()),
-            "ids": _sampled_crc(folder / _IDS),
+            "samples": _sampled_crc(folder / _IDS),
+            "ids": _whole_crc(folder / _IDS),
         },
     }
     (folder / _META).write_text(json.dumps(meta, indent=2), encoding="utf-8")

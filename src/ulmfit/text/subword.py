@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +28,7 @@ class SubwordTokenizer(BareTokenizer):
         special_toks: tokens that are never cut; None for the usual nine.
         sp_model: a SentencePiece model that was trained elsewhere, as a path or as its bytes; None to train one.
         vocab_sz: the number of pieces; None for a quarter of the number of different words. If the texts do not support
-            so many, there are as many as they do.
+            so many, there are as many as they do, and a warning tells the number.
         max_vocab_sz: the most pieces if `vocab_sz` is None.
         model_type: "unigram" or "bpe".
         char_coverage: the share of characters that get a piece of their own; None for 0.99999 for European languages
@@ -100,6 +101,12 @@ class SubwordTokenizer(BareTokenizer):
             size = min(max(words // 4, 29), self.max_vocab_sz)
             size += -size % 8
         self._use(self._train(lines, max(size, len(self.special_toks) + 2)))
+        largest = self._processor.GetPieceSize()
+        if self.vocab_sz is not None and largest < self.vocab_sz:
+            warnings.warn(
+                f"vocab_sz is {self.vocab_sz}, but these texts support {largest} pieces at most: so many there are.",
+                stacklevel=3,
+            )
 
     def _train(self, lines: list[str], size: int) -> bytes:
         import sentencepiece
