@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ulmfit.data.reading import codec, decoding_error, json_lines, read_text_file
 from ulmfit.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
@@ -52,6 +54,8 @@ def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
     Raises:
         DataError: the file is missing, empty, not decodable or not of its format.
     """
+    import pandas as pd
+
     check_table_file(path)
     suffix = path.suffix.lower()
     try:
@@ -96,6 +100,8 @@ def check_table_file(path: Path) -> None:
 
 def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
     """Every cell as text; a row with more cells than the header is an error, not an index."""
+    import pandas as pd
+
     table = pd.read_csv(
         path,
         sep=separator,
@@ -225,7 +231,9 @@ def _texts(column: pd.Series, path: Path, name: str) -> list[str]:
 
 def is_missing(value: object) -> bool:
     """Whether a cell is empty in the sense of a table: None, NaN, NA, NaT."""
-    return value is None or (isinstance(value, float) and value != value) or value is pd.NA or value is pd.NaT
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
 
 
 def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from ulmfit.data.tables import Table, as_table, is_frame
 from ulmfit.errors import ConfigError, DataError
@@ -36,6 +35,8 @@ def stratified_split(labels: Sequence[str], valid_pct: float, seed: int) -> Spli
         ConfigError: `valid_pct` is not in (0, 1).
         DataError: too few examples for that share.
     """
+    from sklearn.model_selection import train_test_split  # 1 s, which a language model need not wait for
+
     _check_share("valid_pct", valid_pct)
     indices = np.arange(len(labels))
     n_valid = max(round(valid_pct * len(labels)), len(set(labels)))  # what a stratified split needs
@@ -116,6 +117,8 @@ def TrainTestSplitter(
     """
 
     def split(items: Any) -> Split:
+        from sklearn.model_selection import train_test_split
+
         try:
             train, valid = train_test_split(
                 np.arange(len(items)),

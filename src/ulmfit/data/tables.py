@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ulmfit.data.reading import codec, decoding_error, json_lines
 from ulmfit.data.sources import TABLE_SUFFIXES, check_table_file, named_columns
 from ulmfit.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHUNK = 10_000  # rows that are read at once
 Reader = Callable[[Sequence[str]], Iterator[tuple[Any, ...]]]
@@ -103,7 +104,7 @@ def as_table(source: Any) -> Table:
     """
     if isinstance(source, Table):
         return source
-    if isinstance(source, pd.DataFrame):
+    if hasattr(source, "iloc") and hasattr(source, "columns"):
         return _of_pandas(source)
     if hasattr(source, "column_names") and hasattr(source, "__getitem__") and hasattr(source, "__len__"):
         return _of_dataset(source)
@@ -297,6 +298,8 @@ def _of_csv(path: Path, options: Mapping[str, Any]) -> Table:
 
 def _csv_chunks(path: Path, options: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
     """Every cell as text; blank lines at the end of the file are no rows."""
+    import pandas as pd
+
     blank: list[pd.DataFrame] = []
     try:
         with pd.read_csv(

@@ -1,0 +1,122 @@
+"""Every name that programs for texts use, for `from ulmfit.text.all import *`.
+
+Beside the library's own names these are the few of Python, numpy, pandas and torch that such programs take for granted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn, tensor
+
+from ulmfit.data.block import DataBlock, TextBlock
+from ulmfit.data.bunch import TextClasDataBunch, TextLMDataBunch
+from ulmfit.data.collection import L, coll_repr, first
+from ulmfit.data.dataloaders import TextDataLoaders
+from ulmfit.data.external import URLs, untar_data
+from ulmfit.data.getters import (
+    AttrGetter,
+    ColReader,
+    ItemGetter,
+    RegexLabeller,
+    get_files,
+    get_text_files,
+    parent_label,
+)
+from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
+from ulmfit.data.splitters import (
+    ColSplitter,
+    EndSplitter,
+    FileSplitter,
+    FuncSplitter,
+    GrandparentSplitter,
+    IndexSplitter,
+    MaskSplitter,
+    RandomSplitter,
+    RandomSubsetSplitter,
+    TrainTestSplitter,
+)
+from ulmfit.data.tables import read_files
+from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
+from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
+from ulmfit.inference.predictor import load
+from ulmfit.models.core import *
+from ulmfit.text import *
+from ulmfit.training.callbacks import (
+    Callback,
+    CancelBatchException,
+    CancelEpochException,
+    CancelFitException,
+    CancelStepException,
+    GradientAccumulation,
+    GradientClip,
+)
+from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.losses import (
+    BCEWithLogitsLossFlat,
+    CrossEntropyLossFlat,
+    FocalLossFlat,
+    L1LossFlat,
+    LabelSmoothingCrossEntropy,
+    MSELossFlat,
+)
+from ulmfit.training.lr_finder import minimum, slide, steep, valley
+from ulmfit.training.metrics import (
+    AvgMetric,
+    Perplexity,
+    accuracy,
+    accuracy_multi,
+    error_rate,
+    mae,
+    mse,
+    rmse,
+    top_k_accuracy,
+)
+from ulmfit.training.mixup import MixUp
+from ulmfit.training.optimizer import SGD, Adam
+from ulmfit.training.sklearn_metrics import (
+    APScoreMulti,
+    BalancedAccuracy,
+    CohenKappa,
+    F1Score,
+    F1ScoreMulti,
+    FBeta,
+    HammingLossMulti,
+    MatthewsCorrCoef,
+    PearsonCorrCoef,
+    Precision,
+    PrecisionMulti,
+    R2Score,
+    Recall,
+    RecallMulti,
+    RocAuc,
+    RocAucMulti,
+    SpearmanCorrCoef,
+)
+from ulmfit.training.tracking import CSVLogger, EarlyStoppingCallback, ReduceLROnPlateau, SaveModelCallback
+
+TextDataLoader = TextDataLoaders
+"""The name under which some programs have it."""
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+
+    class _WhenUsed(ModuleType):
+        """A module that is imported when something of it is first asked for: pandas takes half a second."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module(self.__name__), name)
+
+    pd = _WhenUsed("pandas")
+
+__all__ = [name for name in dir() if not name.startswith("_") and name not in {"annotations", "Any", "TYPE_CHECKING"}]
