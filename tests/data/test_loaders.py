@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
+from ulmfit.data.loaders import ClassifierLoader, LMDataLoader, balanced_weights
 from ulmfit.data.splitters import stratified_split
 from ulmfit.errors import ConfigError, DataError
 
@@ -103,11 +104,135 @@ def test_backwards_documents_are_read_from_their_end():
     assert next(iter(loader)).inputs[0].tolist() == [[2, 1, 0], [4, 3, 77]]
 
 
+@given(sizes, st.booleans(), st.integers(0, 3), st.data())
+def test_a_pass_can_begin_at_any_batch(size, random_bptt: bool, epoch: int, data: st.DataObject):
+    lengths, bs, seq_len = size
+    docs = documents([n + 1 for n in lengths] * 3)
+    if docs.offsets[-1] <= bs:
+        return
+    for make in (
+        lambda: LMDataLoader(docs, bs=bs, seq_len=seq_len, shuffle=True, random_bptt=random_bptt),
+        lambda: ClassifierLoader(docs, list(range(len(docs.offsets) - 1)), bs=bs, shuffle=True),
+    ):
+        loader = make()
+        loader.set_epoch(epoch)
+        whole = [batch.target.tolist() for batch in loader]
+        assert len(whole) == len(loader)
+        start = data.draw(st.integers(0, len(whole)))
+        again = make()
+        again.set_epoch(epoch, start)
+        assert [batch.target.tolist() for batch in again] == whole[start:]
+        assert len(again) == len(whole)
+        with pytest.raises(ConfigError, match=f"start={len(whole) + 1}: epoch {epoch} has {len(whole)} batches"):
+            again.set_epoch(epoch, len(whole) + 1)
+
+
+def test_random_lengths_are_spread_and_lose_nothing():
+    docs = documents([50] * 400)
+    loader = LMDataLoader(docs, bs=4, seq_len=20, random_bptt=True)
+    cuts = []
+    for epoch in (0, 1):
+        loader.set_epoch(epoch)
+        batches = list(loader)
+        steps = [batch.target.shape[1] for batch in batches]
+        cuts.append(steps)
+        assert np.concatenate([b.target.numpy() for b in batches], 1).ravel()[-1] == 4 * loader.row_len
+        assert sum(steps) == loader.row_len
+        assert 18 < np.mean(steps) < 22
+        assert 2 < np.std(steps) < 8
+    assert cuts[0] != cuts[1]
+
+
+@given(st.lists(st.integers(1, 40), min_size=4, max_size=60), st.integers(1, 5), st.integers(2, 4), st.booleans())
+def test_processes_share_an_epoch_without_overlap(lengths: list[int], bs: int, world_size: int, shuffle: bool):
+    docs = documents(lengths)
+    n = len(lengths)
+    if n < 3 * world_size:
+        return
+    loaders = [
+        ClassifierLoader(docs, range(n), bs=bs, shuffle=shuffle, rank=r, world_size=world_size)
+        for r in range(world_size)
+    ]
+    seen = [i for loader in loaders for batch in loader for i in batch.target.tolist()]
+    assert sorted(seen) == list(range(n))
+    assert len({len(loader) for loader in loaders}) == 1
+    if sum(lengths) <= bs * world_size:
+        return
+    streams = [
+        LMDataLoader(docs, bs=bs, seq_len=7, shuffle=shuffle, rank=r, world_size=world_size) for r in range(world_size)
+    ]
+    assert len({len(stream) for stream in streams}) == 1
+    tokens = [t for stream in streams for batch in stream for t in batch.target.ravel().tolist()]
+    assert len(set(tokens)) == len(tokens) > sum(lengths) - bs * world_size - 1
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=150), st.integers(1, 300), st.booleans())
+def test_a_budget_of_tokens_is_kept(lengths: list[int], max_tokens: int, shuffle: bool):
+    loader = ClassifierLoader(documents(lengths), range(len(lengths)), max_tokens=max_tokens, shuffle=shuffle)
+    batches = list(loader)
+    assert sorted(i for batch in batches for i in batch.target.tolist()) == list(range(len(lengths)))
+    least = 2 if shuffle else 1
+    for batch in batches:
+        within = batch.inputs[0].numel() <= max_tokens
+        assert within or len(batch.target) <= (3 if shuffle else 1)
+        assert len(batch.target) >= least
+    assert batches[0].inputs[1].max() == max(lengths)
+
+
+def test_weights_and_balance():
+    labels = np.array([0] * 90 + [1] * 10)
+    docs = documents([5] * 100)
+    loader = ClassifierLoader(docs, labels, bs=10, shuffle=True, weights=balanced_weights(labels))
+    drawn = []
+    for epoch in range(20):
+        loader.set_epoch(epoch)
+        drawn += [i for batch in loader for i in batch.target.tolist()]
+    assert len(drawn) == 2000
+    assert 0.45 < np.mean(drawn) < 0.55
+    only = ClassifierLoader(docs, labels, bs=10, shuffle=True, weights=(labels == 1).astype(float))
+    assert {i for batch in only for i in batch.target.tolist()} == {1}
+    with pytest.raises(ConfigError, match="need shuffle=True"):
+        ClassifierLoader(docs, labels, weights=np.ones(100))
+    for bad in (np.ones(3), -np.ones(100), np.zeros(100), [float("nan")] * 100):
+        with pytest.raises(ConfigError, match="expected 100 numbers"):
+            ClassifierLoader(docs, labels, shuffle=True, weights=bad)
+
+
+def test_targets_of_every_kind():
+    docs = documents([2, 3])
+    for labels, dtype, shape in (
+        ([0, 1], torch.int64, (2,)),
+        ([0.5, 1], torch.float32, (2,)),
+        ([[0, 1], [1, 0]], torch.float32, (2, 2)),
+    ):
+        target = next(iter(ClassifierLoader(docs, labels, bs=2))).target
+        assert (target.dtype, tuple(target.shape)) == (dtype, shape)
+    with pytest.raises(DataError, match="expected numbers"):
+        ClassifierLoader(docs, ["a", "b"])
+
+
+def test_documents_in_any_form():
+    lists = [[0, 1], [2, 3, 4]]
+    expected = next(iter(LMDataLoader(documents([2, 3]), bs=2, seq_len=9)))
+    for docs in (lists, [np.array(one) for one in lists], [torch.tensor(one) for one in lists]):
+        x, y = next(iter(LMDataLoader(docs, bs=2, seq_len=9)))
+        assert torch.equal(x, expected.inputs[0])
+        assert torch.equal(y, expected[1])
+    with pytest.raises(DataError, match=r"document 1 is str"):
+        LMDataLoader([[1], "words"])
+
+
 def test_bad_loaders():
     with pytest.raises(ConfigError, match="bs=0"):
         LMDataLoader(documents([5]), bs=0)
     with pytest.raises(ConfigError, match="bs=0"):
         ClassifierLoader(documents([5]), bs=0)
+    with pytest.raises(ConfigError, match=r"rank=2 .* world_size=2"):
+        LMDataLoader(documents([5]), bs=1, rank=2, world_size=2)
+    with pytest.raises(DataError, match="2 documents are too few for 3 processes"):
+        ClassifierLoader(documents([5, 5]), rank=0, world_size=3).batch_indices()
+    with pytest.raises(ConfigError, match="max_tokens=0"):
+        ClassifierLoader(documents([5]), max_tokens=0)
     with pytest.raises(DataError, match="no documents"):
         ClassifierLoader(documents([]))
     with pytest.raises(DataError, match="document 1 has no tokens"):

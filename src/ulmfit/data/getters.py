@@ -244,5 +244,5 @@ class ColReader:
         try:
             return getattr(row, col) if hasattr(row, "_fields") else row[col]
         except (KeyError, AttributeError, TypeError) as error:
-            names = getattr(row, "_fields", None) or getattr(row, "index", None) or row
+            names = row._fields if hasattr(row, "_fields") else row.keys() if hasattr(row, "keys") else ["none by name"]
             raise DataError(f"there is no column {col!r}; there are: {', '.join(map(str, names))}") from error

@@ -39,6 +39,9 @@ class Batch:
         yield self.inputs[0] if len(self.inputs) == 1 else self.inputs
         yield self.target
 
+    def __getitem__(self, i: int) -> Any:
+        return tuple(self)[i]
+
 
 class Loader:
     """What the loaders share: an order that depends on seed and epoch only, a place to start from, and shards.
@@ -280,7 +283,8 @@ class ClassifierLoader(Loader):
         order = np.concatenate([part[np.argsort(-self.lengths[part], kind="stable")] for part in pools])
         batches = self._cut(order)
         if len(batches) > 1 and len(batches[-1]) < self._least:
-            batches[-2:] = [np.concatenate(batches[-2:])]
+            last = np.concatenate(batches[-2:])
+            batches[-2:] = [last[:-2], last[-2:]] if len(last) > 3 else [last]
         batches = self._share(batches)
         # Processes wait for each other at every step: what they do at one step is of similar length.
         steps = [batches[i : i + self.world_size] for i in range(0, len(batches), self.world_size)]
@@ -303,12 +307,15 @@ class ClassifierLoader(Loader):
         return batches
 
     def _share(self, batches: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-        """As many batches for each process: the largest ones are halved until it works out."""
+        """As many batches for each process: the largest are halved, or else the last joined, until it works out."""
         while len(batches) % self.world_size:
             i = max(range(len(batches)), key=lambda i: len(batches[i]))
-            if len(batches[i]) < 2:
+            if len(batches[i]) >= 2 * self._least:
+                batches[i : i + 1] = np.array_split(batches[i], 2)
+            elif len(batches) > self.world_size:
+                batches[-2:] = [np.concatenate(batches[-2:])]
+            else:
                 raise DataError(f"{len(self.lengths)} documents are too few for {self.world_size} processes")
-            batches[i : i + 1] = np.array_split(batches[i], 2)
         return batches
 
     def __iter__(self) -> Iterator[Batch]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 
 from ulmfit.errors import ConfigError
@@ -216,6 +215,8 @@ def _pearson(targets: np.ndarray[Any, Any], answers: np.ndarray[Any, Any]) -> fl
 
 
 def _spearman(targets: np.ndarray[Any, Any], answers: np.ndarray[Any, Any]) -> float:
+    import pandas as pd  # half a second, for this one metric
+
     return _pearson(pd.Series(targets).rank().to_numpy(), pd.Series(answers).rank().to_numpy())
 
 
