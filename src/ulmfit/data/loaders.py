@@ -307,16 +307,19 @@ class ClassifierLoader(Loader):
         return batches
 
     def _share(self, batches: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-        """As many batches for each process: the largest are halved, or else the last joined, until it works out."""
-        while len(batches) % self.world_size:
-            i = max(range(len(batches)), key=lambda i: len(batches[i]))
-            if len(batches[i]) >= 2 * self._least:
-                batches[i : i + 1] = np.array_split(batches[i], 2)
-            elif len(batches) > self.world_size:
-                batches[-2:] = [np.concatenate(batches[-2:])]
-            else:
-                raise DataError(f"{len(self.lengths)} documents are too few for {self.world_size} processes")
-        return batches
+        """As many batches for each process: the largest are halved, or if they are too small the last joined."""
+        shared = list(batches)
+        while len(shared) % self.world_size:
+            i = max(range(len(shared)), key=lambda i: len(shared[i]))
+            if len(shared[i]) < 2 * self._least:
+                break
+            shared[i : i + 1] = np.array_split(shared[i], 2)
+        else:
+            return shared
+        surplus = len(batches) % self.world_size
+        if surplus == len(batches):
+            raise DataError(f"{len(self.lengths)} documents are too few for {self.world_size} processes")
+        return [*batches[: -surplus - 1], np.concatenate(batches[-surplus - 1 :])]
 
     def __iter__(self) -> Iterator[Batch]:
         for indices in self.batch_indices()[self.start :]:
