@@ -51,6 +51,8 @@ from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
 from ulmfit.inference.predictor import load
 from ulmfit.models.core import *
 from ulmfit.text import *
+from ulmfit.training.answering import LMLearner, TextLearner
+from ulmfit.training.averaging import NTASGD, ExponentialMovingAverage, WeightAverage
 from ulmfit.training.callbacks import (
     Callback,
     CancelBatchException,
@@ -59,7 +61,9 @@ from ulmfit.training.callbacks import (
     CancelStepException,
     GradientAccumulation,
     GradientClip,
+    TerminateOnNaN,
 )
+from ulmfit.training.exporting import load_learner
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.losses import (
     BCEWithLogitsLossFlat,
@@ -100,9 +104,18 @@ from ulmfit.training.sklearn_metrics import (
     RecallMulti,
     RocAuc,
     RocAucMulti,
+    SklearnMetric,
     SpearmanCorrCoef,
 )
-from ulmfit.training.tracking import CSVLogger, EarlyStoppingCallback, ReduceLROnPlateau, SaveModelCallback
+from ulmfit.training.text_learner import language_model_learner, text_classifier_learner
+from ulmfit.training.trackers import LogTo
+from ulmfit.training.tracking import (
+    CSVLogger,
+    EarlyStoppingCallback,
+    JSONLLogger,
+    ReduceLROnPlateau,
+    SaveModelCallback,
+)
 
 TextDataLoader = TextDataLoaders
 """The name under which some programs have it."""
