@@ -55,7 +55,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
         except tarfile.FilterError as error:
             raise DataError(f"{archive}: {error}. The archive is not unpacked") from error
         except _DAMAGED as error:
-            raise FormatError(f"{archive} is damaged or cut short: {error or type(error).__name__}") from error
+            raise FormatError(f"{archive} is damaged or cut short: {str(error) or type(error).__name__}") from error
         inside = list(staging.iterdir())
         if not inside:
             raise FormatError(f"{archive} is empty")
