@@ -154,6 +154,16 @@ def test_the_demonstration(ulmfit: Callable[..., Outcome], tmp_path: Path, monke
     assert "--overwrite" in ulmfit("demo", "--out", tmp_path / "m").err
 
 
+def test_a_classifiers_folder_generates_with_its_language_model(trained: Path, ulmfit: Callable[..., Outcome]):
+    arguments = ("generate", trained, "The film", "--words", 8, "--samples", 2, "--seed", 1)
+    said = json.loads(ulmfit(*arguments, "--json").out)
+    assert said["prompt"] == "The film"
+    assert [text.startswith("The film ") for text in said["texts"]] == [True, True]
+    assert ulmfit(*arguments).out == "\n---\n".join(said["texts"]) + "\n"
+    assert ulmfit("generate", trained, "a", "--temperature", -1).code == 2
+    assert "'none' is no model" in ulmfit("generate", "none", "a").err
+
+
 def test_info(trained: Path, ulmfit: Callable[..., Outcome]):
     said = ulmfit("info", trained / "model")
     assert said.code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
@@ -15,10 +14,11 @@ from ulmfit.data.loaders import Batch
 from ulmfit.data.show import Shown
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
-from ulmfit.models.language_model import LanguageModel, LMOutput
+from ulmfit.inference.generate import Sampling, Stops, continue_ids, joined, prompt_ids
+from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.tokenizers import Tokenizer
-from ulmfit.text.vocab import FILLER, Vocab
+from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
 from ulmfit.training.learner import Learner, Loader
 from ulmfit.training.losses import meaning
@@ -123,6 +123,12 @@ class TextLearner(Learner):
 
     def _ids(self, text: object) -> Tensor:
         """Ids (1, T) of a text."""
+        self._check_text(text)
+        ids = self.dls.text_vocab.numericalize(self.dls.tokenizer(str(text)))
+        return torch.from_numpy(ids[::-1].copy() if self.dls.backwards else ids).unsqueeze(0)
+
+    @staticmethod
+    def _check_text(text: object) -> None:
         if not isinstance(text, str):
             raise DataError(
                 f"predict takes one text as a string, not {type(text).__name__}; for several texts use "
@@ -130,8 +136,6 @@ class TextLearner(Learner):
             )
         if not text.strip():
             raise DataError("the text is empty")
-        ids = self.dls.text_vocab.numericalize(self.dls.tokenizer(text))
-        return torch.from_numpy(ids[::-1].copy() if self.dls.backwards else ids).unsqueeze(0)
 
     @torch.no_grad()
     def predict(self, item: str) -> tuple[Any, Tensor, Tensor]:
@@ -240,40 +244,18 @@ class LMLearner(TextLearner):
             ConfigError: a number that makes no sense.
             DataError: the text is not a string, or empty.
         """
-        if n_words < 1 or not temperature >= 0 or (min_p is not None and not 0 <= min_p <= 1):
-            raise ConfigError(
-                f"n_words={n_words} must be at least 1, temperature={temperature} at least 0, min_p={min_p} in [0, 1]"
-            )
-        vocab = self.dls.text_vocab
-        never = [vocab.pad_idx, vocab.bos_idx, *([vocab.unk_idx] if no_unk else [])]
-        never += [i for i, word in enumerate(vocab.itos) if word.startswith(FILLER)]
-        ids = self._ids(text).to(self.device)
-        tokens: list[int] = ids[0].tolist()
+        self._check_text(text)
+        sampling = Sampling(temperature=temperature, min_p=min_p, no_unk=no_unk)
+        stops = Stops(n_words=n_words)
+        vocab, backwards = self.dls.text_vocab, self.dls.backwards
+        if seed is None:
+            with self.private_randomness():
+                seed = int(torch.randint(2**62, ()))
         self.model.eval()
-        self.reset()
-        with self.private_randomness():
-            if seed is not None:
-                torch.default_generator.manual_seed(seed)
-            for _ in range(n_words):
-                output = cast("LMOutput", self.model(ids))
-                last = dataclasses.replace(output, hidden=output.hidden[:, -1:]).log_probabilities()[0, -1]
-                tokens.append(_draw(last.float().cpu(), never, temperature, min_p))
-                ids = torch.tensor([tokens[-1:]], device=self.device)
-        self.reset()
-        words = vocab.decode(tokens[::-1] if self.dls.backwards else tokens)
-        return (decoder or self.dls.tokenizer.detokenize)(words)
-
-
-def _draw(log_probabilities: Tensor, never: list[int], temperature: float, min_p: float | None) -> int:
-    scores = log_probabilities.clone()
-    scores[never] = -torch.inf
-    if min_p is not None:
-        unlikely = scores.exp() < min_p
-        if not bool(unlikely.all()):
-            scores[unlikely] = -torch.inf
-    if temperature == 0:
-        return int(scores.argmax())
-    return int(torch.multinomial((scores / temperature).softmax(0), 1))
+        words = self.dls.tokenizer(text)
+        prompt = prompt_ids(vocab, words, backwards=backwards)
+        drawn = continue_ids(cast("LanguageModel", self.model), vocab, prompt, sampling, stops, [seed])[0]
+        return (decoder or self.dls.tokenizer.detokenize)(joined(vocab, words, drawn, backwards=backwards))
 
 
 def _cell(answer: Any) -> str:

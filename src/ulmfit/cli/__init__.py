@@ -16,7 +16,9 @@ import typer
 from rich.console import Console
 
 from ulmfit._version import __version__
-from ulmfit.errors import ConfigError, DataError, UlmfitError
+from ulmfit.cli import use
+from ulmfit.cli.options import Encoding, Overwrite, Seed, TextColumn
+from ulmfit.errors import ConfigError, UlmfitError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -28,14 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Encoding = Annotated[str, typer.Option(help="Encoding of the text files.")]
-TextColumn = Annotated[str | None, typer.Option("--text", help="Name of the text column.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the model that --out already holds.")]
-Seed = Annotated[
-    int, typer.Option(help="Of the split, the weights, the order of texts and dropout.", min=0, max=2**32 - 1)
-]
-Model = Annotated[Path, typer.Argument(help="A model folder, as `ulmfit train` writes it.", show_default=False)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -235,42 +229,6 @@ def pretrain(
 
 
 @app.command()
-def predict(
-    model: Model,
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts to label.", show_default=False)] = None,
-    input_: Annotated[
-        Path | None, typer.Option("--input", help="CSV, TSV, JSONL or Parquet file with a text column.")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="CSV or JSONL file to write: the input's columns and the predictions."),
-    ] = None,
-    text: TextColumn = None,
-    encoding: Encoding = "utf-8",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
-) -> None:
-    """Label texts given as arguments, or a file.
-
-    Example: ulmfit predict my-model "where is my parcel?"
-    Example: ulmfit predict my-model --input new.csv --output labelled.csv
-    """
-    if bool(texts) == (input_ is not None):
-        raise ConfigError("give either texts or --input FILE")
-    if (input_ is None) != (output is None):
-        raise ConfigError("--input and --output go together")
-    from ulmfit.inference.files import predict_file, print_predictions
-    from ulmfit.inference.predictor import Predictor
-
-    if input_ is not None and output is not None:
-        if output.exists() and not overwrite:
-            raise DataError(f"{output} exists; give another file, or --overwrite")
-        n = predict_file(Predictor.load(model), input_, output, text=text, encoding=encoding, say=typer.echo)
-        typer.echo(f"{n:,} texts labelled in {output}")
-    else:
-        print_predictions(Predictor.load(model), texts or [], Console())
-
-
-@app.command()
 def convert(
     source: Annotated[str, typer.Argument(help="The library that wrote the files: fastai.", show_default=False)],
     files: Annotated[
@@ -296,12 +254,8 @@ def convert(
     typer.echo(f"{len(bundle.vocab):,} words, {bundle.config.n_layers} layers: saved in {files[-1]}")
 
 
-@app.command()
-def info(model: Model) -> None:
-    """Say what a model folder holds: classes, sizes, figures, version."""
-    from ulmfit.inference.info import print_info
-
-    print_info(model, Console())
+for command in (use.predict, use.generate, use.info):
+    app.command()(command)
 
 
 def parse_duration(text: str) -> float:
@@ -315,7 +269,3 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"{text!r} is not a time; write it like 90s, 20m or 1h30m")
     return seconds
-
-
-if __name__ == "__main__":
-    main()
