@@ -184,7 +184,7 @@ def test_the_rules_leave_good_code_alone(name: str, source: str) -> None:
 
 def test_every_stage_is_in_the_table() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/*.py")}
-    assert sorted(folders - MAY_IMPORT.keys()) == []
+    assert folders - MAY_IMPORT.keys() == {"cli"}  # which stands above all stages
 
 
 def in_fresh_interpreter(code: str) -> object:
