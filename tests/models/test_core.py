@@ -161,15 +161,6 @@ def test_pieces_put_together_by_hand():
     assert classifier(ids + 2 * (ids == 1)).logits.shape == (2, 2)
 
 
-def test_it_counts_texts_longer_than_what_is_pooled():
-    classifier = get_text_classifier(AWD_LSTM, V, 2, config=SIZES, max_len=4).eval()
-    classifier(torch.randint(2, V, (3, 6)), torch.tensor([4, 6, 5]))
-    assert (classifier.document_encoder.n_texts, classifier.document_encoder.n_longer) == (3, 2)
-    unbounded = get_text_classifier(AWD_LSTM, V, 2, config=SIZES, max_len=None).eval()
-    unbounded(torch.randint(2, V, (1, 100)))
-    assert unbounded.document_encoder.n_longer == 0
-
-
 @ARCHS
 def test_embedded_words_may_be_given(arch: type[Encoder]):
     encoder, ids = arch(V, 6, 10, 2).eval(), torch.randint(V, (2, 5))

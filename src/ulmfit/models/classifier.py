@@ -40,10 +40,6 @@ class SentenceEncoder(nn.Module):
         max_len: positions from the end of a text that are pooled; all of them if None.
         pool_words: pool the embedded words too, beside the outputs.
 
-    Attributes:
-        n_texts: texts seen since the module was made, or since the caller set it to 0.
-        n_longer: those among them that were longer than `max_len`.
-
     Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.3
     (concat pooling, BPT3C).
     """
@@ -60,7 +56,6 @@ class SentenceEncoder(nn.Module):
         self.bptt = bptt
         self.pad_idx = pad_idx
         self.max_len = max_len
-        self.n_texts = self.n_longer = 0
 
     def reset(self) -> None:
         """Forget the encoder's kept state; documents begin with none."""
@@ -83,8 +78,6 @@ class SentenceEncoder(nn.Module):
         lengths, order = lengths.to(ids.device).sort(descending=True, stable=True)
         sorted_lengths: list[int] = lengths.tolist()
         max_len = sorted_lengths[0] if self.max_len is None else self.max_len
-        self.n_texts += len(sorted_lengths)
-        self.n_longer += sum(length > max_len for length in sorted_lengths)
         ids = ids[order]
         pool = Pool(lengths, self.max_len)
         state: State | None = None
