@@ -23,6 +23,13 @@ def test_one_cycle_at_its_limits(pct_start: float):
     assert [schedule(p).lr > 0 for p in (0, 0.5, 1)] == [True] * 3
 
 
+def test_momentum_has_three_values():
+    with pytest.raises(ConfigError, match="must be three numbers"):
+        one_cycle(moms=(0.9, 0.8))
+    with pytest.raises(ConfigError, match="must be three numbers"):
+        one_cycle(moms=(0.9, 0.8, 1.0))
+
+
 def test_warm_up_must_be_a_share():
     with pytest.raises(ConfigError, match=r"pct_start=1\.5"):
         one_cycle(pct_start=1.5)
@@ -35,7 +42,22 @@ def test_rates_of_groups():
     assert group_rates(slice(1e-4, 1e-2), 1) == [1e-2]
 
 
-@pytest.mark.parametrize("lr", [0, -1e-3, float("nan"), slice(None), slice(0, 1e-2), slice(1e-4, 1e-2, 2)])
+@pytest.mark.parametrize(
+    "lr",
+    [
+        0,
+        -1e-3,
+        float("nan"),
+        slice(None),
+        slice(0, 1e-2),
+        slice(1e-4, 1e-2, 2),
+        slice(1e-2, 1e-4),
+        "1e-2",
+        [1e-3],
+        True,
+        1e4,
+    ],
+)
 def test_rates_that_make_no_sense(lr: float | slice):
     with pytest.raises(ConfigError, match="lr="):
         group_rates(lr, 3)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from ulmfit.errors import ConfigError
 
 
@@ -21,6 +23,7 @@ class Hyper(NamedTuple):
     mom: float
 
 
+HIGHEST = 100  # rate; the AWD-LSTM paper trains with SGD at 30
 Schedule = Callable[[float], Hyper]
 
 
@@ -51,6 +54,9 @@ def one_cycle(
     Source: Smith 2018, "A disciplined approach to neural network hyper-parameters", with cosine annealing.
     """
     _check_share(pct_start)
+    given: tuple[float, ...] = moms
+    if len(given) != 3 or not all(0 <= mom < 1 for mom in given):
+        raise ConfigError(f"moms={moms} must be three numbers in [0, 1): at the start, the middle and the end")
     if not (div > 0 and div_final > 0):
         raise ConfigError(f"div={div} and div_final={div_final} must be positive")
 
@@ -149,6 +155,9 @@ def group_rates(lr: float | slice, n_groups: int) -> list[float]:
 
     Source: Howard and Ruder 2018, section 3.2, discriminative fine-tuning.
     """
+    parts: list[object] = [p for p in (lr.start, lr.stop) if p is not None] if isinstance(lr, slice) else [lr]
+    if any(isinstance(p, bool) or not isinstance(p, int | float | np.number) for p in parts):
+        raise ConfigError(f"lr={lr!r} must be a number, slice(high) or slice(low, high)")
     if isinstance(lr, slice):
         if lr.stop is None or lr.step is not None:
             raise ConfigError(f"lr={lr} must be slice(high) or slice(low, high)")
@@ -164,4 +173,8 @@ def group_rates(lr: float | slice, n_groups: int) -> list[float]:
         rates = [float(lr)] * n_groups
     if any(not math.isfinite(r) or r <= 0 for r in rates):
         raise ConfigError(f"lr={lr} gives the rates {rates}; each must be a positive number")
+    if rates[0] > rates[-1]:
+        raise ConfigError(f"lr={lr} has the lower rate behind; write slice({rates[-1]:g}, {rates[0]:g})")
+    if rates[-1] > HIGHEST:
+        raise ConfigError(f"lr={lr} is far above any rate that trains (Adam 1e-4 to 1e-1, SGD up to {HIGHEST})")
     return rates
