@@ -166,6 +166,21 @@ def test_a_classifiers_folder_generates_with_its_language_model(trained: Path, u
     assert "'none' is no model" in ulmfit("generate", "none", "a").err
 
 
+def test_a_model_is_measured_and_explains_itself(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
+    test = trained.parent / "test.csv"
+    said = json.loads(ulmfit("evaluate", trained, test, "--json").out)
+    assert said["n"] == 40
+    assert said["accuracy"] > 0.9
+    assert "accuracy" in ulmfit("evaluate", trained, test).out
+    out = ulmfit("explain", trained, "a lovely film", "--html", tmp_path / "e.html", "--label", "pos").out
+    assert out.startswith("pos:")
+    assert "lovely" in (tmp_path / "e.html").read_text(encoding="utf-8")
+    assert ulmfit("explain", trained, "a lovely film", "--label", "fraud").code == 2
+    answer = json.loads(ulmfit("predict", trained, "a lovely film", "--json", "--abstain-below", 1).out)
+    assert answer["label"] is None
+    assert set(answer["probabilities"]) == {"neg", "pos"}
+
+
 def test_info(trained: Path, ulmfit: Callable[..., Outcome]):
     said = ulmfit("info", trained / "model")
     assert said.code == 0

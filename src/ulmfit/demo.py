@@ -20,7 +20,7 @@ from ulmfit.inference.bundle import check_target
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import print_predictions
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.job import choose_base, describe, run_facts, save
+from ulmfit.training.job import calibrated, choose_base, describe, run_facts, save
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -55,7 +55,8 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     describe(texts, console)
     base = choose_base(texts.train[0], console)
     trained = train_text_classifier(texts, Recipe(seed=seed), console, base=base)
-    predictor = Predictor(trained.classifier)
+    classifier = calibrated(trained.classifier, texts)
+    predictor = Predictor(classifier)
     figures = evaluate(predictor, *texts.valid)
     seconds = time.perf_counter() - started
 
@@ -77,8 +78,8 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     say(console, "\nThree texts that are not in the sample:")
     print_predictions(predictor, NEW_TEXTS, console)
 
-    metrics = {**trained.classifier.metrics, "valid": figures, **run_facts(texts, seconds)}
-    save(trained.classifier, trained.language_model, metrics, out, overwrite=overwrite)
+    metrics = {**classifier.metrics, "valid": figures, **run_facts(texts, seconds)}
+    save(classifier, trained.language_model, metrics, out, overwrite=overwrite)
     say(console, f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:")
     say(console, f'  ulmfit predict {out} "how do i change my password"')
     say(console, f"  ulmfit info {out}")

@@ -150,5 +150,5 @@ def test_bad_arguments(generator: TextGenerator, example: Bundle):
         generator.generate("the", seed=-1)
     with pytest.raises(DataError, match="must be a string, not NoneType"):
         generator.generate(None)  # type: ignore[arg-type]
-    with pytest.raises(FormatError, match="a classifier cannot generate"):
+    with pytest.raises(FormatError, match="holds a classifier; a language_model is needed"):
         TextGenerator(example)

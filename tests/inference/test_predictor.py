@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 
-from ulmfit.errors import DataError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import Bundle, save_bundle
 from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import predict_file, print_predictions
@@ -55,7 +58,85 @@ def test_bad_texts_are_named(example: Bundle):
     with pytest.raises(DataError, match="text 2 is NoneType; text 3 is empty; text 4 is float"):
         predictor.predict(["a", None, " ", 0.5])  # type: ignore[list-item]
     with pytest.raises(DataError, match="put it into a list"):
-        predictor.predict("a text")
+        predictor.predict_proba("a text")
+    with pytest.raises(DataError, match="text 4 is int"):
+        list(predictor.stream(["a", "b", "c", 7], window=2))  # type: ignore[list-item]
+    for nothing in (None, 3):
+        with pytest.raises(DataError, match="expected a text or a list of texts"):
+            predictor.predict(nothing)  # type: ignore[call-overload]
+    with pytest.raises(DataError, match="text 1 is empty"):
+        predictor.predict("")
+    with pytest.raises(ConfigError, match="abstain_below=2"):
+        predictor.predict("a", abstain_below=2)
+    with pytest.raises(ConfigError, match="threads=0"):
+        Predictor(example, threads=0)
+
+
+def test_one_text_one_answer(example: Bundle):
+    predictor = Predictor(example)
+    assert predictor.predict("coffee") == predictor.predict(["coffee"])[0]
+    for odd in ("😀🎉😀", "\ud83d", "zzz qqq", "\x00"):
+        assert predictor.predict(odd).label in example.labels
+
+
+def test_the_model_abstains_where_it_is_not_sure(example: Bundle):
+    predictor = Predictor(example)
+    sure = predictor.predict(TEXTS)
+    middle = sorted(p.probability for p in sure)[2]
+    for p, q in zip(sure, predictor.predict(TEXTS, abstain_below=middle), strict=True):
+        assert q.label == (p.label if p.probability >= middle else None)
+        assert q.probabilities == p.probabilities
+
+
+def test_several_threads_get_the_same_answers(example: Bundle):
+    predictor = Predictor(example)
+    alone = predictor.predict_proba(TEXTS)
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(4) as pool:
+        for rows in pool.map(lambda _: predictor.predict_proba(TEXTS), range(24)):
+            np.testing.assert_allclose(rows, alone, atol=1e-6)
+    assert torch.get_num_threads() == before
+
+
+def test_a_stream_holds_a_window_only(example: Bundle):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield "coffee"
+
+    answers = Predictor(example).stream(endless(), window=8)
+    for _ in range(12):
+        next(answers)
+    assert taken == 16
+
+
+@pytest.mark.parametrize("task", ["multi_label", "regression"])
+def test_other_tasks_are_answered_in_their_own_way(tmp_path: Path, example: Bundle, task: str):
+    labels = () if task == "regression" else example.labels
+    save_bundle(replace(example, task=task, labels=labels, y_range=(0.0, 5.0) if not labels else None), tmp_path / "m")
+    predictor = Predictor.load(tmp_path / "m")
+    answer = predictor.predict("coffee")
+    (tmp_path / "in.csv").write_text("text,n\ncoffee,1\nlate,2\n", encoding="utf-8")
+    predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", text="text")
+    written = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    if task == "regression":
+        assert len(answer.values) == 3
+        assert all(0 < v < 5 for v in answer.values)
+        assert answer.label is None
+        assert list(written) == ["text", "n", "prediction"]
+        with pytest.raises(ConfigError, match="numbers, not classes"):
+            predictor.predict_proba(["coffee"])
+    else:
+        assert answer.labels == tuple(k for k, p in answer.probabilities.items() if p >= 0.5)
+        assert written["prediction"][0] == ";".join(answer.labels)
+        row = predictor.predict_proba(["coffee"])[0]
+        assert row == pytest.approx(1 / (1 + np.exp(-predictor.outputs(["coffee"])[0])), abs=1e-6)
+        thresholds = dict(zip(labels, [0.0, 0.0, 1.0], strict=True))
+        tuned = Predictor(replace(example, task=task, calibration={"thresholds": thresholds}))
+        assert tuned.predict("coffee").labels == labels[:2]
 
 
 def test_evaluation(example: Bundle):

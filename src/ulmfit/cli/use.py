@@ -26,6 +26,8 @@ def predict(
     text: TextColumn = None,
     encoding: Encoding = "utf-8",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
+    abstain_below: Annotated[float | None, typer.Option(help="Give no label where it is less probable.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Label texts given as arguments, or a file.
 
@@ -42,10 +44,21 @@ def predict(
     if input_ is not None and output is not None:
         if output.exists() and not overwrite:
             raise DataError(f"{output} exists; give another file, or --overwrite")
-        n = predict_file(Predictor.load(model), input_, output, text=text, encoding=encoding, say=typer.echo)
-        typer.echo(f"{n:,} texts labelled in {output}")
+        n = predict_file(
+            Predictor.load(model),
+            input_,
+            output,
+            text=text,
+            encoding=encoding,
+            abstain_below=abstain_below,
+            say=lambda note: typer.echo(note, err=as_json),
+        )
+        typer.echo(json.dumps({"n": n, "output": str(output)}) if as_json else f"{n:,} texts labelled in {output}")
+    elif as_json:
+        for answer in Predictor.load(model).predict(texts or [], abstain_below=abstain_below):
+            typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
     else:
-        print_predictions(Predictor.load(model), texts or [], Console())
+        print_predictions(Predictor.load(model), texts or [], Console(), abstain_below=abstain_below)
 
 
 def generate(
@@ -82,6 +95,57 @@ def generate(
         typer.echo(json.dumps({"prompt": prompt, "texts": texts}, ensure_ascii=False))
     else:
         typer.echo("\n---\n".join(texts))
+
+
+def explain(
+    model: Model,
+    text: Annotated[str, typer.Argument(help="The text.", show_default=False)],
+    label: Annotated[str | None, typer.Option(help="The class to explain; the likeliest if not given.")] = None,
+    top: Annotated[int, typer.Option(help="Tokens to show.", min=1)] = 10,
+    html: Annotated[Path | None, typer.Option(help="An HTML file to write, with the text coloured.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which words of a text speak for the label, and which against it.
+
+    Example: ulmfit explain my-model "I was charged twice this month."
+    """
+    from ulmfit.inference.explain import explain as explain_text
+    from ulmfit.inference.predictor import Predictor
+
+    if html is not None and html.exists():
+        raise DataError(f"{html} exists; give another file")
+    explanation = explain_text(Predictor.load(model), text, label=label)
+    if html is not None:
+        page = f'<!doctype html>\n<meta charset="utf-8">\n<title>{model.name}</title>\n{explanation.to_html()}\n'
+        html.write_text(page, encoding="utf-8", errors="replace")
+    if as_json:
+        typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False))
+    else:
+        typer.echo(f"{explanation.label}:\n{explanation.to_text(top)}")
+
+
+def evaluate(
+    model: Model,
+    data: Annotated[Path, typer.Argument(help="Labelled data, as for `ulmfit train`.", show_default=False)],
+    text: TextColumn = None,
+    label: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+) -> None:
+    """Measure a classifier on labelled texts: accuracy, F1, calibration, what it confuses, labels that may be wrong.
+
+    Example: ulmfit evaluate my-model test.csv --text review --label sentiment
+    """
+    from ulmfit.data.sources import load_examples
+    from ulmfit.inference.interpretation import Interpretation
+    from ulmfit.inference.predictor import Predictor
+
+    texts, labels = load_examples(data, text=text, label=label, encoding=encoding).labelled()
+    found = Interpretation.of(Predictor.load(model), texts, labels)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+    else:
+        typer.echo(found.to_text())
 
 
 def info(model: Model) -> None:

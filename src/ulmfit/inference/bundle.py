@@ -41,6 +41,7 @@ from ulmfit.text.vocab import Vocab
 FORMAT_VERSION = 1
 LANGUAGE_MODEL = "language_model"
 CLASSIFIER = "classifier"
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = TASKS = ("single_label", "multi_label", "regression")
 _CONFIG, _WEIGHTS, _VOCAB, _MANIFEST = "config.json", "model.safetensors", "vocab.json", "manifest.json"
 _TIED = ("decoder.weight", "encoder.embedding.weight")
 _METRICS, _HISTORY, _CARD = "metrics.json", "history.jsonl", "README.md"
@@ -56,7 +57,10 @@ class Bundle:
         weights: the model's state, by parameter name.
         tokenizer: from text to tokens.
         vocab: from tokens to ids.
-        labels: class names by class id; empty for a language model.
+        labels: class names by class id; empty for a language model, and for regression.
+        task: "single_label", "multi_label" or "regression": what a classifier's numbers mean.
+        y_range: lowest and highest value, for regression.
+        calibration: see `calibrate.Calibration`; empty if there is none.
         backwards: texts are read from their end.
         bptt: steps of a chunk when documents are classified.
         max_len: positions from the end of a text that are pooled.
@@ -74,6 +78,9 @@ class Bundle:
     tokenizer: Tokenizer
     vocab: Vocab
     labels: tuple[str, ...] = ()
+    task: str = SINGLE_LABEL
+    y_range: tuple[float, float] | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     backwards: bool = False
     bptt: int = 72
     max_len: int = 1440
@@ -195,6 +202,9 @@ def _write(bundle: Bundle, folder: Path) -> None:
         "arch": bundle.config.arch,
         "config": bundle.config.to_dict(),
         "labels": list(bundle.labels),
+        "task": bundle.task,
+        "y_range": bundle.y_range,
+        "calibration": dict(bundle.calibration),
         "backwards": bundle.backwards,
         "bptt": bundle.bptt,
         "max_len": bundle.max_len,
@@ -285,6 +295,9 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             tokenizer=Tokenizer.load(path),
             vocab=Vocab.load(path / _VOCAB),
             labels=tuple(config["labels"]),
+            task=_task(config),
+            y_range=None if config.get("y_range") is None else (config["y_range"][0], config["y_range"][1]),
+            calibration=config.get("calibration", {}),
             backwards=bool(config["backwards"]),
             bptt=int(config["bptt"]),
             max_len=int(config["max_len"]),
@@ -297,6 +310,14 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
         )
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise FormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _task(config: Mapping[str, Any]) -> str:
+    """What a classifier's numbers mean; folders that do not say are older and know one task."""
+    task = config.get("task", SINGLE_LABEL)
+    if task not in TASKS:
+        raise ValueError(f"task {task!r} is none of {', '.join(TASKS)}")
+    return str(task)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from ulmfit.data.sources import examples_of_table, read_table
 from ulmfit.errors import DataError
-from ulmfit.inference.predictor import Predictor
+from ulmfit.inference.bundle import REGRESSION
+from ulmfit.inference.predictor import Prediction, Predictor
 
 _DECIMALS = 6
 LABEL, PROBABILITY = "prediction", "probability"
@@ -28,6 +29,7 @@ def predict_file(
     *,
     text: str | None = None,
     encoding: str = "utf-8",
+    abstain_below: float | None = None,
     say: Callable[[str], object] = lambda note: None,
 ) -> int:
     """Label every row of a table; the rows keep their order and columns.
@@ -38,6 +40,7 @@ def predict_file(
         target: CSV, TSV or JSONL file; written whole or not at all.
         text: name of the text column; guessed when only one column can be meant.
         encoding: of the source; the target is UTF-8.
+        abstain_below: give no class where the probability is smaller.
         say: is called with what was guessed.
 
     Returns:
@@ -61,7 +64,9 @@ def predict_file(
         raise DataError(f"{target} cannot be written: {error.strerror}") from error
     table = read_table(source, encoding)
     examples = examples_of_table(table, source, text=text, need_labels=False)
-    columns = [LABEL, PROBABILITY, *(probability_column(label) for label in predictor.labels)]
+    columns = [LABEL]
+    if predictor.task != REGRESSION:
+        columns += [PROBABILITY, *(probability_column(label) for label in predictor.labels)]
     taken = [c for c in columns if c in table.columns]
     if taken:
         raise DataError(
@@ -70,8 +75,8 @@ def predict_file(
     for note in examples.notes:
         say(note)
     rows = [
-        [p.label, *(round(v, _DECIMALS) for v in (p.probability, *p.probabilities.values()))]
-        for p in predictor.stream(examples.texts)
+        [said(p), *(round(v, _DECIMALS) for v in (p.probability, *p.probabilities.values()))][: len(columns)]
+        for p in predictor.stream(examples.texts, abstain_below=abstain_below)
     ]
     result = pd.concat([table, pd.DataFrame(rows, columns=columns, index=table.index)], axis=1)
     try:
@@ -98,12 +103,19 @@ def _plain(value: object) -> object:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
+def said(prediction: Prediction) -> str:
+    """The answer in words: a class, classes or numbers, several of them separated by semicolons; or nothing."""
+    return ";".join(prediction.labels or (f"{v:.6g}" for v in prediction.values))
+
+
 def probability_column(label: str) -> str:
     """The name of the column that holds a class's probability."""
     return f"p_{label}"
 
 
-def print_predictions(predictor: Predictor, texts: Sequence[str], console: Console) -> None:
+def print_predictions(
+    predictor: Predictor, texts: Sequence[str], console: Console, *, abstain_below: float | None = None
+) -> None:
     """A table of texts, labels and the probabilities of all classes (of the likeliest, if there are many)."""
     shown = 6
     table = Table(box=None, pad_edge=False)
@@ -111,9 +123,10 @@ def print_predictions(predictor: Predictor, texts: Sequence[str], console: Conso
     table.add_column("label", overflow="fold")
     table.add_column("probability", justify="right")
     table.add_column("others", overflow="fold")
-    for text, p in zip(texts, predictor.predict(texts), strict=True):
+    for text, p in zip(texts, predictor.predict(list(texts), abstain_below=abstain_below), strict=True):
         others = sorted(((v, k) for k, v in p.probabilities.items() if k != p.label), reverse=True)
         rest = ", ".join(f"{label} {value:.3f}" for value, label in others[:shown])
         more = f", {len(others) - shown} more" if len(others) > shown else ""
-        table.add_row(*(Text(cell) for cell in (text, p.label, f"{p.probability:.3f}", rest + more)))
+        probability = "" if predictor.task == REGRESSION else f"{p.probability:.3f}"
+        table.add_row(*(Text(cell) for cell in (text, said(p) or "(none)", probability, rest + more)))
     console.print(table)

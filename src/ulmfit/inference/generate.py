@@ -14,8 +14,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
+from ulmfit.inference.network import language_model_of
 from ulmfit.models.encoder import State, select_state
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.rules import BOS, EOS, PAD, SPECIAL_TOKENS
@@ -190,15 +191,8 @@ class TextGenerator:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        if bundle.kind != LANGUAGE_MODEL:
-            raise FormatError(f"a {bundle.kind} cannot generate texts; a {LANGUAGE_MODEL} is needed")
         self.bundle = bundle
-        self.model = LanguageModel(len(bundle.vocab), bundle.config)
-        try:
-            self.model.load_state_dict(dict(bundle.weights))
-        except RuntimeError as error:
-            raise FormatError(f"the weights do not fit the configuration of the model: {error}") from error
-        self.model.eval()
+        self.model = language_model_of(bundle)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

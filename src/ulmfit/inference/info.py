@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ulmfit.inference.bundle import FORMAT_VERSION, Bundle, folder_size, load_bundle
+from ulmfit.inference.bundle import CLASSIFIER, FORMAT_VERSION, Bundle, folder_size, load_bundle
+from ulmfit.inference.calibrate import Calibration
 
 
 def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
@@ -19,12 +20,18 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
         ("kind", bundle.kind.replace("_", " ")),
         ("format", f"version {FORMAT_VERSION}, written by ulmfit {bundle.ulmfit_version}"),
         ("size on disk", f"{folder_size(path) / 1e6:.1f} MB"),
-        ("architecture", f"AWD-LSTM, {config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}"),
+        ("architecture", f"{config.arch}, {config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}"),
         ("weights", f"{sum(t.numel() for t in bundle.weights.values()):,}"),
         ("vocabulary", f"{len(bundle.vocab):,} words"),
     ]
     if bundle.labels:
         rows.append((f"{len(bundle.labels)} classes", ", ".join(bundle.labels)))
+    if bundle.kind == CLASSIFIER:
+        rows.append(("task", bundle.task.replace("_", " ")))
+    if bundle.calibration:
+        c = Calibration.from_dict(bundle.calibration)
+        change = f"{c.ece_before or 0:.4f} before, {c.ece_after or 0:.4f} after, on the same {c.n} texts"
+        rows.append(("calibration", f"temperature {c.temperature:.2f}; expected error {change}"))
     for part in ("valid", "test"):
         figures = bundle.metrics.get(part)
         if isinstance(figures, dict):

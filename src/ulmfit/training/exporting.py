@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, is_model_folder, load_bundle, save_bundle
+from ulmfit.inference.network import classifier_of, language_model_of
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.store import TokenStore
@@ -57,7 +58,7 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
     if isinstance(model, TextClassifier):
         encoder = model.document_encoder
         details = {"labels": dls.labels, "bptt": encoder.bptt, "pool_words": encoder.pool_words}
-        details |= {"max_len": encoder.max_len or _UNLIMITED} | _task(learn, model)
+        details |= {"max_len": encoder.max_len or _UNLIMITED, "task": learn.task, "y_range": model.head.y_range}
     bundle = Bundle(
         kind=LANGUAGE_MODEL if isinstance(model, LanguageModel) else CLASSIFIER,
         config=model.config,
@@ -76,17 +77,6 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
     elif learn.processes.is_main:
         save_bundle(bundle, folder, overwrite=is_model_folder(folder))
     return folder
-
-
-def _task(learn: TextLearner, model: TextClassifier) -> dict[str, Any]:
-    """What the folder must say beside the labels; older formats know single labels only."""
-    known = {f.name for f in fields(Bundle)}
-    wanted = {"task": learn.task, "y_range": model.head.y_range}
-    plain = {"task": "single_label", "y_range": None}
-    lost = [name for name, value in wanted.items() if name not in known and value != plain[name]]
-    if lost:
-        raise ConfigError(f"a model folder cannot hold {', '.join(f'{n}={wanted[n]!r}' for n in lost)} yet; use save()")
-    return {name: value for name, value in wanted.items() if name in known}
 
 
 def manifest(learn: Learner) -> dict[str, Any]:
@@ -202,11 +192,12 @@ def load_learner(fname: Path | str) -> TextLearner:
     path = path.with_suffix("") if path.suffix in (".pkl", ".pth") and not path.is_dir() else path
     bundle = load_bundle(path)
     is_lm = bundle.kind == LANGUAGE_MODEL
-    n_out = len(bundle.vocab) if is_lm else _n_out(bundle)
+    network = language_model_of(bundle) if is_lm else classifier_of(bundle)
+    n_out = network.n_classes if isinstance(network, TextClassifier) else len(bundle.vocab)
     dls = SavedLoaders(
         tokenizer=bundle.tokenizer,
         text_vocab=bundle.vocab,
-        task="lm" if is_lm else getattr(bundle, "task", "single_label"),
+        task="lm" if is_lm else bundle.task,
         labels=bundle.labels,
         n_out=n_out,
         backwards=bundle.backwards,
@@ -214,36 +205,6 @@ def load_learner(fname: Path | str) -> TextLearner:
         train=NoData(),
         valid=NoData(),
     )
-    model: LanguageModel | TextClassifier
-    if is_lm:
-        model = LanguageModel(len(bundle.vocab), bundle.config)
-    else:
-        model = TextClassifier(
-            len(bundle.vocab),
-            n_out,
-            bundle.config,
-            bptt=bundle.bptt,
-            max_len=bundle.max_len,
-            y_range=getattr(bundle, "y_range", None),
-            pool_words=bundle.pool_words,
-            lin_ftrs=_lin_ftrs(bundle),
-        )
-    model.load_state_dict(dict(bundle.weights))
-    model.eval()
-    learn = (LMLearner if is_lm else TextLearner)(dls, model, precision="fp32", verbose=1)
+    learn = (LMLearner if is_lm else TextLearner)(dls, network, precision="fp32", verbose=1)
     learn.history = [dict(row) for row in bundle.history]
     return learn
-
-
-def _head(bundle: Bundle) -> list[tuple[int, int]]:
-    """Shapes of the head's linear layers, first to last."""
-    weights = {k: w for k, w in bundle.weights.items() if k.startswith("head.layers.") and w.dim() == 2}
-    return [tuple(weights[k].shape) for k in sorted(weights, key=lambda k: int(k.split(".")[2]))]  # type: ignore[misc]
-
-
-def _n_out(bundle: Bundle) -> int:
-    return _head(bundle)[-1][0]
-
-
-def _lin_ftrs(bundle: Bundle) -> tuple[int, ...]:
-    return tuple(n_out for n_out, _ in _head(bundle)[:-1])

@@ -19,7 +19,7 @@ from ulmfit._version import __version__
 from ulmfit.data.sources import Examples, check_known_labels, load_examples, load_texts
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
-from ulmfit.inference.evaluate import evaluate
+from ulmfit.inference.evaluate import calibrate, evaluate
 from ulmfit.inference.predictor import Predictor
 from ulmfit.pretrained.weights import choose, load, names
 from ulmfit.training.clock import Clock
@@ -96,15 +96,16 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
         check_known_labels(test[1], texts.labels, str(job.test))
     describe(texts, console)
     base = choose_base(texts.train[0], console) if job.base == AUTO else base
-    n_evaluated = len(texts.valid[0]) + (len(test[0]) if test else 0)
+    n_evaluated = 2 * len(texts.valid[0]) + (len(test[0]) if test else 0)
     trained = train_text_classifier(texts, job.recipe, console, base=base, clock=clock, n_evaluated=n_evaluated)
     metrics = dict(trained.classifier.metrics)
-    predictor = Predictor(trained.classifier)
+    classifier = calibrated(trained.classifier, texts)
+    predictor = Predictor(classifier)
     metrics["valid"] = evaluate(predictor, *texts.valid)
     if test is not None:
         metrics["test"] = evaluate(predictor, *test)
     metrics |= run_facts(texts, clock.used)
-    save(trained.classifier, trained.language_model, metrics, job.out, overwrite=job.overwrite)
+    save(classifier, trained.language_model, metrics, job.out, overwrite=job.overwrite)
     for part in ("valid", "test"):
         if part in metrics:
             figures = metrics[part]
@@ -118,6 +119,11 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
         f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}",
     )
     return metrics
+
+
+def calibrated(classifier: Bundle, texts: Texts) -> Bundle:
+    """The same model with probabilities calibrated on the validation part."""
+    return replace(classifier, calibration=calibrate(Predictor(classifier), *texts.valid).to_dict())
 
 
 def run_facts(texts: Texts, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ulmfit.errors import DataError
+from ulmfit.inference.bundle import Bundle
+from ulmfit.inference.interpretation import Interpretation
+from ulmfit.inference.predictor import Predictor
+
+P = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.2, 0.8], [0.95, 0.05]])
+FOUND = Interpretation(("no", "yes"), ("a", "b", "c", "d", "e"), np.array([0, 0, 0, 1, 1]), P)
+
+
+def test_errors_are_counted_and_named():
+    assert FOUND.confusion_matrix().tolist() == [[2, 1], [1, 1]]
+    assert sorted(FOUND.most_confused()) == [("no", "yes", 1), ("yes", "no", 1)]
+    assert FOUND.most_confused(min_val=2) == []
+    worst = FOUND.top_losses(2)
+    assert [(c.index, c.text, c.label, c.predicted) for c in worst] == [(4, "e", "yes", "no"), (2, "c", "no", "yes")]
+    assert worst[0].loss == pytest.approx(-np.log(0.05))
+    assert FOUND.figures()["accuracy"] == pytest.approx(0.6)
+    assert "precision" in FOUND.classification_report()
+
+
+def test_labels_that_contradict_a_confident_answer_are_suspected():
+    # Means of the own class: 0.667 of "no", 0.425 of "yes". Text e is "no" with 0.95, text c "yes" with 0.7.
+    assert [c.index for c in FOUND.suspected_label_errors()] == [4, 2]
+    clean = Interpretation(("no", "yes"), ("a", "b"), np.array([0, 1]), np.array([[0.6, 0.4], [0.3, 0.7]]))
+    assert clean.suspected_label_errors() == []
+
+
+def test_the_report_and_its_json():
+    text = FOUND.to_text()
+    assert "5 texts: accuracy 0.6000" in text
+    assert "2 labels may be wrong" in text
+    said = json.loads(json.dumps(FOUND.to_dict()))
+    assert said["confusion_matrix"] == [[2, 1], [1, 1]]
+    assert said["coverage"][0]["coverage"] == 1
+
+
+def test_one_pass_over_texts(example: Bundle):
+    predictor = Predictor(example)
+    texts = ["coffee", "late", "twice"]
+    found = Interpretation.of(predictor, texts, ["praise", "delivery", "billing"])
+    np.testing.assert_allclose(found.probabilities, predictor.predict_proba(texts), atol=1e-6)
+    assert found.target.tolist() == [2, 1, 0]
+    with pytest.raises(DataError, match="does not know: fraud"):
+        Interpretation.of(predictor, ["a"], ["fraud"])
+
+
+def test_plots():
+    pytest.importorskip("matplotlib")
+    axes = FOUND.plot_confusion_matrix().axes[0]
+    assert sorted(t.get_text() for t in axes.texts) == ["1", "1", "1", "2"]
+    assert FOUND.plot_reliability().axes[0].get_xlabel() == "confidence"
