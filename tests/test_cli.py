@@ -155,28 +155,28 @@ def test_the_demonstration(ulmfit: Callable[..., Outcome], tmp_path: Path, monke
 
 
 def test_a_classifiers_folder_generates_with_its_language_model(trained: Path, ulmfit: Callable[..., Outcome]):
-    arguments = ("generate", trained, "The film", "--words", 8, "--samples", 2, "--seed", 1)
+    arguments = ("generate", trained / "model", "The film", "--words", 8, "--samples", 2, "--seed", 1)
     outcome = ulmfit(*arguments, "--json")
     assert outcome.code == 0, outcome.err
     said = json.loads(outcome.out)
     assert said["prompt"] == "The film"
     assert [text.startswith("The film") for text in said["texts"]] == [True, True]
     assert ulmfit(*arguments).out == "\n---\n".join(said["texts"]) + "\n"
-    assert ulmfit("generate", trained, "a", "--temperature", -1).code == 2
+    assert ulmfit("generate", trained / "model", "a", "--temperature", -1).code == 2
     assert "'none' is no model" in ulmfit("generate", "none", "a").err
 
 
 def test_a_model_is_measured_and_explains_itself(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
-    test = trained.parent / "test.csv"
-    said = json.loads(ulmfit("evaluate", trained, test, "--json").out)
+    model, test = trained / "model", trained / "test.csv"
+    said = json.loads(ulmfit("evaluate", model, test, "--json").out)
     assert said["n"] == 40
     assert said["accuracy"] > 0.9
-    assert "accuracy" in ulmfit("evaluate", trained, test).out
-    out = ulmfit("explain", trained, "a lovely film", "--html", tmp_path / "e.html", "--label", "pos").out
+    assert "accuracy" in ulmfit("evaluate", model, test).out
+    out = ulmfit("explain", model, "a lovely film", "--html", tmp_path / "e.html", "--label", "pos").out
     assert out.startswith("pos:")
     assert "lovely" in (tmp_path / "e.html").read_text(encoding="utf-8")
-    assert ulmfit("explain", trained, "a lovely film", "--label", "fraud").code == 2
-    answer = json.loads(ulmfit("predict", trained, "a lovely film", "--json", "--abstain-below", 1).out)
+    assert ulmfit("explain", model, "a lovely film", "--label", "fraud").code == 2
+    answer = json.loads(ulmfit("predict", model, "a lovely film", "--json", "--abstain-below", 1).out)
     assert answer["label"] is None
     assert set(answer["probabilities"]) == {"neg", "pos"}
 

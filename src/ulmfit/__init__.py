@@ -13,6 +13,7 @@ from ulmfit._version import __version__
 if TYPE_CHECKING:
     from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
     from ulmfit.inference.predictor import Prediction, Predictor, load
+    from ulmfit.integrations.sklearn import TextClassifier
     from ulmfit.text import Tokenizer, TokenStore, Vocab
     from ulmfit.training.job import TrainJob, run
     from ulmfit.training.recipes import Recipe
@@ -24,6 +25,7 @@ _WHERE = {
     "Prediction": "inference.predictor",
     "Predictor": "inference.predictor",
     "Recipe": "training.recipes",
+    "TextClassifier": "integrations.sklearn",
     "TokenStore": "text",
     "Tokenizer": "text",
     "TrainJob": "training.job",
@@ -40,6 +42,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Recipe",
+    "TextClassifier",
     "TokenStore",
     "Tokenizer",
     "TrainJob",

@@ -254,3 +254,31 @@ def test_a_language_model_is_stored_once_and_comes_back(tmp_path: Path, compact:
     assert torch.equal(read.weights["decoder.weight"], read.weights["encoder.embedding.weight"])
     for name, weight in weights.items():
         assert torch.allclose(read.weights[name], weight, atol=float(weight.abs().max()) / 250 if compact else 0), name
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("version", range(1, bundles.FORMAT_VERSION + 1))
+def test_folders_of_every_format_are_read_forever(version: int):
+    folder = GOLDEN / f"format-{version}"
+    if not (folder / "model.safetensors").exists():
+        pytest.skip("a source distribution has no weights")
+    expected = json.loads((GOLDEN / f"format-{version}.json").read_text(encoding="utf-8"))
+    answers = Predictor.load(folder).predict_proba(expected["texts"])
+    assert answers.tolist() == [pytest.approx(row, abs=1e-5) for row in expected["probabilities"]]
+
+
+def test_a_folder_without_a_task_is_of_one_class_for_each_text(tmp_path: Path, example: Bundle):
+    save_bundle(example, tmp_path / "m")
+    path = tmp_path / "m" / "config.json"
+    older = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("task", "y_range", "calibration"):
+        del older[name]
+    path.write_text("{}", encoding="utf-8")
+    rewrite(tmp_path / "m", "config.json", older)
+    read = load_bundle(tmp_path / "m")
+    assert (read.task, read.y_range, read.calibration) == ("single_label", None, {})
+    rewrite(tmp_path / "m", "config.json", {"task": "parsing"})
+    with pytest.raises(FormatError, match="task 'parsing' is none of single_label"):
+        load_bundle(tmp_path / "m")

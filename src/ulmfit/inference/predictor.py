@@ -6,9 +6,10 @@ N documents, C classes (for regression, numbers).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -76,6 +77,9 @@ class Predictor:
         self.model = classifier_of(bundle)
         self._tokenizing = threading.Lock()  # the tokenizer remembers what it has cut
 
+    def __reduce__(self) -> tuple[Callable[[Bundle], Predictor], tuple[Bundle]]:
+        return partial(type(self), threads=self.threads), (self.bundle,)
+
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Predictor:
         """Read a model folder.
@@ -91,7 +95,7 @@ class Predictor:
         Raises:
             DataError: a text is not a string, or has nothing in it; the message says which.
         """
-        return self._outputs(_checked(texts), batch_size)
+        return self._outputs(check_texts(texts), batch_size)
 
     def _outputs(self, texts: list[str], batch_size: int) -> NDArray[np.float32]:
         result = np.empty((len(texts), self.model.n_classes), dtype=np.float32)
@@ -144,8 +148,8 @@ class Predictor:
         """
         _check_probability(abstain_below)
         if isinstance(texts, str):
-            return self._predict(_checked([texts]), batch_size, abstain_below)[0]
-        return self._predict(_checked(texts), batch_size, abstain_below)
+            return self._predict(check_texts([texts]), batch_size, abstain_below)[0]
+        return self._predict(check_texts(texts), batch_size, abstain_below)
 
     def stream(
         self, texts: Iterable[str], *, window: int = 1024, batch_size: int = 32, abstain_below: float | None = None
@@ -166,7 +170,7 @@ class Predictor:
             raise ConfigError(f"window={window} must be at least 1")
         rest, done = iter(texts), 0
         while part := list(islice(rest, window)):
-            yield from self._predict(_checked(part, before=done), batch_size, abstain_below)
+            yield from self._predict(check_texts(part, before=done), batch_size, abstain_below)
             done += len(part)
 
     @contextmanager
@@ -215,7 +219,16 @@ def _check_probability(abstain_below: float | None) -> None:
         raise ConfigError(f"abstain_below={abstain_below} must be between 0 and 1")
 
 
-def _checked(texts: Iterable[object], before: int = 0) -> list[str]:
+def check_texts(texts: Iterable[object], before: int = 0) -> list[str]:
+    """A list of the texts.
+
+    Args:
+        texts: any number of texts.
+        before: how many came before them, so that a message counts right.
+
+    Raises:
+        DataError: no texts, or some that are not strings or have nothing in them; the message says which.
+    """
     if isinstance(texts, str):
         raise DataError("expected a list of texts, got a single string; put it into a list")
     try:

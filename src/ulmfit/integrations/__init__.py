@@ -1,0 +1,1 @@
+"""Leaves: what joins the package to others."""
