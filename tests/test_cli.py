@@ -145,7 +145,8 @@ def test_a_time_budget_is_kept(ulmfit: Callable[..., Outcome], tmp_path: Path):
 
 def test_the_demonstration(ulmfit: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ulmfit.training.recipes.default_epochs", lambda n: 1)
-    monkeypatch.setattr("ulmfit.training.recipes.default_lm_epochs", lambda n: 1)
+    monkeypatch.setattr("ulmfit.training.recipes.default_lm_epochs", lambda n, **_: 1)
+    monkeypatch.setattr("ulmfit.training.recipes._MIN_STEPS", 5)
     said = ulmfit("demo", "--out", tmp_path / "m")
     assert said.code == 0, said.err
     for part in ("majority class", "TF-IDF + logistic regression", "ulmfit", "train_loss", "Try next"):

@@ -5,9 +5,9 @@ import torch
 
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.language_model import LanguageModel
-from ulmfit.pretrained.transfer import match_vocab
+from ulmfit.pretrained.transfer import coverage, match_vocab, widen
 from ulmfit.text.rules import SPECIAL_TOKENS
-from ulmfit.text.vocab import Vocab
+from ulmfit.text.vocab import Vocab, make_vocab
 
 
 def test_shared_words_keep_their_rows_and_new_ones_take_the_mean():
@@ -47,3 +47,21 @@ def test_a_vocabulary_on_the_other_side_of_a_cutoff(old_size: int, new_size: int
         assert torch.equal(old.decoder.clusters[0], new.decoder.clusters[0])
     ids = torch.randint(new_size, (2, 5))
     assert torch.isfinite(new(ids).cross_entropy(ids))
+
+
+def test_a_wider_vocabulary_keeps_the_base_and_adds_frequent_words():
+    base = make_vocab({"the": 50, "cat": 30, "sat": 20, "mat": 10}, min_freq=1)
+    counts = {"xxbos": 9, "xxunk": 2, "parcel": 5, "the": 4, "rare": 1, "sat": 1}
+    wide = widen(counts, base, min_freq=2, max_vocab=100)
+    words = [w for w in wide.itos if w not in SPECIAL_TOKENS and not w.startswith("xxfake")]
+    assert words == ["parcel", "the", "sat", "cat", "mat"]
+    assert list(wide.itos[:9]) == list(SPECIAL_TOKENS)
+    assert len(wide) % 8 == 0
+    narrow = widen(counts, base, min_freq=2, max_vocab=1)
+    assert [w for w in narrow.itos if w in words] == ["parcel", "the", "cat", "sat", "mat"]
+
+
+def test_coverage_counts_running_words_and_no_special_tokens():
+    vocab = make_vocab({"the": 2, "cat": 1}, min_freq=1)
+    assert coverage({"the": 6, "dog": 2, "xxbos": 100, "xxunk": 2}, vocab) == pytest.approx(0.6)
+    assert coverage({"xxbos": 3}, vocab) == 0

@@ -53,6 +53,7 @@ def test_settings_that_make_no_sense_are_reported_together():
 def test_small_data_gets_more_epochs_within_limits():
     assert [default_epochs(n) for n in (10, 700, 2_000, 100_000)] == [20, 10, 4, 3]
     assert [default_lm_epochs(n) for n in (1_000, 3_000_000, 100_000_000)] == [20, 5, 2]
+    assert [default_lm_epochs(n, from_base=True) for n in (1_000, 3_000_000, 100_000_000)] == [5, 5, 1]
 
 
 def test_a_clock_without_budget_sets_no_limit():
@@ -63,7 +64,8 @@ def test_a_clock_without_budget_sets_no_limit():
     assert Clock(1).share(1, keep=50) == 1
 
 
-def test_words_may_be_left_out_of_the_pool_and_the_head_fits():
+def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):
+    monkeypatch.setattr("ulmfit.training.recipes._MIN_STEPS", 10)
     texts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
     console = Console(file=io.StringIO())
     shapes = []
@@ -74,4 +76,6 @@ def test_words_may_be_left_out_of_the_pool_and_the_head_fits():
         shapes.append(trained.classifier.weights["head.layers.2.weight"].shape[1])
     assert shapes == [6 * 300, 3 * 300]
     steps = [row["steps"] for row in trained.classifier.history if row["stage"] == "classifier"]
-    assert steps.count(10) == 3  # three stages of ten steps, however few texts there are
+    stages = [n for n, following in zip(steps, [*steps[1:], 0], strict=True) if following < n]
+    # 36 texts are 3 steps; two stages take 10 * 16 / 36 epochs, to have 10 steps of full batches; the last what was asked
+    assert stages == [13, 13, 3]

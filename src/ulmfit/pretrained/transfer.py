@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ulmfit.text.rules import SPECIAL_TOKENS, UNK
-from ulmfit.text.vocab import Vocab
+from ulmfit.text.vocab import FILLER, Vocab, make_vocab
 
 _NO_WORDS = frozenset(SPECIAL_TOKENS) - {UNK}
 _BY_CLUSTER = ("decoder.clusters", "decoder.cluster_bias")
@@ -43,6 +43,32 @@ def coverage(counts: Mapping[str, int], vocab: Vocab) -> float:
     words = {word: n for word, n in counts.items() if word not in _NO_WORDS}
     known = sum(n for word, n in words.items() if word != UNK and word in vocab.stoi)
     return known / max(1, sum(words.values()))
+
+
+def widen(counts: Mapping[str, int], base: Vocab, *, min_freq: int, max_vocab: int) -> Vocab:
+    """The vocabulary for texts on which a pretrained model is to be trained further.
+
+    It has all words of the model, so that a text may later use words that the training texts do not have, and of the
+    training texts those that are frequent enough to be learned.
+
+    Args:
+        counts: how often each token occurs in the training texts.
+        base: the model's vocabulary.
+        min_freq: a word that the model does not know gets an entry if it is as frequent.
+        max_vocab: largest number of words of the training texts; those that they do not have come on top.
+
+    Returns:
+        special tokens, the words of the texts from frequent to rare, and the model's other words in its order.
+    """
+    words = {w: n for w, n in counts.items() if n > 0 and (n >= min_freq or w in base.stoi) and not _is_extra(w)}
+    frequent = sorted(words, key=lambda w: (-words[w], w))[:max_vocab]
+    rank = {w: len(base) - i for i, w in enumerate(base.itos) if not _is_extra(w)}
+    rank |= {w: len(base) + words[w] for w in frequent}
+    return make_vocab(rank, min_freq=1, max_vocab=len(rank) + len(SPECIAL_TOKENS))
+
+
+def _is_extra(word: str) -> bool:
+    return word in SPECIAL_TOKENS or word.startswith(FILLER)
 
 
 def match_vocab(

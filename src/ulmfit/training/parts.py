@@ -13,10 +13,13 @@ from rich.console import Console
 from ulmfit.data.sources import Examples, check_classes, check_known_labels
 from ulmfit.data.splitters import stratified_split
 from ulmfit.errors import DataError
+from ulmfit.pretrained.transfer import widen
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training.progress import say
+
+_NO_LIMIT = 2**31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +84,24 @@ class Stores:
         return self.lm.vocab
 
     @classmethod
-    def build(cls, texts: Texts, tokenizer: Tokenizer, *, min_freq: int, max_vocab: int, console: Console) -> Stores:
-        """Tokenize all parts; the vocabulary is made from the texts to learn from."""
+    def build(
+        cls,
+        texts: Texts,
+        tokenizer: Tokenizer,
+        *,
+        min_freq: int,
+        max_vocab: int,
+        console: Console,
+        base: Vocab | None = None,
+    ) -> Stores:
+        """Tokenize all parts; the vocabulary is made from the texts to learn from, and holds that of the base."""
         started = time.perf_counter()
         all_texts = [*texts.train[0], *texts.unlabelled]
-        lm = TokenStore.build(all_texts, tokenizer, min_freq=min_freq, max_vocab=max_vocab)
+        if base is None:
+            lm = TokenStore.build(all_texts, tokenizer, min_freq=min_freq, max_vocab=max_vocab)
+        else:
+            lm = TokenStore.build(all_texts, tokenizer, min_freq=1, max_vocab=_NO_LIMIT)
+            lm = _with_vocab(lm, widen(counts(lm), base, min_freq=min_freq, max_vocab=max_vocab))
         train = _first(lm, len(texts.train[0]))
         valid = TokenStore.build(texts.valid[0], tokenizer, vocab=lm.vocab)
         unknown = float((np.asarray(lm.ids) == lm.vocab.unk_idx).mean())
@@ -95,6 +111,18 @@ class Stores:
             f"({unknown:.1%} of the tokens are not in it), {time.perf_counter() - started:.0f} s",
         )
         return cls(lm=lm, train=train, valid=valid)
+
+
+def counts(store: TokenStore) -> dict[str, int]:
+    """How often each entry of its vocabulary occurs in a store."""
+    found = np.bincount(np.asarray(store.ids), minlength=len(store.vocab)).tolist()
+    return dict(zip(store.vocab.itos, found, strict=True))
+
+
+def _with_vocab(store: TokenStore, vocab: Vocab) -> TokenStore:
+    """The same documents with the ids of another vocabulary."""
+    ids = vocab.numericalize(store.vocab.itos).astype(vocab.dtype)[store.ids]
+    return TokenStore(ids, store.offsets, vocab)
 
 
 def _first(store: TokenStore, n: int) -> TokenStore:

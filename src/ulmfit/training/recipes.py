@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -30,7 +29,7 @@ from ulmfit.pretrained.transfer import coverage, match_vocab
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
-from ulmfit.training.parts import Stores, Texts
+from ulmfit.training.parts import Stores, Texts, counts
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import ProgressTable, say
 from ulmfit.training.tracking import SaveBest
@@ -41,18 +40,19 @@ MAX_VOCAB = {"small": 20_000, "base": 60_000}
 RATE_FALL_FROM_BASE = 2.6
 RATE_FALL_FROM_SCRATCH = 2.6 ** (1 / 3)
 _FORWARD = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
-_MIN_STEPS = 10  # of a stage, however few texts there are
+_MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
 LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
+_LM_EPOCHS_FROM_BASE = (1, 5)  # a base has learned the language already, and a small corpus by heart soon
 _LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
 _CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
 _CLASSIFIER_EPOCHS = (3, 20)
 
 
-def default_lm_epochs(n_tokens: int) -> int:
+def default_lm_epochs(n_tokens: int, *, from_base: bool = False) -> int:
     """Epochs for a language model of a corpus of so many tokens."""
-    low, high = _LM_EPOCHS
+    low, high = _LM_EPOCHS_FROM_BASE if from_base else _LM_EPOCHS
     return min(high, max(low, round(_LM_TOKENS / n_tokens)))
 
 
@@ -166,6 +166,7 @@ def train_text_classifier(
         min_freq=recipe.min_freq,
         max_vocab=recipe.max_vocab or max(MAX_VOCAB[recipe.size], len(base.vocab) if base is not None else 0),
         console=console,
+        base=None if base is None else base.vocab,
     )
     needed = 0.0
     if clock.budget is not None:
@@ -233,8 +234,7 @@ def _train_language_model(
     if base is not None:
         weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
         model.load_state_dict(weights)
-        counts = np.bincount(stores.lm.ids, minlength=len(stores.vocab)).tolist()
-        covered = coverage(dict(zip(stores.vocab.itos, counts, strict=True)), base.vocab)
+        covered = coverage(counts(stores.lm), base.vocab)
         say(
             console,
             f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
@@ -252,7 +252,7 @@ def _train_language_model(
         console,
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
-    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens)
+    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=base is not None)
     cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
     started = time.perf_counter()
     if base is not None:
@@ -285,16 +285,19 @@ class _Stage:
     """
 
     freeze_to: int
-    epochs: int
+    epochs: float
     lr: float
     cost: float
 
 
-def _stages(epochs: int) -> list[_Stage]:
+def _stages(texts: Texts, recipe: Recipe) -> list[_Stage]:
     """The head alone, then one more group, then all. Source: Howard and Ruder 2018, section 3.3."""
+    n = len(texts.train[0])
+    least = _MIN_STEPS * recipe.bs / n
+    epochs = recipe.epochs or max(default_epochs(n), least)
     return [
-        _Stage(freeze_to=-1, epochs=1, lr=1.0, cost=0.35),
-        _Stage(freeze_to=-2, epochs=1, lr=0.5, cost=0.6),
+        _Stage(freeze_to=-1, epochs=max(1.0, least), lr=1.0, cost=0.35),
+        _Stage(freeze_to=-2, epochs=max(1.0, least), lr=0.5, cost=0.6),
         _Stage(freeze_to=0, epochs=epochs, lr=0.5, cost=1.0),
     ]
 
@@ -336,7 +339,7 @@ def _seconds_per_token(learn: Learner) -> float:
 
 def _classifier_tokens(texts: Texts, stores: Stores, recipe: Recipe) -> float:
     """The work of stages 2 and 3, as the number of tokens on which all layers are trained."""
-    stages = _stages(recipe.epochs or default_epochs(len(texts.train[0])))
+    stages = _stages(texts, recipe)
     train = sum(stage.cost * stage.epochs for stage in stages) * stores.train.n_tokens
     return train + _FORWARD * sum(stage.epochs for stage in stages) * stores.valid.n_tokens
 
@@ -360,14 +363,15 @@ def _train_classifier(
         f"\nClassifier: {len(texts.labels)} classes, {len(texts.train[0]):,} texts to learn from, "
         f"{len(texts.valid[0]):,} to check with",
     )
-    best, table = SaveBest("valid_loss"), ProgressTable(console)
+    # Not the loss: it rises while the accuracy still does, as the model grows too sure of itself.
+    best, table = SaveBest("accuracy"), ProgressTable(console)
     fall = (RATE_FALL_FROM_BASE if from_base else RATE_FALL_FROM_SCRATCH) ** (len(learn.groups) - 1)
-    stages = _stages(recipe.epochs or default_epochs(len(texts.train[0])))
+    stages = _stages(texts, recipe)
     for i, stage in enumerate(stages):
         learn.freeze_to(stage.freeze_to)
         high = recipe.lr * stage.lr
         learn.fit_one_cycle(
-            max(stage.epochs, _MIN_STEPS / len(learn.dls.train)),
+            stage.epochs,
             high if stage.freeze_to == -1 else slice(high / fall, high),
             seconds=clock.share(stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:])),
             cbs=[table, best],
