@@ -77,5 +77,5 @@ def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):
     assert shapes == [6 * 300, 3 * 300]
     steps = [row["steps"] for row in trained.classifier.history if row["stage"] == "classifier"]
     stages = [n for n, following in zip(steps, [*steps[1:], 0], strict=True) if following < n]
-    # 36 texts are 3 steps; two stages take 10 * 16 / 36 epochs, to have 10 steps of full batches; the last what was asked
+    # 36 texts are 3 steps; two stages take 10 * 16 / 36 epochs, for 10 full batches; the last what was asked
     assert stages == [13, 13, 3]
