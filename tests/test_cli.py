@@ -182,6 +182,11 @@ def test_a_model_is_measured_and_explains_itself(trained: Path, ulmfit: Callable
     assert set(answer["probabilities"]) == {"neg", "pos"}
 
 
+def test_a_server_that_cannot_listen_says_so(trained: Path, ulmfit: Callable[..., Outcome]):
+    outcome = ulmfit("serve", trained / "model", "--port", 70000)
+    assert (outcome.code, "port=70000 must be" in outcome.err) == (2, True)
+
+
 def test_info(trained: Path, ulmfit: Callable[..., Outcome]):
     said = ulmfit("info", trained / "model")
     assert said.code == 0

@@ -254,7 +254,7 @@ def convert(
     typer.echo(f"{len(bundle.vocab):,} words, {bundle.config.n_layers} layers: saved in {files[-1]}")
 
 
-for command in (use.predict, use.explain, use.evaluate, use.generate, use.info):
+for command in (use.predict, use.explain, use.evaluate, use.generate, use.serve, use.info):
     app.command()(command)
 
 

@@ -148,6 +148,32 @@ def evaluate(
         typer.echo(found.to_text())
 
 
+def serve(
+    model: Model,
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8000,
+    threads: Annotated[int | None, typer.Option(help="Of the processor, for the model.", min=1)] = None,
+    max_texts: Annotated[int, typer.Option(help="Texts of a request.", min=1)] = 256,
+    max_characters: Annotated[int, typer.Option(help="Characters of a text.", min=1)] = 100_000,
+    max_body: Annotated[int, typer.Option(help="Bytes of a request.", min=1)] = 4_000_000,
+) -> None:
+    """Answer over HTTP, with a page for people at /; anybody who reaches the address may ask.
+
+    Example: ulmfit serve my-model --port 8000
+    """
+    from ulmfit.inference.predictor import Predictor
+    from ulmfit.integrations.serve import Limits, listen
+    from ulmfit.integrations.serve import serve as run_server
+
+    place = listen(host, port)
+    with place:
+        predictor = Predictor.load(model, threads=threads)
+        address = f"[{host}]" if ":" in host else host
+        typer.echo(f"{model}: http://{address}:{place.getsockname()[1]} (Ctrl-C stops it)")
+        limits = Limits(texts=max_texts, characters=max_characters, body=max_body)
+        run_server(predictor, place, limits=limits, name=model.name)
+
+
 def info(model: Model) -> None:
     """Say what a model folder holds: classes, sizes, figures, version."""
     from ulmfit.inference.info import print_info
