@@ -44,6 +44,19 @@ def test_it_writes_a_model_folder_with_curve_and_card(tmp_path):
     assert f"{metrics['perplexity']:.2f}" in bundle.card
 
 
+def test_a_finished_run_is_written_again_in_a_quarter_of_the_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("ulmfit.inference.compact._MIN_ELEMENTS", 1)
+    job = job_of(tmp_path)
+    pretrain(job)
+    whole = load_bundle(job.out)
+    again = pretrain(replace(job, resume=True, overwrite=True, compact=True))
+    small = load_bundle(job.out)
+    assert small.compact
+    assert again["tokens_seen"] == whole.metrics["tokens_seen"]
+    for name, weight in whole.weights.items():
+        assert torch.allclose(small.weights[name], weight, atol=float(weight.abs().max()) / 250), name
+
+
 class _PowerCut(Exception):
     pass
 

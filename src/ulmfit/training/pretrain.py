@@ -71,6 +71,7 @@ class PretrainJob:
         alpha: weight of activation regularisation.
         beta: weight of temporal activation regularisation.
         workers: processes that tokenize.
+        compact: the weights are written as int8 rows with scales, in a quarter of their size.
         checkpoint_every: seconds between checkpoints.
         precision: "auto", "bf16" or "fp32".
         seed: of the held-out part, the weights, the order of texts and dropout.
@@ -101,6 +102,7 @@ class PretrainJob:
     alpha: float = 2.0
     beta: float = 1.0
     workers: int = 1
+    compact: bool = False
     checkpoint_every: float = 300.0
     precision: str = "auto"
     seed: int = 0
@@ -128,7 +130,17 @@ class PretrainJob:
 
     def settings(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
-        free = ("out", "epochs", "time_budget", "resume", "overwrite", "workers", "checkpoint_every", "licence")
+        free = (
+            "out",
+            "epochs",
+            "time_budget",
+            "resume",
+            "overwrite",
+            "workers",
+            "compact",
+            "checkpoint_every",
+            "licence",
+        )
         plain: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if name not in free:
@@ -230,6 +242,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
         metrics=metrics,
         history=tuple({"stage": "pretraining", **row} for row in learn.history),
         card=_card(job, metrics),
+        compact=job.compact,
     )
     save_bundle(bundle, job.out, overwrite=job.overwrite)
     say(
