@@ -1,6 +1,6 @@
 """Requests per second, latency and memory of `ulmfit serve`, at 1, 8 and 32 clients.
 
-    python benchmarks/serve_load.py MODEL [--requests 2000]
+    python benchmarks/serve_load.py MODEL [--requests 2000] [--clients 1 8 32]
 
 Each client sends one text of 20 to 60 words after the other on a connection of its own. Memory is that of the server's
 process, before, and after each round.
@@ -79,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--requests", type=int, default=2000, help="of each round")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="of each round")
     arguments = parser.parse_args()
     command = [sys.executable, "-u", "-m", "ulmfit", "serve", arguments.model, "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -87,7 +88,7 @@ def main() -> None:
         port = int(line.split("127.0.0.1:")[1].split()[0])
         client_when_ready(port)
         print(f"memory {memory_mb(server.pid):.0f} MB")
-        for n_clients in (1, 8, 32):
+        for n_clients in arguments.clients:
             parts = [texts(arguments.requests)[i::n_clients] for i in range(n_clients)]
             started = time.perf_counter()
             with ThreadPoolExecutor(n_clients) as pool:

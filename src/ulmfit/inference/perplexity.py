@@ -11,7 +11,7 @@ import torch
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.errors import DataError
 from ulmfit.inference.bundle import Bundle
-from ulmfit.models.language_model import LanguageModel
+from ulmfit.inference.network import language_model_of
 from ulmfit.text.store import TokenStore
 
 _ROWS = 32
@@ -36,9 +36,7 @@ def measure(bundle: Bundle, texts: Iterable[str]) -> dict[str, Any]:
     store = TokenStore.build(texts, bundle.tokenizer, vocab=bundle.vocab)
     if store.n_tokens < 2:
         raise DataError(f"the texts have {store.n_tokens} tokens: nothing to predict")
-    model = LanguageModel(len(bundle.vocab), bundle.config)
-    model.load_state_dict(dict(bundle.weights))
-    model.eval()
+    model = language_model_of(bundle)
     loader = LMDataLoader(store, bs=min(_ROWS, store.n_tokens - 1), seq_len=bundle.bptt, backwards=bundle.backwards)
     nats, n, unknown = 0.0, 0, 0
     with torch.no_grad():
