@@ -34,6 +34,11 @@ def test_the_temperature_is_found(temperature: float):
     assert fit_temperature(logits, target) == pytest.approx(temperature, rel=0.1)
 
 
+def test_a_few_texts_that_are_all_right_do_not_make_the_model_certain():
+    logits = np.array([[2.0, 0.0], [0.0, 2.0]] * 5)
+    assert 0.4 < fit_temperature(logits, np.array([0, 1] * 5)) < 1
+
+
 def test_the_temperature_of_many_labels_is_found():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (4000, 3))

@@ -20,6 +20,7 @@ from ulmfit.inference.bundle import MULTI_LABEL, SINGLE_LABEL
 Floats = NDArray[np.floating[Any]]
 _BOUNDS = (0.05, 20.0)  # of a temperature
 _BINS = 15
+_DOUBT = 2.0  # a prior of standard deviation 0.5 on the logarithm: few texts, all of them right, prove no certainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +104,10 @@ def fit_temperature(logits: Floats, target: NDArray[Any], task: str = SINGLE_LAB
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
+        doubt = _DOUBT * log_temperature**2 / len(logits)
         if task == SINGLE_LABEL:
-            return float(-log_softmax(scaled, axis=1)[np.arange(len(target)), target].mean())
-        return float((np.logaddexp(0, scaled) - target * scaled).mean())
+            return doubt + float(-log_softmax(scaled, axis=1)[np.arange(len(target)), target].mean())
+        return doubt + float((np.logaddexp(0, scaled) - target * scaled).mean())
 
     found = minimize_scalar(loss, bounds=np.log(_BOUNDS), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))
