@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -17,6 +19,7 @@ from ulmfit.text.counting import Encoder, Types
 from ulmfit.text.detokenize import detokenize
 from ulmfit.text.engine import Memo, without_surrogates
 from ulmfit.text.hf import HFTokenizer
+from ulmfit.text.identity import UnknownStateError, digest, name_of
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
 from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
 from ulmfit.text.vocab import Vocab
@@ -194,14 +197,35 @@ class Tokenizer:
         Returns:
             A hexadecimal string, equal for equal tokenizers, across processes and machines.
         """
-        content = self.config() | {"tok": {"kind": self.tok.kind} | self.tok.identity()}
+        content, unknown = self._identity()
+        if unknown:
+            warnings.warn(
+                f"There is no telling what these depend on: {'; '.join(unknown)}. What is made with them is not found "
+                "again in the cache. Rules that are plain functions, and tokenizers that define identity(), are.",
+                stacklevel=2,
+            )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    def _identity(self) -> tuple[Any, list[str]]:
+        """All that the tokens depend on, in terms of JSON, and of what that cannot be told."""
+        parts: list[Any] = [rule for rule in (*self.rules, *self.post_rules) if not _is_built_in(rule)]
+        content: dict[str, Any] = self.config() | {"tok": {"kind": self.tok.kind} | self.tok.identity(), "own": []}
+        if not type(self.tok).__module__.startswith("ulmfit."):
+            parts.append(type(self.tok) if "identity" in vars(type(self.tok)) else self.tok)
+        unknown: list[str] = []
+        for part in parts:
+            try:
+                content["own"].append(digest(part))
+            except UnknownStateError as error:
+                content["own"].append(uuid.uuid4().hex)
+                unknown.append(f"{name_of(part)} ({error})")
+        return content, unknown
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokenizer) and self.config() == other.config()
+        return self is other or (isinstance(other, Tokenizer) and self._identity() == other._identity())
 
     def __hash__(self) -> int:
-        return hash(self.fingerprint())
+        return hash(json.dumps(self.config(), sort_keys=True))
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer as plain files.
@@ -288,17 +312,21 @@ def batches(texts: Iterable[str], documents: int = 256, characters: int = 2_000_
         yield batch
 
 
-def _rule_to_json(rule: Rule) -> dict[str, Any]:
-    keywords: dict[str, Any] = {}
+def _is_built_in(rule: Rule) -> bool:
+    """Whether it is a rule of this library, perhaps with keywords that can be written as JSON."""
     inner: Any = rule
-    if isinstance(rule, partial) and not rule.args:
-        inner, keywords = rule.func, dict(rule.keywords)
-    name = getattr(inner, "__name__", type(inner).__name__)
-    if _BUILT_IN_RULES.get(name) is inner:
-        return {"name": name} | ({"keywords": keywords} if keywords else {})
-    code = getattr(inner, "__code__", None)
-    body = code.co_code.hex() + repr(code.co_consts) if code else ""
-    return {"custom": f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', name)}", "body": body}
+    if isinstance(rule, partial):
+        inner = rule.func
+        if rule.args or not all(isinstance(value, bool | int | float | str) for value in rule.keywords.values()):
+            return False
+    return _BUILT_IN_RULES.get(getattr(inner, "__name__", "")) is inner
+
+
+def _rule_to_json(rule: Rule) -> dict[str, Any]:
+    if not _is_built_in(rule):
+        return {"custom": name_of(rule)}
+    inner, keywords = (rule.func, rule.keywords) if isinstance(rule, partial) else (rule, {})
+    return {"name": getattr(inner, "__name__", "")} | ({"keywords": dict(keywords)} if keywords else {})
 
 
 def _rule_from_json(entry: Any, path: Path) -> Rule:
