@@ -384,3 +384,31 @@ def test_backwards_and_shares(frame: pd.DataFrame):
     halves = [forwards.shard(rank, 2) for rank in (0, 1)]
     seen = [i for half in halves for indices in half.train.batch_indices() for i in indices]
     assert sorted(seen) == list(range(len(forwards.train_ds)))
+
+
+def test_a_splitter_of_ones_own_may_give_lists_in_any_order(frame: pd.DataFrame):
+    blocks = (TextBlock.from_df("text"), CategoryBlock())
+    block = DataBlock(blocks, get_y=ColReader("label"), splitter=lambda _: ([5, 3, 1, 0], [9, 8]))
+    dls = block.dataloaders(frame, bs=2)
+    in_order = DataBlock(blocks, get_y=ColReader("label"), splitter=lambda _: (np.array([0, 1, 3, 5]), range(8, 10)))
+    assert texts_of(dls) == texts_of(in_order.dataloaders(frame, bs=2))
+    assert dls.train_ds.targets.tolist() == [dls.labels.index(LABELS[i]) for i in (0, 1, 3, 5)]
+    overlapping = DataBlock(blocks, get_y=ColReader("label"), splitter=lambda _: ([0, 1], [1, 2]))
+    with pytest.raises(DataError, match="in both parts: 1"):
+        overlapping.dataloaders(frame)
+
+
+def test_one_folder_cannot_be_both_parts(tmp_path: Path):
+    with pytest.raises(DataError, match="one folder"):
+        TextDataLoaders.from_folder(write_folder(tmp_path), valid="train")
+
+
+def test_get_x_is_applied_although_the_block_names_columns(frame: pd.DataFrame):
+    def dls(get_x: object, source: pd.DataFrame, col: str) -> TextDataLoaders:
+        text = TextBlock.from_df(col, min_freq=1)
+        return DataBlock((text, CategoryBlock()), get_x=get_x, get_y=ColReader("label")).dataloaders(source, bs=4)
+
+    assert all(text.endswith("extra") for text in texts_of(dls(lambda row: row["text"] + " extra", frame, "text")))
+    assert all(text.endswith("extra") for text in texts_of(dls(ColReader("text", suff=" extra"), frame, "text")))
+    renamed = frame.rename(columns={"text": "review"})
+    assert texts_of(dls(lambda row: row.text, renamed, "review")) == texts_of(dls(None, frame, "text"))

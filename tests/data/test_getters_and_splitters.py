@@ -33,6 +33,7 @@ from ulmfit.data.splitters import (
     RandomSubsetSplitter,
     Splitter,
     TrainTestSplitter,
+    checked_split,
 )
 from ulmfit.errors import ConfigError, DataError
 
@@ -212,3 +213,36 @@ def test_lists_that_show_themselves():
     assert L([Path("a")]).attrgot("name") == ["a"]
     assert first(items, lambda one: one < 3) == 1
     assert first([]) is None
+
+
+@pytest.mark.parametrize(
+    ("train", "valid"),
+    [([2, 0, 1], [4, 3]), (range(3), range(3, 5)), (L([1, 0, 2]), L([4, 3])), (np.array([2, 1, 0]), (3, 4))],
+)
+def test_parts_may_be_given_in_any_form_and_order(train: object, valid: object):
+    parts = checked_split((train, valid), 5)
+    assert [part.tolist() for part in parts] == [[0, 1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (([0, 1], [1, 2]), "in both parts: 1"),
+        (([0, 1, 1], [2]), "twice in one part: 1"),
+        (([-1, 0], [2, 7]), "there are no items: -1, 7"),
+        (([0, 1, 2], []), "the part to check with is empty"),
+        (([0.5], [1]), "expected two lists"),
+        (([True, False], [False, True]), "expected two lists"),
+        (([0], [1], [2]), "expected two lists"),
+        (None, "expected two lists"),
+    ],
+)
+def test_parts_that_are_none_are_refused(parts: object, message: str):
+    with pytest.raises(DataError, match=message):
+        checked_split(parts, 3)
+
+
+@pytest.mark.parametrize("mask", [["yes", "no", "no"], [0.5, 1.0, 0.0], [2, 0, 1], [None, True, False]])
+def test_a_mask_is_of_booleans(mask: list[object]):
+    with pytest.raises(DataError, match="True or False"):
+        MaskSplitter(mask)("abc")

@@ -13,7 +13,7 @@ from ulmfit.data import tables
 from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.data.tables import as_table, is_frame, read_files
 from ulmfit.data.texts import TableTexts
-from ulmfit.errors import DataError
+from ulmfit.errors import ConfigError, DataError
 
 
 class DataSet:
@@ -160,3 +160,14 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path):
         tracemalloc.stop()
     assert n > 12_000_000
     assert peak < n / 1.5
+
+
+def test_the_header_may_stand_on_any_line(tmp_path: Path):
+    file = tmp_path / "a.csv"
+    file.write_text("made by a tool,\ntext,label\nfine,a\nbad,b\n", encoding="utf-8")
+    table = read_files(file, header=1)
+    assert (table.names, list(table.rows("text", "label"))) == (("text", "label"), [("fine", "a"), ("bad", "b")])
+    assert read_files(file, header=None).n_rows == 4
+    for wrong in ("first", -1, True, 1.5):
+        with pytest.raises(ConfigError, match="header="):
+            read_files(file, header=wrong)  # type: ignore[arg-type]

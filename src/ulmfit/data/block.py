@@ -10,7 +10,7 @@ from ulmfit.data.datasets import Datasets, TextDataset
 from ulmfit.data.items import Items, make_items
 from ulmfit.data.options import LoaderOptions, Loading, Unpack
 from ulmfit.data.show import Shown
-from ulmfit.data.splitters import RandomSplitter, Splitter
+from ulmfit.data.splitters import RandomSplitter, Splitter, checked_split
 from ulmfit.data.stores import build_store, vocab_of
 from ulmfit.data.targets import Target, TargetBlock
 from ulmfit.errors import ConfigError
@@ -253,7 +253,7 @@ class DataBlock:
             UlmfitError: there is something wrong with the items; see the message.
         """
         got, items = self.items(source)
-        train_rows, valid_rows = self.splitter(got)
+        train_rows, valid_rows = checked_split(self.splitter(got), len(items))
         target: Target | None = None
         targets: tuple[Any, Any] = None, None
         if self.target is not None:

@@ -226,7 +226,7 @@ class TextDataLoaders(PartLoaders):
         Args:
             path: the folder they are in, and where a learner keeps its models.
             csv_fname: CSV, TSV, JSONL or Parquet files of the same columns, or a folder of such.
-            header: "infer" or 0 if the first row has the names of the columns, None if it has not.
+            header: the line that has the names of the columns, counted from 0; "infer" for the first, None if none has.
             delimiter: between the cells; None for what the ending of the name says.
             quoting: as in the module `csv`.
             valid_fname: the file of the part to check with, instead of a random share.

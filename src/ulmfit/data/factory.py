@@ -55,6 +55,8 @@ def folder_block(
         chosen = splitter or split_for(target, partial(map, parent_label), valid_pct or 0.0, seed)
     else:
         train, valid = train.strip("/"), valid.strip("/")
+        if (root / train).resolve() == (root / valid).resolve():
+            raise DataError(f"train={train!r} and valid={valid!r} are one folder: no file can be in both parts")
         try:
             parts = [get_text_files(root, folders=[name], skip=skip) for name in (train, valid)]
         except DataError as error:

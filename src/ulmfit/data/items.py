@@ -16,6 +16,7 @@ from ulmfit.data.sources import is_missing
 from ulmfit.data.tables import Table, as_table, is_frame
 from ulmfit.data.texts import DocumentFiles, table_texts
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.text.tables import join_fields
 
 Rows = NDArray[np.int64]
 
@@ -167,6 +168,19 @@ class TableItems:
         return self.table.frame.iloc[rows] if self.table.frame is not None else L(rows.tolist())
 
 
+def _of_joined(
+    get_x: Callable[[Any], Any], columns: Sequence[str], name: str, mark_fields: bool | None
+) -> Callable[[Any], Any]:
+    """What makes the text of a row, which may also ask for the text columns together."""
+
+    def get(row: Any) -> Any:
+        if name not in row:
+            row[name] = join_fields([[row[col]] for col in columns], mark_fields)[0]
+        return get_x(row)
+
+    return get
+
+
 def make_items(
     source: Any,
     *,
@@ -200,6 +214,8 @@ def make_items(
             if columns and asked and asked != columns:
                 raise ConfigError(f"the text is to be read from {columns} by the TextBlock, but from {asked} by get_x")
             columns = columns or asked
+        elif get_x is not None and columns:
+            get_x, columns = _of_joined(get_x, columns, tok_text_col, mark_fields), []
         items = TableItems(table, columns, get_x, get_y, mark_fields)
     elif isinstance(source, str | Path):
         raise ConfigError(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.data.getters import named
 from ulmfit.data.tables import Table, as_table, is_frame
 from ulmfit.errors import ConfigError, DataError
 
@@ -64,6 +65,42 @@ def _n_valid(n: int, valid_pct: float) -> int:
             "each part needs one at least"
         )
     return n_valid
+
+
+def checked_split(parts: Any, n: int) -> Split:
+    """What a splitter gave, as rising indices.
+
+    Args:
+        parts: the indices of both parts: arrays, lists, ranges, in any order.
+        n: number of items.
+
+    Raises:
+        DataError: they are not two lists of indices of items, or an item is in both parts, or twice in one.
+    """
+    try:
+        given = [np.asarray(list(part)) for part in parts]
+    except TypeError:
+        given = []
+    if len(given) != 2 or any(part.ndim != 1 or (part.size and part.dtype.kind not in "iu") for part in given):
+        raise DataError(
+            f"the splitter gave {parts!r:.80}; expected two lists of indices: (to learn from, to check with)"
+        )
+    train, valid = (np.sort(part.astype(np.int64)) for part in given)
+    every = np.concatenate((train, valid))
+    numbers, counts = np.unique(every, return_counts=True)
+    wrong = {
+        "there are no items": numbers[(numbers < 0) | (numbers >= n)],
+        "in both parts": np.intersect1d(train, valid),
+        "twice in one part": np.setdiff1d(numbers[counts > 1], np.intersect1d(train, valid)),
+    }
+    found = [f"{what}: {named([str(i) for i in which.tolist()])}" for what, which in wrong.items() if len(which)]
+    purposes = (("learn from", train), ("check with", valid))
+    found += [f"the part to {purpose} is empty" for purpose, part in purposes if not len(part)]
+    if found:
+        raise DataError(
+            f"the splitter gave indices that {n} items, counted from 0, cannot be split by: {'; '.join(found)}"
+        )
+    return train, valid
 
 
 def _parts(valid: NDArray[np.bool_], rule: str) -> Split:
@@ -252,7 +289,11 @@ def MaskSplitter(mask: Sequence[Any]) -> Splitter:
     def split(items: Any) -> Split:
         if len(mask) != len(items):
             raise DataError(f"the mask has {len(mask)} entries, but there are {len(items)} items")
-        return _parts(np.asarray(mask, dtype=np.bool_), "mask")
+        marks = np.asarray(mask)
+        wrong = [f"{mask[i]!r} at {i}" for i in range(len(marks)) if str(mask[i]) not in ("True", "False", "0", "1")]
+        if wrong or marks.dtype.kind not in "biu":
+            raise DataError(f"the mask must say True or False for each item, not {named(wrong or [repr(mask[0])])}")
+        return _parts(marks.astype(np.bool_), "mask")
 
     return split
 

@@ -9,12 +9,13 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.data.reading import codec, decoding_error, json_lines
 from ulmfit.data.sources import TABLE_SUFFIXES, check_table_file, named_columns
-from ulmfit.errors import DataError
+from ulmfit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +170,8 @@ def read_files(
         paths: CSV, TSV, JSONL or Parquet files; or a folder of them, sorted by name.
         encoding: of text files.
         delimiter: between the cells; None for what the ending of the name says.
-        header: "infer" or 0 if the first row has the names of the columns, None if it has not.
+        header: the line that has the names of the columns, counted from 0; what is above it is left out. "infer" for
+            the first, None if there is none.
         quoting: as in the module `csv`.
 
     Returns:
@@ -177,10 +179,16 @@ def read_files(
 
     Raises:
         DataError: a file is missing, empty, not decodable or not of its format, or the columns differ.
+        ConfigError: `header` is none of these.
     """
+    if header != "infer" and header is not None and (type(header) is not int or header < 0):
+        raise ConfigError(
+            f"header={header!r}: expected 'infer', the number of the line with the names of the columns (from 0), or "
+            "None if no line has them"
+        )
     files = _files(paths)
     csv_options = {
-        "header": 0 if header in ("infer", 0) else None,
+        "header": 0 if header == "infer" else header,
         "sep": delimiter,
         "quoting": quoting,
         "encoding": encoding,
@@ -283,10 +291,10 @@ def _of_csv(path: Path, options: Mapping[str, Any]) -> Table:
         n_rows += len(chunk)
     if not n_rows:
         raise DataError(f"{path} has a header but no rows")
-    if options["header"] == 0:  # pandas renames columns that stand twice
+    if options["header"] is not None:  # pandas renames columns that stand twice
         with path.open(encoding=codec(encoding), newline="") as file:
-            quoted = options["quoting"] != csv.QUOTE_NONE
-            names = next(csv.reader(file, delimiter=options["sep"], quoting=options["quoting"] if quoted else 3))
+            lines = csv.reader(file, delimiter=options["sep"], quoting=options["quoting"])
+            names = next(islice(lines, options["header"], None))
 
     def read(columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         places = [names.index(name) for name in columns]
