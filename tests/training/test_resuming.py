@@ -17,6 +17,7 @@ from learners import lm_learner
 import ulmfit
 from ulmfit.errors import ConfigError, FormatError
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.optimizer import SGD
 from ulmfit.training.tensor_file import read_tensors
 
 # Two fits with freezing between them, and a file written between them. Slow enough to be hit at any moment.
@@ -148,11 +149,66 @@ def test_fits_that_are_done_are_left_out_and_the_other_goes_on(stop, tmp_path):
 
 def test_a_fit_that_is_called_otherwise_is_refused(tmp_path):
     with pytest.raises(InterruptedError):
-        program(tmp_path, 20)
-    with pytest.raises(FormatError, match=r"fit 2 was interrupted.*learning_rates was"):
+        program(tmp_path, 5)
+    with pytest.raises(FormatError, match=r"fit 1 was interrupted.*learning_rates was"):
         program(tmp_path, lr=1e-3)
 
 
 def test_intervals_that_make_no_sense(tmp_path):
     with pytest.raises(ConfigError, match="steps=0"):
         lm_learner(path=tmp_path).checkpoint(steps=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"wd": 0.3}, "wd was"),
+        ({"opt_func": SGD}, "optimizer was AdamW and is SGD"),
+        ({"seed": 5}, "seed was 0 and is 5"),
+        ({"clip": 1.0}, "clip was None and is 1.0"),
+    ],
+)
+def test_other_settings_are_refused_in_an_interrupted_fit(settings, message, tmp_path):
+    with pytest.raises(InterruptedError):
+        program(tmp_path, 5)
+    with pytest.raises(FormatError, match=message):
+        program(tmp_path, **settings)
+
+
+def test_a_finished_fit_that_is_called_otherwise_is_refused(tmp_path):
+    program(tmp_path)
+    with pytest.raises(FormatError, match=r"fit 1 is finished.*learning_rates was .*0\.01.* and is .*0\.001"):
+        program(tmp_path, lr=1e-3)
+
+
+def test_other_data_is_refused(tmp_path):
+    program(tmp_path)
+    learn = lm_learner(path=tmp_path)
+    learn.dls.train.documents.ids[5] += 1
+    with pytest.raises(FormatError, match=r"data is .* there and .* here"):
+        learn.checkpoint("run", resume=True)
+
+
+def test_a_program_with_fewer_fits_ends_with_the_weights_of_the_file_and_saves_them(tmp_path):
+    whole = program(tmp_path)
+    learn = lm_learner(path=tmp_path)
+    learn.checkpoint("run", resume=True)
+    learn.fit_one_cycle(1, 1e-2)
+    assert all(torch.equal(v, learn.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert learn.save("new").is_file()
+
+
+def searching(folder: Path, stop: int = 0):
+    learn = lm_learner(path=folder, cbs=[Stop(stop)])
+    learn.checkpoint("run", steps=1, resume=True)
+    for _ in range(3):
+        learn.fit_one_cycle(1, learn.lr_find(show_plot=False).valley)
+    return learn
+
+
+def test_a_search_of_a_learning_rate_gives_again_what_it_found(tmp_path):
+    whole = searching(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        searching(tmp_path / "cut", 44)
+    again = searching(tmp_path / "cut")
+    assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())

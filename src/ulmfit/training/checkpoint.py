@@ -86,10 +86,7 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
         FormatError: the file is not a checkpoint, is damaged, or belongs to another model.
     """
     facts, tensors = _read(path)
-    own = learn.model.state_dict()
-    saved = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    compare_weights(path, saved, own)
-    learn.model.load_state_dict(saved)
+    _load_weights(learn, path, tensors)
     load_optimizer(learn.optimizer, tensors, facts["groups"], path)
     for i, p in enumerate(learn.model.parameters()):
         gradient = tensors.get(f"gradient.{i}")
@@ -107,6 +104,21 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
     ]
     learn.history = list(facts["history"])
     return dict(facts["about"])
+
+
+def load_weights(learn: Learner, path: Path) -> None:
+    """Give a learner's model the weights of a checkpoint, and leave all else.
+
+    Raises:
+        FormatError: the file is not a checkpoint, is damaged, or belongs to another model.
+    """
+    _load_weights(learn, path, _read(path)[1])
+
+
+def _load_weights(learn: Learner, path: Path, tensors: Mapping[str, Tensor]) -> None:
+    saved = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    compare_weights(path, saved, learn.model.state_dict())
+    learn.model.load_state_dict(saved)
 
 
 def _hidden_state(tensors: Mapping[str, Tensor], learn: Learner) -> Any:

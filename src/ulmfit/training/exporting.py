@@ -72,7 +72,7 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
         **details,
     )
     folder = export_folder(learn, fname)
-    if learn.checkpoints is not None and learn.checkpoints.replaying:
+    if learn.checkpoints is not None and learn.checkpoints.replaying and folder.exists():
         say(learn.console, f"{folder}: left as it was written before the interruption")
     elif learn.processes.is_main:
         save_bundle(bundle, folder, overwrite=is_model_folder(folder))

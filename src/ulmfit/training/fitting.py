@@ -228,9 +228,13 @@ class Fitting(Loop):
         suggest_funcs: lr_finder.Suggestion | Sequence[lr_finder.Suggestion] = lr_finder.valley,
     ) -> tuple[float, ...]:
         """Suggest a learning rate; see `lr_finder.lr_find`. Model and optimizer are left as they were."""
-        return lr_finder.lr_find(
-            self, start_lr, end_lr, num_it, stop_div=stop_div, show_plot=show_plot, suggest_funcs=suggest_funcs
-        )
+
+        def search() -> tuple[float, ...]:
+            return lr_finder.lr_find(
+                self, start_lr, end_lr, num_it, stop_div=stop_div, show_plot=show_plot, suggest_funcs=suggest_funcs
+            )
+
+        return search() if self.checkpoints is None else self.checkpoints.remember(search)
 
     def freeze_to(self, n: int) -> None:
         """Train only the groups from the n-th on; negative n counts from the last group.

@@ -36,7 +36,7 @@ def save(learn: Learner, file: Path | str, *, with_opt: bool = True) -> Path:
     """
     path = model_file(learn, file)
     tensors = {f"model.{name}": t for name, t in learn.model.state_dict().items()}
-    facts = _facts(learn)
+    facts = facts_of(learn)
     if with_opt:
         optimizer, facts["groups"] = optimizer_state(learn.optimizer)
         tensors |= optimizer
@@ -61,7 +61,7 @@ def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, stri
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     own = learn.model.state_dict()
     if strict:
-        _compare(path, facts, _facts(learn))
+        compare_facts(path, facts, facts_of(learn))
         compare_weights(path, weights, own)
     else:
         weights = {k: t for k, t in weights.items() if k in own and own[k].shape == t.shape}
@@ -75,7 +75,7 @@ def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, stri
 def save_encoder(learn: Learner, file: Path | str) -> Path:
     """Write the encoder (the model without its decoder or head) with its vocabulary."""
     path = model_file(learn, file)
-    _write(learn, path, dict(encoder_of(learn).state_dict()), ENCODER, _facts(learn))
+    _write(learn, path, dict(encoder_of(learn).state_dict()), ENCODER, facts_of(learn))
     return path
 
 
@@ -87,8 +87,10 @@ def load_encoder(learn: Learner, file: Path | str) -> None:
     """
     path = _existing(learn, file)
     facts, weights = read_tensors(path, ENCODER)
-    here = _facts(learn)
-    _compare(path, {k: v for k, v in facts.items() if k != "labels"}, {k: v for k, v in here.items() if k != "labels"})
+    here = facts_of(learn)
+    compare_facts(
+        path, {k: v for k, v in facts.items() if k != "labels"}, {k: v for k, v in here.items() if k != "labels"}
+    )
     compare_weights(path, weights, encoder_of(learn).state_dict(), "encoder")
     encoder_of(learn).load_state_dict(weights)
 
@@ -106,7 +108,7 @@ def encoder_of(learn: Learner) -> nn.Module:
 
 
 def _write(learn: Learner, path: Path, tensors: Mapping[str, Tensor], kind: str, facts: Mapping[str, Any]) -> None:
-    if learn.checkpoints is not None and learn.checkpoints.replaying:
+    if learn.checkpoints is not None and learn.checkpoints.replaying and path.exists():
         say(learn.console, f"{path}: left as it was written before the interruption")
     elif learn.processes.is_main:
         write_tensors(path, tensors, kind, facts)
@@ -120,7 +122,7 @@ def _existing(learn: Learner, file: Path | str) -> Path:
     return path
 
 
-def _facts(learn: Learner) -> dict[str, Any]:
+def facts_of(learn: Learner) -> dict[str, Any]:
     """What a model must have in common with a file."""
     config = getattr(learn.model, "config", None)
     vocab = getattr(learn.dls, "text_vocab", None)
@@ -138,15 +140,20 @@ def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if not k.endswith("_p") and k not in ("tie_weights", "out_bias", "cutoffs")}
 
 
-def _compare(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+def compare_facts(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuse a file of another configuration, direction, vocabulary, task or data.
+
+    Raises:
+        FormatError: both sides of every difference are named.
+    """
     problems = []
     a, b = there.get("config"), here.get("config")
     if a and b:
         problems += [f"{k} is {a.get(k)!r} there and {b.get(k)!r} here" for k in {**a, **b} if a.get(k) != b.get(k)]
     problems += [
         f"{k} is {there[k]!r} there and {here[k]!r} here"
-        for k in ("backwards", "labels")
-        if k in there and there[k] != here[k]
+        for k in ("backwards", "labels", "data")
+        if k in there and k in here and there[k] != here[k]
     ]
     old, new = there.get("vocab"), here.get("vocab")
     if old is not None and new is not None and old != new:
