@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+from ulmfit.pretrained import weights
 
 # The models of the tests are so small that a second thread only waits, for long on a busy machine.
 torch.set_num_threads(1)
@@ -22,3 +25,12 @@ def data_folder() -> Path:
 def _seed() -> None:
     """Tests that draw from torch's global generator draw the same each time."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_bundled_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Runs start from random weights unless a test says otherwise: a base of 30,000 words makes small runs long."""
+    with pytest.MonkeyPatch.context() as patch:
+        bundled = weights.BUNDLED
+        patch.setattr(weights, "BUNDLED", tmp_path_factory.mktemp("nothing"))
+        yield bundled
