@@ -57,6 +57,12 @@ def test_a_finished_run_is_written_again_in_a_quarter_of_the_size(tmp_path, monk
         assert torch.allclose(small.weights[name], weight, atol=float(weight.abs().max()) / 250), name
 
 
+def test_the_command_in_the_card_names_no_place_of_this_machine(tmp_path, monkeypatch):
+    arguments = ["pretrain", str(tmp_path / "a.parquet"), "--out", str(tmp_path / "lm"), "--licence", "CC BY 4.0"]
+    monkeypatch.setattr("sys.argv", ["/usr/bin/ulmfit", *arguments])
+    assert pretrain(job_of(tmp_path))["command"] == "ulmfit pretrain a.parquet --out lm --licence 'CC BY 4.0'"
+
+
 class _PowerCut(Exception):
     pass
 

@@ -8,6 +8,7 @@ falls in the last part of the run; the checkpoint from before the fall is kept, 
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -362,9 +363,16 @@ def _metrics(job: PretrainJob, corpora: _Corpora, learn: Learner) -> dict[str, A
         "seconds": round(learn.seconds, 1),
         "licence": job.licence,
         "settings": {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]},
-        "command": " ".join(["ulmfit", *sys.argv[1:]]) if Path(sys.argv[0]).name.startswith("ulmfit") else None,
+        "command": _command(),
         "machine": machine(),
     }
+
+
+def _command() -> str | None:
+    """The command line, with the names of files only: where they lie on this machine is nobody's business."""
+    if not Path(sys.argv[0]).name.startswith("ulmfit"):
+        return None
+    return shlex.join(["ulmfit", *(Path(a).name or a for a in sys.argv[1:])])
 
 
 def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
