@@ -135,3 +135,10 @@ def test_groups_hold_every_parameter_once():
     classifier = model()
     grouped = [id(p) for g in classifier.parameter_groups() for p in g]
     assert sorted(grouped) == sorted(id(p) for p in classifier.parameters())
+
+
+def test_answers_are_float32_under_autocast():
+    model = TextClassifier(20, 1, CONFIGS[0], y_range=(0.0, 1.0)).eval()
+    ids = torch.randint(2, 20, (4, 6), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model(ids, torch.full((4,), 6)).logits.dtype == torch.float32

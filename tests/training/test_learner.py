@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ulmfit.data.loaders import ClassifierLoader
 from ulmfit.errors import ConfigError, DataError, UlmfitError
-from ulmfit.training.callbacks import Callback, StopFit
+from ulmfit.training.callbacks import Callback, GradientAccumulation, GradientClip, StopFit
 from ulmfit.training.learner import Learner
 from ulmfit.training.metrics import make_metric
 from ulmfit.training.precision import resolve_precision
@@ -204,3 +204,22 @@ def test_bf16_trains_where_the_processor_has_it():
     learn.fit_one_cycle(6, 2e-2)
     assert learn.history[-1]["accuracy"] > 0.8
     assert all(p.dtype == torch.float32 for p in learn.model.parameters())
+
+
+@pytest.mark.parametrize("n_acc", [0, -1, 1.5, "2", True])
+def test_accumulation_needs_a_whole_number_of_rows(n_acc):
+    with pytest.raises(ConfigError, match="n_acc="):
+        GradientAccumulation(n_acc)
+
+
+@pytest.mark.parametrize("norm", [0, -1.0, "1", float("nan")])
+def test_a_limit_of_the_gradient_is_positive(norm):
+    with pytest.raises(ConfigError, match="max_norm="):
+        GradientClip(norm)
+
+
+def test_a_method_that_would_never_be_called_is_refused():
+    with pytest.raises(ConfigError, match=r"after_bach \(did you mean after_batch\?\)"):
+        type("Mine", (Callback,), {"after_bach": lambda self, learn: None})
+    with pytest.raises(ConfigError, match="never calls before_prediction"):
+        type("Mine", (Callback,), {"before_prediction": lambda self, learn: None})

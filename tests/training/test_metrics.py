@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -154,3 +155,33 @@ def test_they_reach_the_history():
     lm = lm_learner(metrics=[partial(top_k_accuracy, k=2), "accuracy"])
     row = lm.validate()
     assert row["top_k_accuracy"] >= row["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "message"),
+    [
+        ("accuracy", "regression", "accuracy is for lm and single_label"),
+        ("f1", "regression", "the task is regression"),
+        ("r2", "single_label", "r2_score is for regression"),
+        (top_k_accuracy, "multi_label", "top_k_accuracy is for"),
+    ],
+)
+def test_a_metric_that_does_not_fit_the_task_is_refused(metric, task, message):
+    learn = classifier_learner()
+    learn.dls = SimpleNamespace(task=task)
+    learn.task = task
+    with pytest.raises(ConfigError, match=message):
+        learn.metrics = [metric]
+
+
+def test_metrics_that_are_assigned_later_are_made_into_metrics():
+    learn = classifier_learner(metrics=None)
+    learn.metrics = [accuracy]
+    assert 0 <= learn.validate()["accuracy"] <= 1
+
+
+def test_what_makes_a_metric_is_no_metric():
+    with pytest.raises(ConfigError, match=r"must be called: metrics=\[F1Score\(\)\]"):
+        classifier_learner(metrics=[sk.F1Score])
+    with pytest.raises(ConfigError, match="AvgMetric needs arguments"):
+        classifier_learner(metrics=AvgMetric)

@@ -237,3 +237,8 @@ def test_long_texts_are_counted(dls_lm, capsys):
     assert "more than max_len=20 tokens" in capsys.readouterr().out
     assert "in 4 groups" in learn.summary()
     assert Path(learn.path) == dls_lm.path
+
+
+def test_another_number_of_answers_than_labels_is_refused(dls_clas):
+    with pytest.raises(ConfigError, match=r"n_out=7, but the loaders have 2 labels \(neg, pos\)"):
+        text_classifier_learner(dls_clas, n_out=7, **SMALL)

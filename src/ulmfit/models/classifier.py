@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -186,10 +187,14 @@ class PoolingLinearClassifier(nn.Module):
         """
         if self.training and pooled.features.shape[0] == 1:
             raise DataError("a training batch of one text: batch norm needs at least 2; drop the last batch or join it")
-        logits: Tensor = self.layers(pooled.features.to(next(self.parameters()).dtype))
-        if self.y_range is not None:
-            low, high = self.y_range
-            logits = logits.sigmoid() * (high - low) + low
+        device = pooled.features.device.type
+        # Half precision has too few values near a range's ends, and for metrics that rank the answers.
+        whole = torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+        with whole:
+            logits: Tensor = self.layers(pooled.features.to(next(self.parameters()).dtype))
+            if self.y_range is not None:
+                low, high = self.y_range
+                logits = logits.sigmoid() * (high - low) + low
         return ClassifierOutput(logits=logits, ar=pooled.ar, tar=pooled.tar)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, cast
 
-from ulmfit.errors import UlmfitError
+from ulmfit.errors import ConfigError, UlmfitError
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
@@ -31,7 +33,26 @@ StopFit = CancelFitException
 
 
 class Callback:
-    """Does nothing at every point of the loop; override what is needed."""
+    """Does nothing at every point of the loop; override what is needed.
+
+    Raises:
+        ConfigError: a subclass has a method that looks like a point of the loop and is none: it would never be called.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        problems = []
+        for name in vars(cls):
+            if name in EVENTS or name.startswith("_"):
+                continue
+            close = get_close_matches(name, EVENTS, n=1, cutoff=0.8)
+            if close or name.startswith(("before_", "after_")):
+                problems.append(name + (f" (did you mean {close[0]}?)" if close else ""))
+        if problems:
+            raise ConfigError(
+                f"{cls.__name__}: the training loop never calls {', '.join(problems)}; it calls {', '.join(EVENTS)}. "
+                "Begin the name of a method of your own otherwise"
+            )
 
     def before_fit(self, learn: Learner) -> None:
         """The schedule and the optimizer are ready."""
@@ -109,9 +130,14 @@ class GradientAccumulation(Callback):
 
     Args:
         n_acc: rows for a step.
+
+    Raises:
+        ConfigError: not a whole number of at least 1.
     """
 
     def __init__(self, n_acc: int = 32) -> None:
+        if isinstance(n_acc, bool) or not isinstance(cast("object", n_acc), Integral) or n_acc < 1:
+            raise ConfigError(f"GradientAccumulation: n_acc={n_acc!r} must be a whole number of rows, 1 or more")
         self.n_acc = n_acc
         self._rows = 0
 
@@ -145,9 +171,14 @@ class GradientClip(Callback):
 
     Args:
         max_norm: the largest norm.
+
+    Raises:
+        ConfigError: not a positive number.
     """
 
     def __init__(self, max_norm: float = 1.0) -> None:
+        if isinstance(max_norm, bool) or not isinstance(cast("object", max_norm), Real) or not max_norm > 0:
+            raise ConfigError(f"GradientClip: max_norm={max_norm!r} must be a positive norm of the gradient")
         self.max_norm = max_norm
 
     def before_fit(self, learn: Learner) -> None:

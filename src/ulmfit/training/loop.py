@@ -25,7 +25,7 @@ from ulmfit.training.callbacks import (
 )
 from ulmfit.training.distributed import Processes
 from ulmfit.training.losses import LossFunction
-from ulmfit.training.metrics import Output, logits_of, make_metrics
+from ulmfit.training.metrics import Metric, Output, check_task, logits_of, make_metrics
 from ulmfit.training.optimizer import Adam, OptimizerFactory, make_optimizer, set_hyper
 from ulmfit.training.precision import autocast, resolve_precision
 from ulmfit.training.recorder import Recorder
@@ -138,7 +138,7 @@ class Loop:
         self.loss_func, self.opt_func = loss_func, opt_func
         self.wd, self.wd_bn_bias, self.alpha, self.beta, self.clip = wd, wd_bn_bias, alpha, beta, clip
         self.task: str = getattr(dls, "task", "single_label")
-        self.metrics = make_metrics(metrics, self.task)
+        self.metrics = metrics
         self.recorder = Recorder()
         self.cbs: list[Callback] = [TerminateOnNaN(), self.recorder, *cbs]
         self.history: list[dict[str, Any]] = []
@@ -158,6 +158,16 @@ class Loop:
         self.seed = seed
         self._rng = torch.Generator().manual_seed(seed + 1_000_003 * self.processes.rank).get_state()
         self._drawing = False
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """Of the validation pass; what is assigned may be anything that the argument may be."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, metrics: object) -> None:
+        self._metrics = make_metrics(metrics, self.task)
+        check_task(self._metrics, getattr(self.dls, "task", None))
 
     def reset(self) -> None:
         """Forget the hidden state, of models that keep one between batches."""

@@ -44,9 +44,11 @@ class Metric(ABC):
     Attributes:
         name: its column in the history.
         higher_is_better: whether a higher value is better.
+        tasks: whose answers it can measure; None for all.
     """
 
     name: str
+    tasks: tuple[str, ...] | None = None
     higher_is_better: bool = True
 
     @abstractmethod
@@ -102,6 +104,7 @@ class Accuracy(MeanMetric):
     """Share of right predictions."""
 
     name = "accuracy"
+    tasks = ("lm", "single_label")
 
     def update(self, output: Output, target: Tensor, loss: float) -> None:
         """Take one batch."""
@@ -152,6 +155,7 @@ class AvgMetric(MeanMetric):
         self.func = func
         self.name = name or getattr(func, "__name__", None) or getattr(func, "func", func).__name__
         self.higher_is_better = higher_is_better
+        self.tasks = _TASKS.get(getattr(func, "func", func))
 
     def update(self, output: Output, target: Tensor, loss: float) -> None:
         """Take one batch."""
@@ -206,6 +210,15 @@ def rmse(logits: Tensor, target: Tensor) -> Tensor:
     return mse(logits, target).sqrt()
 
 
+_TASKS: dict[Callable[..., Any], tuple[str, ...]] = {
+    accuracy: ("lm", "single_label"),
+    error_rate: ("lm", "single_label"),
+    top_k_accuracy: ("lm", "single_label"),
+    accuracy_multi: ("multi_label",),
+    **dict.fromkeys((mse, mae, rmse), ("regression",)),
+}
+
+
 def _known() -> dict[str, Callable[[str], Metric]]:
     """Metrics by name, each made for a task."""
     from ulmfit.training import sklearn_metrics
@@ -243,8 +256,14 @@ def make_metric(metric: object, task: str = "single_label") -> Metric:
             raise ConfigError(f"metric {name!r} is not known; {one_of(name, known)}")
         return known[name](task)
     if isinstance(metric, type) and issubclass(metric, Metric):
-        return metric()
+        try:
+            return metric()
+        except TypeError as error:
+            raise ConfigError(f"metric {metric.__name__} needs arguments: give an object of it ({error})") from error
     if callable(metric):
+        if getattr(metric, "__module__", "") == "ulmfit.training.sklearn_metrics":
+            named = getattr(metric, "__name__", repr(metric))
+            raise ConfigError(f"metric {named} must be called: metrics=[{named}()]")
         return AvgMetric(metric)
     raise ConfigError(f"a metric must be a name, a Metric or a function of (logits, target), not {metric!r}")
 
@@ -261,3 +280,16 @@ def make_metrics(metrics: object, task: str) -> list[Metric]:
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise ConfigError(f"two metrics are named {', '.join(twice)}; give one of them another name")
     return made
+
+
+def check_task(metrics: Sequence[Metric], task: str | None) -> None:
+    """Refuse metrics that cannot measure the answers of a task; None if it is not known.
+
+    Raises:
+        ConfigError: all of them, with the names of metrics that can.
+    """
+    unfit = [m for m in metrics if task is not None and m.tasks is not None and task not in m.tasks]
+    if unfit:
+        fit = [name for name, make in _known().items() if (t := make(str(task)).tasks) is None or task in t]
+        reasons = "; ".join(f"{m.name} is for {' and '.join(m.tasks or ())}" for m in unfit)
+        raise ConfigError(f"the task is {task}, and {reasons}; metrics for it are {', '.join(fit)}")

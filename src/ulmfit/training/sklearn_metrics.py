@@ -18,6 +18,13 @@ from ulmfit.errors import ConfigError
 from ulmfit.training.metrics import Metric, Output, logits_of
 
 Kind = Literal["classes", "probabilities", "multi_classes", "multi_probabilities", "values"]
+_TASKS: dict[Kind, tuple[str, ...]] = {
+    "classes": ("lm", "single_label"),
+    "probabilities": ("single_label",),
+    "multi_classes": ("multi_label",),
+    "multi_probabilities": ("multi_label",),
+    "values": ("regression",),
+}
 Average = Literal["binary", "macro", "micro", "weighted", "samples"]
 
 
@@ -46,6 +53,7 @@ class SklearnMetric(Metric):
     ) -> None:
         self.func, self.name, self.kind, self.thresh = func, name, kind, thresh
         self.higher_is_better = higher_is_better
+        self.tasks = _TASKS[kind]
         self.settings = settings or {}
         self.reset()
 

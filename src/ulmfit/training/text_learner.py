@@ -103,6 +103,10 @@ def text_classifier_learner(
     _check(text_classifier_learner, settings, dls, backwards)
     if dls.task == "lm":
         raise ConfigError("the loaders are for a language model; make them without is_lm=True, with labels")
+    labels = getattr(dls, "labels", ())
+    if n_out is not None and labels and n_out != len(labels):
+        shown = ", ".join(map(str, labels[:5])) + (", ..." if len(labels) > 5 else "")
+        raise ConfigError(f"n_out={n_out}, but the loaders have {len(labels)} labels ({shown}); leave n_out out")
     bundle = _bundle(arch, config, dls, None) if pretrained else None
     if config is None and bundle is not None:
         config = bundle.config.with_dropouts_of(CLASSIFIER_DROPOUTS)
