@@ -122,7 +122,7 @@ def test_models_that_make_no_sense():
         get_language_model(AWD_LSTM, V, AWDQRNNConfig())
     with pytest.raises(ConfigError, match="drop_mult=-1"):
         get_language_model(AWD_LSTM, V, SIZES, drop_mult=-1)
-    with pytest.raises(ConfigError, match=r"weight_p=2\.5 must be a number in \[0, 1\)"):
+    with pytest.raises(ConfigError, match=r"weight_p=0\.5 becomes 2\.5"):
         get_text_classifier(AWD_LSTM, V, 2, config=SIZES, drop_mult=5)
     with pytest.raises(ConfigError, match="vocab_sz=1 must be greater than pad_token=1"):
         get_language_model(AWD_LSTM, 1, SIZES)
@@ -184,3 +184,13 @@ def test_a_model_stored_in_bfloat16_answers(arch: type[Encoder]):
         log_p, state = model.step(ids[:, 0])
         log_p, _ = model.step(ids[:, 1], state)
     assert log_p.dtype == torch.float32
+
+
+def test_a_language_model_does_not_read_in_both_directions():
+    with pytest.raises(ConfigError, match="sees the words it is to predict"):
+        get_language_model(AWD_LSTM, 20, {"emb_sz": 4, "n_hid": 6, "bidir": True})
+
+
+def test_a_drop_mult_that_is_too_large_is_named():
+    with pytest.raises(ConfigError, match=r"drop_mult=5 is too large: input_p=0.25 becomes 1.25"):
+        AWDLSTMConfig(hidden_p=0.0).scaled(5)

@@ -4,6 +4,7 @@ import io
 import math
 import time
 
+import numpy as np
 import pytest
 import torch
 from learners import classifier_learner, documents, lm_learner
@@ -223,3 +224,25 @@ def test_a_method_that_would_never_be_called_is_refused():
         type("Mine", (Callback,), {"after_bach": lambda self, learn: None})
     with pytest.raises(ConfigError, match="never calls before_prediction"):
         type("Mine", (Callback,), {"before_prediction": lambda self, learn: None})
+
+
+def test_a_rate_in_the_place_of_the_epochs_is_answered_with_the_call_that_was_meant():
+    with pytest.raises(ConfigError, match=r"fine_tune\(1, 0\.01\)"):
+        lm_learner().fine_tune(1e-2)
+    with pytest.raises(ConfigError, match=r"fit_one_cycle\(3, 0\.1\)"):
+        lm_learner().fit_one_cycle(0.1, 3)
+
+
+def test_numbers_of_numpy_are_numbers():
+    learn = lm_learner()
+    learn.fit(np.int64(1), np.float32(1e-2))
+    assert len(learn.history) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"pct_start": 2}, {"cbs": [3]}, {"freeze_epochs": -1}])
+def test_what_is_refused_is_refused_before_anything_is_frozen(wrong):
+    learn = lm_learner()
+    with pytest.raises(ConfigError):
+        learn.fine_tune(1, **wrong)
+    assert learn.n_steps == 0
+    assert all(p.requires_grad for p in learn.model.parameters())

@@ -73,3 +73,13 @@ def test_it_is_drawn(monkeypatch):
     with pytest.raises(ConfigError, match="'mum' has no schedule; did you mean 'mom'"):
         learn.recorder.plot_sched("mum")
     pyplot.close("all")
+
+
+def test_searches_leave_one_figure():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    learn = lm_learner()
+    before = len(pyplot.get_fignums())
+    for _ in range(3):
+        learn.lr_find(num_it=20, show_plot=True)
+    assert len(pyplot.get_fignums()) <= before + 1
+    pyplot.close("lr_find")

@@ -242,3 +242,10 @@ def test_long_texts_are_counted(dls_lm, capsys):
 def test_another_number_of_answers_than_labels_is_refused(dls_clas):
     with pytest.raises(ConfigError, match=r"n_out=7, but the loaders have 2 labels \(neg, pos\)"):
         text_classifier_learner(dls_clas, n_out=7, **SMALL)
+
+
+def test_a_look_at_the_results_does_not_change_the_training(dls_clas):
+    learn = text_classifier_learner(dls_clas, **SMALL)
+    before = learn.random_state().clone()
+    learn.results_table()
+    assert torch.equal(learn.random_state(), before)

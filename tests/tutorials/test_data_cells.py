@@ -123,3 +123,8 @@ print(json.dumps([sorted(heavy), pd.DataFrame({"a": [1]}).shape]))
     assert {"TextDataLoaders", "AWD_LSTM", "Learner", "accuracy", "untar_data", "Path", "torch", "pd"} <= set(names)
     own = [getattr(ulmfit.text.all, name) for name in names]
     assert all(thing.__doc__ for thing in own if inspect.isclass(thing) or inspect.isfunction(thing))
+
+
+def test_names_of_callbacks_and_layers_are_there():
+    wanted = {"class_weights", "SaveBest", "Recorder", "RNNDropout", "EmbeddingDropout", "TerminateOnNaNCallback"}
+    assert wanted <= set(ulmfit.text.all.__all__)

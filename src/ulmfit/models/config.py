@@ -82,7 +82,10 @@ class EncoderConfig:
         """The same sizes with every dropout probability multiplied by `drop_mult`."""
         if not 0 <= drop_mult < float("inf"):
             raise ConfigError(f"drop_mult={drop_mult!r} must be 0 or more")
-        return replace(self, **{n: getattr(self, n) * drop_mult for n in self.probabilities()})
+        scaled = {n: getattr(self, n) * drop_mult for n in self.probabilities()}
+        if large := [f"{n}={getattr(self, n)} becomes {p:.3g}" for n, p in scaled.items() if p >= 1]:
+            raise ConfigError(f"drop_mult={drop_mult} is too large: {', '.join(large)}, and must stay below 1")
+        return replace(self, **scaled)
 
     def with_dropouts_of(self, other: EncoderConfig) -> Self:
         """The same sizes with those dropout probabilities that `other` has too."""

@@ -121,13 +121,21 @@ class LanguageModel(SequentialRNN):
 
     Args:
         vocab_sz: number of words V.
-        config: of any architecture.
+        config: of any architecture, that reads in one direction.
+
+    Raises:
+        ConfigError: the configuration reads in both directions.
     """
 
     encoder: Encoder
     decoder: LinearDecoder
 
     def __init__(self, vocab_sz: int, config: EncoderConfig) -> None:
+        if config.bidir:
+            raise ConfigError(
+                "bidir=True: a language model that reads in both directions sees the words it is to predict; use "
+                "bidir=False, and a second model with backwards=True. Only a classifier can read in both"
+            )
         encoder = make_encoder(vocab_sz, config)
         decoder = LinearDecoder(
             vocab_sz,

@@ -49,7 +49,9 @@ from ulmfit.data.tables import read_files
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
 from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
 from ulmfit.inference.predictor import load
+from ulmfit.models.config import size_config
 from ulmfit.models.core import *
+from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
 from ulmfit.text import *
 from ulmfit.training.answering import LMLearner, TextLearner
 from ulmfit.training.averaging import NTASGD, ExponentialMovingAverage, WeightAverage
@@ -72,6 +74,7 @@ from ulmfit.training.losses import (
     L1LossFlat,
     LabelSmoothingCrossEntropy,
     MSELossFlat,
+    class_weights,
 )
 from ulmfit.training.lr_finder import minimum, slide, steep, valley
 from ulmfit.training.metrics import (
@@ -87,6 +90,7 @@ from ulmfit.training.metrics import (
 )
 from ulmfit.training.mixup import MixUp
 from ulmfit.training.optimizer import SGD, Adam
+from ulmfit.training.recorder import Recorder
 from ulmfit.training.sklearn_metrics import (
     APScoreMulti,
     BalancedAccuracy,
@@ -114,11 +118,13 @@ from ulmfit.training.tracking import (
     EarlyStoppingCallback,
     JSONLLogger,
     ReduceLROnPlateau,
+    SaveBest,
     SaveModelCallback,
 )
 
 TextDataLoader = TextDataLoaders
-"""The name under which some programs have it."""
+TerminateOnNaNCallback = TerminateOnNaN
+"""The names under which some programs have them."""
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -203,8 +203,8 @@ class TextLearner(Learner):
         if hasattr(loader, "batch_indices"):
             indices = np.concatenate(loader.batch_indices())
             if shuffle:
-                with self.private_randomness():
-                    indices = indices[torch.randperm(len(indices)).numpy()]
+                # Not from the learner's stream: a look at the results must not change the training.
+                indices = np.random.default_rng([self.seed, self.n_steps]).permutation(indices)
             batch: Batch = loader.collate(indices[:max_n])
             return batch
         first: Batch = next(iter(loader))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self, cast
 
+import numpy as np
 from rich.console import Console
 
 from ulmfit.errors import ConfigError
@@ -77,11 +78,11 @@ class Fitting(Loop):
         if per_epoch < 1:
             raise ConfigError("the training part has no batch; give more texts or lower the batch size")
         rates = group_rates(self.lr if lr is None else lr, len(self.groups))
+        own = [*self.cbs, *listed(cbs)]
         if reset_opt:
             self.create_opt()
         if wd is not None:
             set_weight_decay(self.optimizer, wd)
-        own = [*self.cbs, *listed(cbs)]
         if self.verbose and self.processes.is_main and not any(isinstance(cb, ProgressTable) for cb in own):
             own.append(ProgressTable(self.console, bar=self.bar))
         total_steps = max(1, round(n_epoch * per_epoch))
@@ -201,7 +202,11 @@ class Fitting(Loop):
         """
         if not isinstance(cast("object", base_lr), int | float) or not base_lr > 0 or not lr_mult > 0:
             raise ConfigError(f"base_lr={base_lr} and lr_mult={lr_mult} must be positive numbers")
-        _check_fit(epochs, base_lr, None, 0)
+        _check_fit(epochs, base_lr, None, 0, "fine_tune")
+        if freeze_epochs:
+            _check_fit(freeze_epochs, None, None, 0)
+        cbs = listed(cbs)
+        one_cycle(moms=moms or self.moms, div=div, div_final=div_final, pct_start=pct_start)  # refuses now, not later
         self.freeze()
         if freeze_epochs:
             self.fit_one_cycle(
@@ -302,19 +307,29 @@ def listed(cbs: Callbacks) -> list[Callback]:
     return given
 
 
-def _check_fit(n_epoch: object, lr: object, seconds: float | None, start_epoch: int) -> None:
+def _check_fit(
+    n_epoch: object, lr: object, seconds: float | None, start_epoch: int, call: str = "fit_one_cycle"
+) -> None:
     """Refuse numbers that make no sense, all in one message."""
     problems = []
-    if isinstance(n_epoch, bool) or not isinstance(n_epoch, int | float) or not 0 < n_epoch < math.inf:
+    epochs_as_rate = isinstance(lr, int) and 1 <= lr <= 20  # a likely number of epochs
+    if (
+        isinstance(n_epoch, bool)
+        or not isinstance(n_epoch, int | float | np.integer | np.floating)
+        or not 0 < n_epoch < math.inf
+    ):
         problems.append(f"n_epoch={n_epoch!r} must be a positive number of epochs")
-    elif n_epoch < 0.05 and seconds is None:
-        other = 1 if lr is None else lr
-        meant = f"a learning rate of {n_epoch}, as in fit_one_cycle({other}, {n_epoch}),"
+    elif n_epoch < (0.5 if epochs_as_rate else 0.05) and seconds is None:
+        meant = f"a learning rate of {n_epoch}, as in {call}({lr if epochs_as_rate else 1}, {n_epoch}),"
         problems.append(f"n_epoch={n_epoch} is the number of epochs and comes first; was {meant} meant?")
         # The learning rate alone, as in fit_one_cycle(1e-2), is a known slip.
     if seconds is not None and not 0 < seconds < math.inf:
         problems.append(f"seconds={seconds} must be positive")
-    if not 0 <= start_epoch < (n_epoch if isinstance(n_epoch, int | float) and not problems else math.inf):
+    if (
+        not 0
+        <= start_epoch
+        < (n_epoch if isinstance(n_epoch, int | float | np.integer | np.floating) and not problems else math.inf)
+    ):
         problems.append(f"start_epoch={start_epoch} must be at least 0 and below n_epoch={n_epoch}")
     if problems:
         raise ConfigError("; ".join(problems))

@@ -191,7 +191,7 @@ def _plot(lrs: Floats, losses: Floats, suggestions: dict[str, float], show_plot:
     if show_plot is False:
         return
     try:
-        ax = axes()
+        ax = axes(name="lr_find")  # many searches do not fill the memory with figures
     except MissingExtraError:
         if show_plot:
             raise

@@ -99,8 +99,8 @@ class Recorder(Callback):
         self.iters, self.values = list(state["iters"]), [(t, v) for t, v in state["values"]]
 
 
-def axes(n: int = 1) -> Any:
-    """A figure with so many axes side by side.
+def axes(n: int = 1, name: str | None = None) -> Any:
+    """A figure with so many axes side by side; one with a name takes the place of the last of that name.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -109,4 +109,4 @@ def axes(n: int = 1) -> Any:
         from matplotlib import pyplot
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plot") from error
-    return pyplot.subplots(1, n, figsize=(5 * n, 4))[1]
+    return pyplot.subplots(1, n, num=name, clear=name is not None, figsize=(5 * n, 4))[1]
