@@ -412,3 +412,72 @@ def test_get_x_is_applied_although_the_block_names_columns(frame: pd.DataFrame):
     assert all(text.endswith("extra") for text in texts_of(dls(ColReader("text", suff=" extra"), frame, "text")))
     renamed = frame.rename(columns={"text": "review"})
     assert texts_of(dls(lambda row: row.text, renamed, "review")) == texts_of(dls(None, frame, "text"))
+
+
+def test_messages_name_the_rows_of_the_source(frame: pd.DataFrame):
+    with_gaps = frame.assign(label=[None if i in (4, 17) else label for i, label in enumerate(LABELS)])
+    with pytest.raises(DataError, match=r"2 of \d+ items have no label: items 5, 18 "):
+        DataBlock(
+            (TextBlock.from_df("text"), CategoryBlock()),
+            get_y=ColReader("label"),
+            splitter=lambda _: (range(2, 40), [0, 1]),
+        ).dataloaders(with_gaps)
+    numbers = frame.assign(label=[float("inf") if i == 30 else 1.0 for i in range(40)])
+    with pytest.raises(DataError, match="not so: items 31 "):
+        DataBlock(
+            (TextBlock.from_df("text"), RegressionBlock()),
+            get_y=ColReader("label"),
+            splitter=lambda _: (range(20, 40), [0, 1]),
+        ).dataloaders(numbers)
+    empty = frame.assign(text=["" if i == 25 else text for i, text in enumerate(TEXTS)])
+    with pytest.warns(UserWarning, match=r"1 of 20 train texts are empty: 26 \(from 1\)"):
+        DataBlock(TextBlock.from_df("text", is_lm=True), splitter=lambda _: (range(20, 40), range(20))).datasets(empty)
+
+
+@pytest.mark.parametrize("mark", [";", "|", ","])
+def test_labels_that_are_others_joined_are_pointed_out(mark: str):
+    labels = ["a", "b", f"a{mark} b", "b"]
+    with pytest.warns(UserWarning, match=rf"1 labels are other labels joined.*label_delim='\{mark}'"):
+        assert len(CategoryBlock().fit(labels, "source").labels) == 3
+    assert CategoryBlock().fit([f"x{mark}y", "a"], "source").n_out == 2  # nothing to warn of
+
+
+def test_labels_are_one_plain_value_each():
+    values = [np.int64(1), np.float32(0.0), torch.tensor(1), 0]
+    assert CategoryBlock().fit(values, "source").labels == ("0", "1")
+    for several in (["a", "b"], ("a",), np.array(["a", "b"]), torch.tensor([1, 0])):
+        with pytest.raises(DataError, match="MultiCategoryBlock"):
+            CategoryBlock().fit([several, "a"], "source")
+    with pytest.raises(DataError, match="is a collection"):
+        TextDataLoaders.from_texts(TEXTS, [[label] for label in LABELS])
+
+
+def test_further_tables_are_read_by_the_names_of_the_columns(frame: pd.DataFrame):
+    dls = TextDataLoaders.from_df(frame, bs=4)
+    turned = frame[["label", "text"]]
+    loader = dls.test_dl(turned, with_labels=True)
+    expected = dls.test_dl(frame, with_labels=True)
+    for one, other in zip(loader, expected, strict=True):
+        assert torch.equal(one.inputs[0], other.inputs[0])
+        assert torch.equal(one.target, other.target)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"is_lm": True, "balanced": True}, "balanced is for texts with labels"),
+        ({"is_lm": True, "max_tokens": 500}, "max_tokens is for texts with labels"),
+        ({"val_bs": 0}, "val_bs=0 must be at least 1"),
+        ({"n_workers": -1}, "workers is -1"),
+        ({"device": "gpu"}, "device='gpu' is not known"),
+    ],
+)
+def test_settings_that_would_be_passed_over_are_refused(frame: pd.DataFrame, options: dict, message: str):
+    with pytest.raises(ConfigError, match=message):
+        TextDataLoaders.from_df(frame, bs=2, **options)
+
+
+@pytest.mark.parametrize("name", ["from_df", "from_csv", "from_folder", "from_texts"])
+def test_a_misspelt_keyword_names_the_function_that_was_called(name: str, tmp_path: Path):
+    with pytest.raises(TypeError, match=rf"TextDataLoaders\.{name}\(\).*'vald_pct'.*Did you mean 'valid_pct'"):
+        getattr(TextDataLoaders, name)(tmp_path, vald_pct=0.1)

@@ -288,3 +288,24 @@ def test_imdb_from_the_mirror(data_folder: Path, monkeypatch: pytest.MonkeyPatch
     path = untar_data(URLs.IMDB)
     assert [p.name for p in path.ls()] == ["README", "test", "train", "unsup"]
     assert len(list((path / "unsup").iterdir())) == 50_000
+
+
+def test_the_old_data_stay_until_the_new_are_whole(server: Server, tmp_path: Path):
+    server.files["toy.tgz"] = make_tar(tmp_path / "toy.tgz", ("toy/old.txt",))
+    path = untar_data(server.url("toy.tgz"))
+    server.files["toy.tgz"] = b"no archive"
+    with pytest.raises(FormatError):
+        untar_data(server.url("toy.tgz"), force_download=True)
+    assert [p.name for p in path.ls()] == ["old.txt"]
+    server.files["toy.tgz"] = make_tar(tmp_path / "toy.tgz", ("toy/new.txt",))
+    assert [p.name for p in untar_data(server.url("toy.tgz"), force_download=True).ls()] == ["new.txt"]
+
+
+def test_data_of_another_address_are_not_taken_for_these(server: Server, tmp_path: Path):
+    server.files["one/toy.tgz"] = make_tar(tmp_path / "1.tgz", ("toy/one.txt",))
+    server.files["two/toy.tgz"] = make_tar(tmp_path / "2.tgz", ("toy/two.txt",))
+    untar_data(server.url("one/toy.tgz"))
+    with pytest.raises(DataError, match=r"was made from .*one/toy.tgz, not from .*two/toy.tgz"):
+        untar_data(server.url("two/toy.tgz"))
+    elsewhere = untar_data(server.url("two/toy.tgz"), data=tmp_path / "elsewhere")
+    assert [p.name for p in elsewhere.ls()] == ["two.txt"]

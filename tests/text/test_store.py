@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.errors import ConfigError, DataError, FormatError
-from ulmfit.text import Tokenizer, TokenStore, default_cache_dir, make_vocab, progress_bar, store
+from ulmfit.text import Tokenizer, TokenStore, default_cache_dir, make_vocab, progress_bar, store, tokenize_texts
 from ulmfit.text.counting import Encoder, Types
 
 TEXTS = [f"This is the text with the number {i % 7}, and a word{i}." for i in range(600)] + ["", "last one"]
@@ -265,3 +265,13 @@ def test_who_comes_second_takes_what_is_there(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(store, "_open_if_sound", blind_once)
     assert same(TokenStore.build(TEXTS, WORD, cache_dir=tmp_path), first)
+
+
+def test_one_text_is_not_taken_for_many() -> None:
+    for call in (
+        lambda: TokenStore.build("abc", Tokenizer()),
+        lambda: list(Tokenizer().tokenize("abc")),
+        lambda: tokenize_texts("abc"),
+    ):
+        with pytest.raises(DataError, match="'abc' is one text; expected a list"):
+            call()

@@ -12,7 +12,7 @@ from ulmfit.data.options import LoaderOptions, Loading, Unpack
 from ulmfit.data.show import Shown
 from ulmfit.data.splitters import RandomSplitter, Splitter, checked_split
 from ulmfit.data.stores import build_store, vocab_of
-from ulmfit.data.targets import Target, TargetBlock
+from ulmfit.data.targets import Picked, Target, TargetBlock
 from ulmfit.errors import ConfigError
 from ulmfit.text.rules import Rule
 from ulmfit.text.tokenizers import BareTokenizer, Tokenizer
@@ -258,7 +258,7 @@ class DataBlock:
         targets: tuple[Any, Any] = None, None
         if self.target is not None:
             values = items.values()
-            parts = [[values[i] for i in rows] for rows in (train_rows, valid_rows)]
+            parts = [Picked((values[i] for i in rows), (rows + 1).tolist()) for rows in (train_rows, valid_rows)]
             sources = [f"{items.source}, {part}" for part in ("part to learn from", "part to check with")]
             target = self.target.fit(parts[0], sources[0])
             targets = target.encode(parts[0], sources[0]), target.encode(parts[1], sources[1])
@@ -274,6 +274,7 @@ class DataBlock:
                 n_workers=text.n_workers,
                 cache=text.cache,
                 what=f"{what} texts",
+                numbers=rows + 1,
             )
             vocab = store.vocab
             sets.append(TextDataset(store, numbers, items.take(rows)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ulmfit.data.block import DataBlock, TextBlock
 from ulmfit.data.factory import folder_block, joined, pairs_of, split_for, table_block
-from ulmfit.data.options import Batching, Unpack
+from ulmfit.data.options import Batching, Unpack, refuse_unknown
 from ulmfit.data.parts import PartLoaders
 from ulmfit.data.splitters import Splitter
 from ulmfit.data.stores import vocab_of
@@ -98,6 +98,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: there are no files, or something is wrong with them; see the message.
         """
+        refuse_unknown(cls.from_folder, batching, Batching)
         text = TextBlock(
             tok_tfm,
             vocab_of(text_vocab),
@@ -180,6 +181,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: a column is not there, or something is wrong with its cells; see the message.
         """
+        refuse_unknown(cls.from_df, batching, Batching)
         text = TextBlock(
             tok_tfm,
             vocab_of(text_vocab),
@@ -236,6 +238,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: a file or a column is not there, or something is wrong with its cells; see the message.
         """
+        refuse_unknown(cls.from_csv, from_df, FromTable)
         root = Path(path)
         names = [csv_fname] if isinstance(csv_fname, str | Path) else list(csv_fname)
 
@@ -286,6 +289,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: an item is not text, or there is something wrong with the labels; see the message.
         """
+        refuse_unknown(cls.from_texts, batching, Batching)
         text = TextBlock(tok_tfm, vocab_of(text_vocab), is_lm, seq_len, backwards, n_workers=n_workers, cache=cache)
         target = None if is_lm else y_block or CategoryBlock()
         block = DataBlock(

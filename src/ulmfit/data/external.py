@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -109,7 +109,7 @@ def untar_data(
         archive: folder for archives; None for one in the user's data folder.
         data: folder for what is unpacked; None likewise.
         c_key: name of that folder in the user's data folder.
-        force_download: do all anew.
+        force_download: do all anew. What was there is replaced once the new is whole.
         sha256: checksum of the archive in hexadecimal digits, if known.
         max_bytes: the most that may be unpacked.
 
@@ -117,7 +117,8 @@ def untar_data(
         The folder.
 
     Raises:
-        DataError: the archive cannot be had, is not the one expected, or is refused: see `archives.unpack`.
+        DataError: the archive cannot be had, is not the one expected, or is refused (see `archives.unpack`); or the
+            folder holds what came from another address.
         FormatError: it is damaged or cut short.
     """
     local = _local_path(url)
@@ -125,9 +126,12 @@ def untar_data(
         return DataPath(local)
     name = (local or Path(unquote(urlsplit(str(url)).path))).name
     folder = Path(data or data_folder() / c_key) / archive_stem(name)
-    if force_download and folder.exists():
-        shutil.rmtree(folder)
-    if folder.is_dir():
+    if folder.is_dir() and not force_download:
+        if (origin := _origin(folder)) not in (None, str(url)):
+            raise DataError(
+                f"{folder} was made from {origin}, not from {url}. Name another folder with data=..., or replace it "
+                "with force_download=True"
+            )
         return DataPath(folder)
     archives = Path(archive or data_folder() / "archive")
     found = local if local is not None else _find(str(url), name, archives, force_download, sha256)
@@ -138,12 +142,41 @@ def untar_data(
     if sha256 is not None and (digest := file_sha256(found)) != sha256.lower():
         raise DataError(f"{found} has the checksum {digest} instead of {sha256}: it was changed or damaged")
     try:
-        unpack(found, folder, max_bytes)
+        _unpack_over(found, folder, max_bytes)
     except FormatError:
         if found.parent == archives:  # ours: the next call fetches it anew
             found.unlink()
         raise
+    _note_origin(folder, str(url))
     return DataPath(folder)
+
+
+def _unpack_over(archive: Path, folder: Path, max_bytes: int) -> None:
+    """Unpack; a folder that is there already is replaced when the new one is whole."""
+    if not folder.exists():
+        unpack(archive, folder, max_bytes)
+        return
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".replacing-", ignore_cleanup_errors=True) as name:
+        new = Path(name) / "new"
+        unpack(archive, new, max_bytes)
+        folder.rename(Path(name) / "old")
+        new.rename(folder)
+
+
+def _origin_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.origin")
+
+
+def _origin(path: Path) -> str | None:
+    """The address that a folder or an archive came from; None if that was not written down."""
+    try:
+        return _origin_file(path).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _note_origin(path: Path, url: str) -> None:
+    _origin_file(path).write_text(url, encoding="utf-8")
 
 
 def _local_path(url: str | Path) -> Path | None:
@@ -165,7 +198,7 @@ def _find(url: str, name: str, archives: Path, force: bool, sha256: str | None) 
         if at is not None and (there := _in_folder(at.expanduser(), name, others, stem)) is not None:
             return there
     target = archives / name
-    if target.is_file() and not force:
+    if target.is_file() and not force and _origin(target) in (None, url):
         return target
     if mirror and _local_path(mirror) is None:
         for other in (name, *others):
@@ -175,6 +208,7 @@ def _find(url: str, name: str, archives: Path, force: bool, sha256: str | None) 
                 continue
             return archives / other
     download(url, target, size=SIZES.get(url), sha256=sha256)
+    _note_origin(target, url)
     return target
 
 

@@ -111,11 +111,13 @@ def table_block(
 ) -> DataBlock:
     """A block for the rows of a table; see `TextDataLoaders.from_df`."""
     target, reader = None, None
+    text.text_cols = [table.name(col) for col in text.text_cols]  # by name, as in other tables they may stand elsewhere
     if not text.is_lm:
         reader = ColReader(label_col, label_delim=label_delim)
         target = y_block or _target_of(table, reader)
         names = [table.name(col) for col in reader.cols]
-        if both := set(names) & {table.name(col) for col in text.text_cols}:
+        reader.cols = list(names)
+        if both := set(names) & set(text.text_cols):
             raise ConfigError(
                 f"{table.source}: column {named_columns(sorted(both))} is named both as text and as label"
             )

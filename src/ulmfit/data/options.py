@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any, TypedDict, Unpack
+
+import torch
 
 from ulmfit.errors import ConfigError
 
-__all__ = ["Batching", "LoaderOptions", "Loading", "Unpack"]
+__all__ = ["Batching", "LoaderOptions", "Loading", "Unpack", "refuse_unknown"]
 
 
 class Batching(TypedDict, total=False):
@@ -32,6 +36,28 @@ class Loading(Batching, total=False):
     seq_len: int
     backwards: bool
     seed: int | None
+
+
+def refuse_unknown(function: Callable[..., Any], given: Mapping[str, Any], *known: Any) -> None:
+    """Refuse keywords that a function does not have, by the name under which the user called it.
+
+    Args:
+        function: what was called.
+        given: keywords that it does not name itself.
+        known: typed dictionaries of those that it passes on.
+
+    Raises:
+        TypeError: there is no such keyword.
+    """
+    passed_on = {name for one in known for name in one.__required_keys__ | one.__optional_keys__}
+    names = sorted(passed_on | set(signature(function).parameters))
+    for name in given:
+        if name not in passed_on:
+            near = get_close_matches(name, names, n=1)
+            raise TypeError(
+                f"{function.__qualname__}() has no keyword {name!r}"
+                + (f". Did you mean {near[0]!r}?" if near else f"; it has: {', '.join(names)}")
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +102,11 @@ class LoaderOptions:
             raise ConfigError("give balanced or weights, not both")
         if (self.balanced or self.weights is not None) and not self.shuffle:
             raise ConfigError("balanced and weights choose what to draw at random: they need shuffle=True")
+        if self.val_bs is not None and self.val_bs < 1:
+            raise ConfigError(f"val_bs={self.val_bs} must be at least 1, or None for as many rows as bs")
+        try:
+            torch.device(self.device or "cpu")
+        except (RuntimeError, TypeError) as error:
+            raise ConfigError(
+                f"device={self.device!r} is not known; expected 'cpu', 'cuda', 'cuda:1', 'mps' or the like"
+            ) from error

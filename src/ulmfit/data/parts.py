@@ -59,6 +59,9 @@ class PartLoaders:
         o = self.options
         shuffle, seed = train and o.shuffle, o.seed or 0
         if self.target is None:
+            for name in ("balanced", "weights", "max_tokens"):
+                if getattr(o, name):
+                    raise ConfigError(f"{name} is for texts with labels; a language model reads one stream of tokens")
             try:
                 return LMDataLoader(
                     dataset.store,

@@ -248,7 +248,19 @@ def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:
 
 
 def label_name(value: object) -> str | None:
-    """A label as a string; None if it is missing."""
+    """A label as a string; None if it is missing.
+
+    Raises:
+        DataError: it is several labels.
+    """
+    scalar = getattr(value, "item", None)
+    if callable(scalar) and getattr(value, "ndim", None) == 0:  # of numpy or torch
+        value = scalar()
+    if isinstance(value, list | tuple | set | frozenset | dict) or getattr(value, "ndim", None):
+        raise DataError(
+            f"the label {value!r:.60} is a collection, but each text has one class here. If texts have several labels, "
+            "say so with y_block=MultiCategoryBlock()"
+        )
     if is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():

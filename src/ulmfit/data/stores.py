@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import rich
+from numpy.typing import NDArray
 
 from ulmfit._version import __version__
 from ulmfit.data.getters import named
@@ -42,6 +43,7 @@ def build_store(
     n_workers: int = 1,
     cache: bool | Path = True,
     what: str = "texts",
+    numbers: NDArray[np.int64] | None = None,
 ) -> TokenStore:
     """Turn texts into a store of ids, or find the store that was made of them before.
 
@@ -56,6 +58,7 @@ def build_store(
         n_workers: processes that tokenize.
         cache: keep the store in the user's cache folder, in this folder, or (False) in memory.
         what: what the texts are, for messages.
+        numbers: which number each has where it is from, for messages; None to count from 1.
 
     Returns:
         The store.
@@ -83,23 +86,23 @@ def build_store(
             vocab=vocab,
             min_freq=min_freq,
             max_vocab=max_vocab,
-            workers=max(1, n_workers),
+            workers=n_workers or 1,  # 0 is this process too
             cache_dir=root,
             progress=progress,
         )
     if len(store) == 0:
         raise DataError(f"there are no {what}")
-    if empty := _empty(store):
+    if empty := _empty(store, np.arange(1, len(store) + 1) if numbers is None else numbers):
         warnings.warn(f"{len(empty)} of {len(store)} {what} are empty: {named(empty)} (from 1)", stacklevel=2)
     if pointer is not None and store.path is not None and latest + _SETTLED_NS < began:
         _publish(pointer, store.path)
     return store
 
 
-def _empty(store: TokenStore) -> list[int]:
-    """Which documents have no token but the one that marks their beginning, counted from 1."""
+def _empty(store: TokenStore, numbers: NDArray[np.int64]) -> list[int]:
+    """The numbers of documents that have no token but the one that marks their beginning."""
     short = np.flatnonzero(np.diff(store.offsets) <= 1).tolist()
-    return [i + 1 for i in short if all(store.vocab[int(token)] == BOS for token in store[i])]
+    return [int(numbers[i]) for i in short if all(store.vocab[int(token)] == BOS for token in store[i])]
 
 
 def _follow(pointer: Path, root: Path) -> TokenStore | None:

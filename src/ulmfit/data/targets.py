@@ -5,8 +5,9 @@ N documents, C classes. Each block describes a kind of target; `fit` learns the 
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,8 +62,37 @@ def _in_order(labels: Iterable[str]) -> list[str]:
         return names
 
 
+class Picked(list[Any]):
+    """Values of some items of a source, with the numbers that those items have there, from 1."""
+
+    def __init__(self, values: Iterable[Any], numbers: Iterable[int]) -> None:
+        super().__init__(values)
+        self.numbers = list(numbers)
+
+
+def _numbered(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    return zip(getattr(values, "numbers", range(1, len(values) + 1)), values, strict=True)
+
+
+def _label_names(values: Sequence[Any]) -> Picked:
+    return Picked(map(label_name, values), (number for number, _ in _numbered(values)))
+
+
+def _warn_of_joined(labels: Sequence[str], source: str) -> None:
+    """Tell of labels such as `a;b` beside `a` and `b`: they may be two labels each."""
+    known = set(labels)
+    for mark in ";|,":
+        joined = [label for label in labels if mark in label and known.issuperset(map(str.strip, label.split(mark)))]
+        if joined:
+            warnings.warn(
+                f"{source}: {len(joined)} labels are other labels joined by {mark!r}, and are taken as classes "
+                f"of their own: {named(joined)}. If these are several labels of a text, give label_delim={mark!r}",
+                stacklevel=2,
+            )
+
+
 def _refuse_missing(values: Sequence[Any], source: str) -> None:
-    rows = [row for row, value in enumerate(values, start=1) if value is None or is_missing(value)]
+    rows = [row for row, value in _numbered(values) if value is None or is_missing(value)]
     if rows:
         raise DataError(
             f"{source}: {len(rows)} of {len(values)} items have no label: items {named(rows)} (counted from 1). "
@@ -92,7 +122,7 @@ class SingleLabel:
         Raises:
             DataError: a value is missing or no known class.
         """
-        names = [label_name(value) for value in values]
+        names = _label_names(values)
         ids = {label: i for i, label in enumerate(self.labels)}
         if self.labels[0] == NOT_KNOWN:
             return np.array([ids.get(name or NOT_KNOWN, 0) for name in names], dtype=np.int64)
@@ -137,7 +167,7 @@ class MultiLabel:
             if rows.shape != (len(values), self.n_out) or not np.isin(rows, (0, 1)).all():
                 raise DataError(f"{source}: expected {self.n_out} numbers 0 or 1 for each item: {named(self.labels)}")
             return rows
-        sets = [_names(value, i, source) for i, value in enumerate(values, start=1)]
+        sets = [_names(value, i, source) for i, value in _numbered(values)]
         if not self.add_na:
             check_known_labels([name for names in sets for name in names], self.labels, source)
         ids = {label: i for i, label in enumerate(self.labels)}
@@ -174,8 +204,8 @@ class Measurement:
             DataError: a value is missing or no finite number, or there are more or fewer of them.
         """
         _refuse_missing(values, source)
-        rows = [_numbers(value, source) for value in values]
-        wrong = [i for i, row in enumerate(rows, start=1) if len(row) != self.n_out or not np.isfinite(row).all()]
+        rows = Picked((_numbers(value, source) for value in values), (number for number, _ in _numbered(values)))
+        wrong = [i for i, row in _numbered(rows) if len(row) != self.n_out or not np.isfinite(row).all()]
         if wrong:
             raise DataError(
                 f"{source}: expected {self.n_out} finite number(s) for each item; not so: items {named(wrong)} "
@@ -235,10 +265,11 @@ class CategoryBlock:
         if self.vocab is not None:
             labels = _in_order(self.vocab) if self.sort else list(dict.fromkeys(self.vocab))
         else:
-            names = [label_name(value) for value in values]
+            names = _label_names(values)
             if not self.add_na:
                 _refuse_missing(names, source)
             labels = _in_order(name for name in names if name)
+            _warn_of_joined(labels, source)
         labels = ([NOT_KNOWN] if self.add_na else []) + [label for label in labels if label != NOT_KNOWN]
         if len(labels) < 2:
             raise DataError(
@@ -279,7 +310,7 @@ class MultiCategoryBlock:
         labels = self.vocab
         if labels is None:
             _refuse_missing(values, source)
-            labels = _in_order(name for i, value in enumerate(values, start=1) for name in _names(value, i, source))
+            labels = _in_order(name for i, value in _numbered(values) for name in _names(value, i, source))
         if not labels:
             raise DataError(f"{source}: no item has any label")
         return MultiLabel(tuple(labels), encoded=self.encoded, add_na=self.add_na)

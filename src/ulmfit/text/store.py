@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.cache import ContentHash, publish, usable_folder
 from ulmfit.text.counting import Types
-from ulmfit.text.tokenizers import Tokenizer, batches
+from ulmfit.text.tokenizers import Tokenizer, batches, refuse_one_text
 from ulmfit.text.vocab import Vocab
 from ulmfit.text.workers import encode_parallel
 
@@ -111,6 +111,7 @@ class TokenStore:
             raise ConfigError(f"workers is {workers}; it must be 1 (this process) or more.")
         if min_freq < 1 or max_vocab < 9:
             raise ConfigError(f"min_freq is {min_freq} and max_vocab {max_vocab}; they must be at least 1 and 9.")
+        refuse_one_text(texts)
         tokenizer.fit(texts)
         job = _Job(tokenizer, vocab, min_freq, max_vocab, workers, progress, _length(texts))
         if cache_dir is None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import FLD, Rule
-from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.tokenizers import Tokenizer, refuse_one_text
 from ulmfit.text.workers import tokenize_parallel
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def parallel_tokenize(
 
 
 def _tokenize(texts: Iterable[str], tokenizer: Tokenizer, n_workers: int) -> Iterator[list[str]]:
+    refuse_one_text(texts)
     tokenizer.fit(texts)
     return tokenize_parallel(texts, tokenizer, n_workers) if n_workers > 1 else tokenizer.tokenize(texts)
 

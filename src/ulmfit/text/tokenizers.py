@@ -284,6 +284,16 @@ class Tokenizer:
         )
 
 
+def refuse_one_text(texts: object) -> None:
+    """Refuse one string where many are expected: each of its characters would be taken for a text.
+
+    Raises:
+        DataError: it is a string.
+    """
+    if isinstance(texts, str | bytes):
+        raise DataError(f"{texts!r:.50} is one text; expected a list of texts. Write [text] if it is the only one.")
+
+
 def batches(texts: Iterable[str], documents: int = 256, characters: int = 2_000_000) -> Iterator[list[str]]:
     """Gather texts into lists of a size that is worth while and fits into memory.
 
@@ -298,6 +308,7 @@ def batches(texts: Iterable[str], documents: int = 256, characters: int = 2_000_
     Raises:
         DataError: if one of them is not a string; the message names its position.
     """
+    refuse_one_text(texts)
     batch: list[str] = []
     size = 0
     for position, text in enumerate(texts):
