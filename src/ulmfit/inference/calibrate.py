@@ -11,8 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, softmax
 
 from ulmfit.errors import DataError, FormatError
 from ulmfit.inference.bundle import MULTI_LABEL, SINGLE_LABEL
@@ -64,6 +62,8 @@ class Calibration:
 
 def probabilities(logits: Floats, task: str, temperature: float = 1.0) -> Floats:
     """Of the classes (N, C), from logits (N, C) of a "single_label" or "multi_label" task."""
+    from scipy.special import expit, softmax  # a fifth of a second, which not every program needs
+
     scaled = logits / temperature
     result: Floats = softmax(scaled, axis=1) if task == SINGLE_LABEL else expit(scaled)
     return result
@@ -101,6 +101,8 @@ def fit_temperature(logits: Floats, target: NDArray[Any], task: str = SINGLE_LAB
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
