@@ -39,3 +39,11 @@ def test_rules_take_linear_time(text: str) -> None:
     for rule in rules.DEFAULT_RULES:
         rule(text)
     assert time.process_time() - start < 5  # what is quadratic takes hours
+
+
+def test_the_defaults_have_their_older_names_and_cannot_be_changed() -> None:
+    assert rules.defaults.text_proc_rules == rules.DEFAULT_RULES
+    assert rules.defaults.text_postproc_rules == (rules.replace_space,)
+    assert rules.defaults.text_spec_tok[:3] == ("xxunk", "xxpad", "xxbos")
+    with pytest.raises(AttributeError):
+        rules.defaults.text_proc_rules = ()  # type: ignore[misc]

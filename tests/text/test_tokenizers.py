@@ -404,3 +404,22 @@ def test_detokenize_wikipedia(data_folder: Path) -> None:
 
     equal = [squeeze(WORD.detokenize(WORD(s))) == squeeze(s) for s in sentences]
     assert np.mean(equal) >= 0.97
+
+
+def test_special_tokens_stay_whole_without_spaces_between_words() -> None:
+    tokens = Tokenizer(WordTokenizer("zh"))("你好 THE xxrep xxupon")
+    assert tokens[:6] == ["xxbos", "你", "好", "xxup", "t", "h"]
+    assert "xxrep" in tokens
+    assert "".join(tokens).endswith("xxupon")
+    assert "xxup" not in tokens[5:]  # within another word it is no special token
+    assert WordTokenizer("zh", special_toks=())(["xxbos"]).__next__() == list("xxbos")
+
+
+def test_the_older_name_of_training_subwords() -> None:
+    tok = SubwordTokenizer()
+    tok.setup(["some words of some text and more words"] * 20)
+    model = tok.identity()
+    tok.setup(["other"])  # as the model is there
+    assert tok.identity() == model
+    with pytest.raises(DataError, match="is one text"):
+        SubwordTokenizer().setup("some words")

@@ -92,3 +92,10 @@ def test_bad_settings_are_refused() -> None:
 def test_ids_take_two_bytes_as_long_as_they_fit() -> None:
     assert Vocab(["xxunk"]).dtype == np.uint16
     assert Vocab(["xxunk", *map(str, range(65_535))]).dtype == np.uint32
+
+
+def test_numericalize_tells_the_id_of_each_token() -> None:
+    vocab = make_vocab(Counter({"a": 5}))
+    assert Numericalize(vocab).o2i["a"] == vocab.itos.index("a") == 9
+    with pytest.raises(ConfigError):
+        _ = Numericalize().o2i

@@ -124,6 +124,7 @@ from ulmfit.training.tracking import (
 
 TextDataLoader = TextDataLoaders
 TerminateOnNaNCallback = TerminateOnNaN
+TensorText = torch.Tensor
 """The names under which some programs have them."""
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 UNK, PAD, BOS, EOS, FLD = "xxunk", "xxpad", "xxbos", "xxeos", "xxfld"
 TK_REP, TK_WREP, TK_UP, TK_MAJ = "xxrep", "xxwrep", "xxup", "xxmaj"
@@ -182,3 +183,22 @@ DEFAULT_RULES: tuple[Rule, ...] = (
 
 DEFAULT_POST_RULES: tuple[Rule, ...] = (replace_space,)
 """What happens to each token after the cut, in order."""
+
+
+@dataclass(frozen=True)
+class TextDefaults:
+    """What is used where nothing is said, under the names that programs for texts know; cannot be changed.
+
+    Args:
+        text_spec_tok: the special tokens.
+        text_proc_rules: rules for texts.
+        text_postproc_rules: rules for tokens.
+    """
+
+    text_spec_tok: tuple[str, ...] = SPECIAL_TOKENS
+    text_proc_rules: tuple[Rule, ...] = DEFAULT_RULES
+    text_postproc_rules: tuple[Rule, ...] = DEFAULT_POST_RULES
+
+
+defaults = TextDefaults()
+"""What is used where nothing is said. To use something else, give it as an argument, such as `rules`."""

@@ -7,12 +7,13 @@ import io
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, Self
 
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.base import BareTokenizer
-from ulmfit.text.rules import SPACE_MARK, SPECIAL_TOKENS
+from ulmfit.text.rules import SPACE_MARK, SPECIAL_TOKENS, Rule
 
 _FILE = "subword.model"
 _EUROPEAN = frozenset("bg cs da de el en es et fi fr ga hr hu it lt lv mt nl pl pt ro sk sl sv".split())  # noqa: SIM905
@@ -107,6 +108,21 @@ class SubwordTokenizer(BareTokenizer):
                 f"vocab_sz is {self.vocab_sz}, but these texts support {largest} pieces at most: so many there are.",
                 stacklevel=3,
             )
+
+    def setup(self, items: Iterable[str], rules: Sequence[Rule] | None = None) -> None:
+        """Learn the pieces, unless there is a model: `train_on` under its older name.
+
+        Args:
+            items: the texts.
+            rules: applied to them before, in order; None if that was done.
+
+        Raises:
+            DataError: if there is nothing to learn from.
+        """
+        if isinstance(items, str):
+            raise DataError(f"{items!r:.50} is one text; expected a list of texts.")
+        if not self.trained:
+            self.train_on(reduce(lambda text, rule: rule(text), rules or (), item) for item in items)
 
     def _train(self, lines: list[str], size: int) -> bytes:
         import sentencepiece

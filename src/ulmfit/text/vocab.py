@@ -265,6 +265,11 @@ class Numericalize:
             self.vocab = make_vocab(count, self.min_freq, self.max_vocab, self.special_toks)
         return self
 
+    @property
+    def o2i(self) -> Mapping[str, int]:
+        """The id of each token."""
+        return self._ready().stoi
+
     def _ready(self) -> Vocab:
         if self.vocab is None:
             raise ConfigError(

@@ -135,6 +135,9 @@ class _Spacy:
         tokenizer: Any = nlp.tokenizer
         self._tokenizer: Any = tokenizer
         self.regular = isinstance(tokenizer, Tokenizer)
+        any_special = "|".join(re.escape(token) for token in sorted(special_toks, key=len, reverse=True))
+        # The space behind a special token only sets it apart and would be a token of its own.
+        self._special = re.compile(rf"(?<!\S)({any_special})(?:\s|$)") if any_special else None
         if not self.regular:
             return
         for token in special_toks:
@@ -179,9 +182,20 @@ class _Spacy:
         )
 
     def cut(self, text: str) -> list[str]:
-        if self.regular and len(self._tokenizer.vocab) > _MAX_LEXEMES:  # it never forgets a word
+        if not self.regular:
+            return list(self._cut_around_special(text))
+        if len(self._tokenizer.vocab) > _MAX_LEXEMES:  # it never forgets a word
             self._tokenizer = self._renewed()
         return [token.text for token in self._tokenizer(text)]
+
+    def _cut_around_special(self, text: str) -> Iterator[str]:
+        """Keep special tokens whole where spaCy has no rules for them."""
+        parts = [text] if self._special is None else self._special.split(text)
+        for i, part in enumerate(parts):
+            if i % 2:
+                yield part
+            elif part:
+                yield from (token.text for token in self._tokenizer(part))
 
     def cut_all(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
         """Cut many units, through spaCy only those that need it."""
