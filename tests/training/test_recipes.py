@@ -44,7 +44,7 @@ def test_settings_that_make_no_sense_are_reported_together():
         Recipe(lm_epochs=-1, bs=0, time_budget=0, valid_pct=2)
     with pytest.raises(ConfigError, match=r"bs=1 must.*lr=0 must.*precision='fp8'"):
         Recipe(bs=1, lr=0, precision="fp8")
-    with pytest.raises(ConfigError, match="weight_p=0.5 becomes 1"):
+    with pytest.raises(ConfigError, match=r"weight_p=0\.5 becomes 1"):
         Recipe(drop_mult=2.0)
     with pytest.raises(ConfigError, match="'tiny' is not known"):
         Recipe(size="tiny")
