@@ -14,7 +14,8 @@ from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.callbacks import Callback
-from ulmfit.training.pretrain import PretrainJob, pretrain
+from ulmfit.training.pretrain import pretrain
+from ulmfit.training.pretrain_job import PretrainJob
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +95,36 @@ def test_a_finished_run_is_extended_from_before_the_fall(tmp_path):
     longer = pretrain(replace(job, epochs=3, resume=True, overwrite=True))
     assert longer["tokens_seen"] == pytest.approx(3 * first["tokens_seen"], rel=0.05)
     assert longer["perplexity"] < first["perplexity"]
+
+
+def test_a_run_begins_where_its_base_ended(tmp_path):
+    first = pretrain(job_of(tmp_path, epochs=2))
+    further = job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / "more", epochs=0.1, lr=1e-4)
+    metrics = pretrain(further)
+    assert metrics["perplexity"] < 1.02 * first["perplexity"]
+    assert metrics["base"] == {"name": "lm", "backwards": False, "tokens_seen": first["tokens_seen"]}
+    more = load_bundle(tmp_path / "more")
+    assert more.vocab.itos == load_bundle(tmp_path / "lm").vocab.itos
+    assert f"{first['tokens_seen']:,}" in more.card
+
+
+def test_a_base_of_the_other_direction_lends_its_word_vectors(tmp_path):
+    pretrain(job_of(tmp_path))
+    job = job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / "bwd", backwards=True, epochs=0.2, lr=1e-6)
+    pretrain(job)
+    forward, backward = load_bundle(tmp_path / "lm").weights, load_bundle(tmp_path / "bwd").weights
+    assert torch.allclose(forward["encoder.embedding.weight"], backward["encoder.embedding.weight"], atol=1e-3)
+    name = next(n for n in forward if "weight_hh" in n)
+    assert not torch.allclose(forward[name], backward[name], atol=1e-1)
+
+
+def test_a_base_of_other_sizes_or_with_settings_of_its_own_is_refused(tmp_path, monkeypatch):
+    pretrain(job_of(tmp_path))
+    with pytest.raises(ConfigError, match="vocab_size=500 cannot be chosen"):
+        job_of(tmp_path, base=str(tmp_path / "lm"), vocab_size=500)
+    monkeypatch.setitem(SIZES["awd_lstm"], "small", AWDLSTMConfig(emb_sz=8, n_hid=13, n_layers=2, cutoffs=(20,)))
+    with pytest.raises(ConfigError, match="n_hid is 13, the weights have 12"):
+        pretrain(job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / "other"))
 
 
 def test_resuming_another_run_names_the_differences(tmp_path):

@@ -177,6 +177,9 @@ def pretrain(
     lang: Annotated[str, typer.Option(help="Language of the texts, as spaCy names it.")] = "en",
     vocab_size: Annotated[int, typer.Option(help="Largest number of entries of the vocabulary.")] = 30_000,
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False,
+    base: Annotated[
+        str, typer.Option(help="none, or the model to start from: a bundled name or a model folder.")
+    ] = "none",
     epochs: Annotated[float, typer.Option(help="Passes over DATA; a fraction is a part of it.")] = 1.0,
     time_budget: Annotated[
         str | None, typer.Option(help="Time of training, such as 3h; --epochs is then an upper limit.")
@@ -198,8 +201,8 @@ def pretrain(
     Example: ulmfit pretrain wiki-*.parquet --out my-lm --time-budget 3h
     """
     seconds = None if time_budget is None else parse_duration(time_budget)
-    from ulmfit.training.pretrain import PretrainJob
     from ulmfit.training.pretrain import pretrain as run_pretraining
+    from ulmfit.training.pretrain_job import PretrainJob
 
     job = PretrainJob(
         data=tuple(data),
@@ -215,6 +218,7 @@ def pretrain(
         lang=lang,
         vocab_size=vocab_size,
         backwards=backwards,
+        base=base,
         epochs=epochs,
         time_budget=seconds,
         bs=bs,

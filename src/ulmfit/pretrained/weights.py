@@ -84,10 +84,10 @@ def find(arch: str = "awd_lstm", *, backwards: bool = False, config: EncoderConf
         return bundles[0]
     problems = []
     for bundle in bundles:
-        differences = _differences(config, bundle.config)
-        if not differences:
+        found = differences(config, bundle.config)
+        if not found:
             return bundle
-        problems.append("; ".join(differences))
+        problems.append("; ".join(found))
     raise ConfigError(
         f"the configuration does not fit the pretrained {kind}: {' / '.join(problems)}. Leave it out to take that of "
         "the weights, or say pretrained=False"
@@ -101,7 +101,7 @@ def _of(arch: str, backwards: bool) -> Iterator[Bundle]:
             yield bundle
 
 
-def _differences(asked: EncoderConfig, stored: EncoderConfig) -> list[str]:
+def differences(asked: EncoderConfig, stored: EncoderConfig) -> list[str]:
     """Fields that decide about the shapes of the weights and have different values."""
     plain = (asked.with_dropouts_of(stored).to_dict(), stored.to_dict())
     return [

@@ -7,12 +7,11 @@ falls in the last part of the run; the checkpoint from before the fall is kept, 
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,138 +24,24 @@ from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
-from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
+from ulmfit.pretrained.transfer import word_weights
+from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
-from ulmfit.training.job import machine
+from ulmfit.training.job import load_base, machine
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.pretrain_job import PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
 from ulmfit.training.schedules import trapezoid
 
-TOKENIZERS = ("word", "subword", "char")
 _WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
 _EVALUATED_EVERY = 8_000_000  # tokens between two measurements on the held-out part
 _MIN_TOKENS_PER_WORD = 10  # of the corpus, for each entry of the vocabulary
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainJob:
-    """What to train on, how, and where to put the result.
-
-    Args:
-        data: Parquet, JSONL, CSV, TSV and text files, or folders of them; read as a stream.
-        out: the model folder to write.
-        text: name of the text column.
-        encoding: of files that are not Parquet.
-        valid: texts to measure on; a share of `data` is held out if not given.
-        held_out: that share.
-        licence: of the data, for the model card.
-        arch: "awd_lstm" or "awd_qrnn".
-        size: "small" or "base".
-        tokenizer: "word", "subword" or "char".
-        lang: language of the word tokenizer, as spaCy names it.
-        vocab_size: largest number of entries of the vocabulary.
-        min_freq: a token that is rarer gets no entry.
-        backwards: texts are read from their end.
-        epochs: passes over the data; a fraction is a part of it.
-        time_budget: seconds of training, after which it ends; epochs are then an upper limit.
-        bs: rows of a batch.
-        bptt: steps of a batch.
-        lr: largest learning rate.
-        drop_mult: factor on the size's dropouts; few passes over much text need little.
-        alpha: weight of activation regularisation.
-        beta: weight of temporal activation regularisation.
-        workers: processes that tokenize.
-        compact: the weights are written as int8 rows with scales, in a quarter of their size.
-        checkpoint_every: seconds between checkpoints.
-        precision: "auto", "bf16" or "fp32".
-        seed: of the held-out part, the weights, the order of texts and dropout.
-        resume: go on from the last checkpoint.
-        overwrite: replace a model at `out`.
-    """
-
-    data: tuple[Path, ...]
-    out: Path
-    text: str | None = None
-    encoding: str = "utf-8"
-    valid: tuple[Path, ...] = ()
-    held_out: float = 0.01
-    licence: str = "not stated"
-    arch: str = "awd_lstm"
-    size: str = "small"
-    tokenizer: str = "word"
-    lang: str = "en"
-    vocab_size: int = 30_000
-    min_freq: int = 3
-    backwards: bool = False
-    epochs: float = 1.0
-    time_budget: float | None = None
-    bs: int = 64
-    bptt: int = 72
-    lr: float = 1e-2
-    drop_mult: float = 0.2
-    alpha: float = 2.0
-    beta: float = 1.0
-    workers: int = 1
-    compact: bool = False
-    checkpoint_every: float = 300.0
-    precision: str = "auto"
-    seed: int = 0
-    resume: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        self.config.scaled(self.drop_mult)
-        problems = [
-            f"{name}={getattr(self, name)} must be a positive number"
-            for name in ("epochs", "time_budget", "lr", "checkpoint_every")
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf
-        ]
-        problems += [
-            f"{name}={getattr(self, name)} must be at least {low}"
-            for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", 100))
-            if getattr(self, name) < low
-        ]
-        if self.tokenizer not in TOKENIZERS:
-            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(TOKENIZERS)}")
-        if not self.valid and not 0 < self.held_out < 1:
-            problems.append(f"held_out={self.held_out} must be between 0 and 1, or valid given")
-        if problems:
-            raise ConfigError("pretraining: " + "; ".join(problems))
-
-    def settings(self) -> dict[str, Any]:
-        """What must be the same when a run is resumed."""
-        free = (
-            "out",
-            "epochs",
-            "time_budget",
-            "resume",
-            "overwrite",
-            "workers",
-            "compact",
-            "checkpoint_every",
-            "licence",
-        )
-        plain: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            if name not in free:
-                plain[name] = [str(p) for p in value] if isinstance(value, tuple) else value
-        return plain
-
-    @property
-    def config(self) -> EncoderConfig:
-        """Of the encoder."""
-        return size_config(self.size, self.arch)
-
-    @property
-    def training_folder(self) -> Path:
-        """Where the checkpoints are."""
-        return self.out.with_name(self.out.name + ".training")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +51,6 @@ class _Corpora:
     tokenizer: Tokenizer
     train: TokenStore
     valid: TokenStore
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class _BeforeFall(Callback):
@@ -205,8 +89,9 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     stable = job.training_folder / "before-fall.safetensors"
     about = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
     start = _checkpoint_to_resume(job, last, stable, about)
-    corpora = _tokenize(job, console)
-    learn = _learner(job, corpora)
+    base = _base(job)
+    corpora = _tokenize(job, base, console)
+    learn = _learner(job, base, corpora)
     say(
         console,
         f"Language model: {n_parameters(learn.model):,} parameters, {len(corpora.train.vocab):,} words, "
@@ -231,7 +116,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
         resume=start is not None,
     )
     save_checkpoint(learn, last, about)
-    metrics = _metrics(job, corpora, learn)
+    metrics = _metrics(job, base, corpora, learn)
     bundle = Bundle(
         kind=LANGUAGE_MODEL,
         config=job.config,
@@ -279,7 +164,19 @@ def _checkpoint_to_resume(job: PretrainJob, last: Path, stable: Path, about: Map
     return stable if before["length"] != about["length"] and stable.exists() else last
 
 
-def _tokenize(job: PretrainJob, console: Console) -> _Corpora:
+def _base(job: PretrainJob) -> Bundle | None:
+    """The model to start from.
+
+    Raises:
+        ConfigError: its sizes are not those of the job.
+    """
+    base = load_base(job.base)
+    if base is not None and (wrong := differences(job.config, base.config)):
+        raise ConfigError(f"base {job.base!r} is not of size {job.size!r} of {job.arch}: {'; '.join(wrong)}")
+    return base
+
+
+def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpora:
     """The corpus as stores in the user's cache, where they are found again when the run is resumed."""
     started = time.perf_counter()
     held_out = 0.0 if job.valid else job.held_out
@@ -292,12 +189,13 @@ def _tokenize(job: PretrainJob, console: Console) -> _Corpora:
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
-    tokenizer = _tokenizer(job)
+    tokenizer = base.tokenizer if base else _tokenizer(job)
     # A subword model brings its own vocabulary, which must stay whole.
     min_freq = 1 if job.tokenizer == "subword" else job.min_freq
     train = TokenStore.build(
         corpus,
         tokenizer,
+        vocab=base.vocab if base else None,
         min_freq=min_freq,
         max_vocab=job.vocab_size,
         workers=job.workers,
@@ -330,10 +228,13 @@ def _tokenizer(job: PretrainJob) -> Tokenizer:
     return Tokenizer(CharTokenizer() if job.tokenizer == "char" else WordTokenizer(lang=job.lang))
 
 
-def _learner(job: PretrainJob, corpora: _Corpora) -> Learner:
+def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learner:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(job.seed)
         model = LanguageModel(len(corpora.train.vocab), job.config.scaled(job.drop_mult))
+    if base is not None:
+        whole = base.backwards == job.backwards
+        model.load_state_dict(base.weights if whole else model.state_dict() | word_weights(base.weights))
     train = LMDataLoader(
         corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=job.seed
     )
@@ -351,7 +252,7 @@ def _learner(job: PretrainJob, corpora: _Corpora) -> Learner:
     )
 
 
-def _metrics(job: PretrainJob, corpora: _Corpora, learn: Learner) -> dict[str, Any]:
+def _metrics(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Learner) -> dict[str, Any]:
     row = learn.history[-1]
     return {
         "perplexity": row["perplexity"],
@@ -360,12 +261,20 @@ def _metrics(job: PretrainJob, corpora: _Corpora, learn: Learner) -> dict[str, A
         "unknown": float((corpora.valid.ids[:] == corpora.valid.vocab.unk_idx).mean()),
         "tokens": corpora.train.n_tokens,
         "tokens_seen": learn.n_targets,
+        "base": None if base is None else _lineage(job.base, base),
         "seconds": round(learn.seconds, 1),
         "licence": job.licence,
         "settings": {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]},
         "command": _command(),
         "machine": machine(),
     }
+
+
+def _lineage(name: str, base: Bundle) -> dict[str, Any]:
+    """What the base had seen."""
+    before = base.metrics.get("base") or {}
+    seen = [m["tokens_seen"] for m in (base.metrics, before) if "tokens_seen" in m]
+    return {"name": Path(name).name, "backwards": base.backwards, "tokens_seen": sum(seen)}
 
 
 def _command() -> str | None:
@@ -377,11 +286,19 @@ def _command() -> str | None:
 
 def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
     direction = "from the end of a text to its beginning" if job.backwards else "in reading order"
+    base = metrics["base"]
+    start = (
+        f"It began from the weights of {base['name']!r}"
+        + ("" if base["backwards"] == job.backwards else ", which reads the other way: from its word vectors")
+        + f", which had seen {base['tokens_seen']:,} tokens.\n\n"
+        if base
+        else ""
+    )
     settings = "".join(f"| {k} | {v} |\n" for k, v in metrics["settings"].items())
     return (
         f"# Language model\n\nAn {job.arch} of size {job.size!r} that reads texts {direction}, pretrained by ulmfit "
         f"{__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
-        f"{metrics['seconds'] / 3600:.1f} hours).\n\n"
+        f"{metrics['seconds'] / 3600:.1f} hours).\n\n{start}"
         f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "
         f"{metrics['unknown']:.1%} are not in the vocabulary (they are predicted as xxunk). The curve is in "
         f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\n| setting | value |\n|---|---|\n{settings}\n"
