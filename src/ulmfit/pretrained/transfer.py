@@ -71,11 +71,6 @@ def _is_extra(word: str) -> bool:
     return word in SPECIAL_TOKENS or word.startswith(FILLER)
 
 
-def word_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of a language model's weights those of words and their clusters: they know nothing of the reading direction."""
-    return {name: w for name, w in weights.items() if name in _BY_WORD or name in _BY_CLUSTER}
-
-
 def match_vocab(
     weights: Mapping[str, Tensor], old: Vocab, new: Vocab, cutoffs: Sequence[int] = ()
 ) -> tuple[dict[str, Tensor], Match]:

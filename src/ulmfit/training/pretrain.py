@@ -26,7 +26,6 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
-from ulmfit.pretrained.transfer import word_weights
 from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
@@ -233,8 +232,7 @@ def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learne
         torch.default_generator.manual_seed(job.seed)
         model = LanguageModel(len(corpora.train.vocab), job.config.scaled(job.drop_mult))
     if base is not None:
-        whole = base.backwards == job.backwards
-        model.load_state_dict(base.weights if whole else model.state_dict() | word_weights(base.weights))
+        model.load_state_dict(base.weights)
     train = LMDataLoader(
         corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=job.seed
     )
@@ -289,7 +287,7 @@ def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
     base = metrics["base"]
     start = (
         f"It began from the weights of {base['name']!r}"
-        + ("" if base["backwards"] == job.backwards else ", which reads the other way: from its word vectors")
+        + ("" if base["backwards"] == job.backwards else ", which reads the other way")
         + f", which had seen {base['tokens_seen']:,} tokens.\n\n"
         if base
         else ""

@@ -33,8 +33,8 @@ class PretrainJob:
         vocab_size: largest number of entries of the vocabulary.
         min_freq: a token that is rarer gets no entry.
         backwards: texts are read from their end.
-        base: a language model to start from, as for `load_base`: its tokens, vocabulary and sizes stay. One that reads
-            in the other direction lends its word vectors.
+        base: a language model to start from, as for `load_base`: its tokens, vocabulary and sizes stay. It may
+            read in the other direction: a backward model starts far better from a forward one than from nothing.
         epochs: passes over the data; a fraction is a part of it.
         time_budget: seconds of training, after which it ends; epochs are then an upper limit.
         bs: rows of a batch.
