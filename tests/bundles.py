@@ -6,9 +6,10 @@ from collections import Counter
 
 import torch
 
-from ulmfit.inference.bundle import CLASSIFIER, Bundle
+from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import make_vocab
 
@@ -32,4 +33,22 @@ def classifier() -> Bundle:
         metrics={"valid": {"accuracy": 0.5}},
         history=({"epoch": 0, "valid_loss": 1.0},),
         card="# Card",
+    )
+
+
+def language_model(texts: list[str], config: AWDLSTMConfig | None = None) -> Bundle:
+    """A small untrained language model of the words of some texts."""
+    config = config or AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
+    tokenizer = Tokenizer()
+    vocab = make_vocab(Counter(t for text in texts for t in tokenizer(text)), min_freq=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = LanguageModel(len(vocab), config).state_dict()
+    return Bundle(
+        kind=LANGUAGE_MODEL,
+        config=config,
+        weights=weights,
+        tokenizer=tokenizer,
+        vocab=vocab,
+        metrics={"perplexity": 50.0},
     )

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bundles import language_model
 from invented import make_reviews
 from rich.console import Console
 
 from ulmfit.errors import ConfigError, FormatError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
+from ulmfit.inference.bundle import save_bundle
 from ulmfit.models.config import AWDLSTMConfig
-from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained import weights
-from ulmfit.text.tokenizers import Tokenizer
-from ulmfit.text.vocab import make_vocab
 from ulmfit.training.job import choose_base, load_base
 
 CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
-
-
-def language_model(texts: list[str]) -> Bundle:
-    tokenizer = Tokenizer()
-    vocab = make_vocab(Counter(t for text in texts for t in tokenizer(text)), min_freq=1)
-    return Bundle(
-        kind=LANGUAGE_MODEL,
-        config=CONFIG,
-        weights=LanguageModel(len(vocab), CONFIG).state_dict(),
-        tokenizer=tokenizer,
-        vocab=vocab,
-        metrics={"perplexity": 50.0},
-    )
 
 
 @pytest.fixture

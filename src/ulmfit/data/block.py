@@ -281,12 +281,12 @@ class DataBlock:
         title = "" if self.target is None else self.target.title
         return Datasets(train=sets[0], valid=sets[1], target=target, title=title)
 
-    def dataloaders(self, source: Any, path: str | Path = ".", **loading: Unpack[Loading]) -> TextDataLoaders:
+    def dataloaders(self, source: Any, path: str | Path | None = None, **loading: Unpack[Loading]) -> TextDataLoaders:
         """Read a source and make loaders of it.
 
         Args:
             source: what `get_items` takes, or the items.
-            path: where a learner keeps its models.
+            path: where a learner keeps its models; None for the source if it is a folder, else the current folder.
             loading: how batches are made; see `LoaderOptions`.
 
         Raises:
@@ -296,6 +296,8 @@ class DataBlock:
 
         options = LoaderOptions(**({"seq_len": self.text.seq_len, "backwards": self.text.backwards} | loading))
         sets = self.datasets(source)
+        if path is None:
+            path = source if isinstance(source, str | Path) and Path(source).is_dir() else "."
         return TextDataLoaders(
             sets,
             tokenizer=self.text.tokenizer,

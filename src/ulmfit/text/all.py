@@ -89,6 +89,7 @@ from ulmfit.training.metrics import (
     top_k_accuracy,
 )
 from ulmfit.training.mixup import MixUp
+from ulmfit.training.names import TensorText, distrib_barrier, get_model, load_model_text, rank_distrib, save_model
 from ulmfit.training.optimizer import SGD, Adam
 from ulmfit.training.recorder import Recorder
 from ulmfit.training.sklearn_metrics import (
@@ -124,7 +125,6 @@ from ulmfit.training.tracking import (
 
 TextDataLoader = TextDataLoaders
 TerminateOnNaNCallback = TerminateOnNaN
-TensorText = torch.Tensor
 """The names under which some programs have them."""
 
 if TYPE_CHECKING:

@@ -105,6 +105,10 @@ class WordTokenizer(BareTokenizer):
         for text in texts:
             yield spacy.cut(text)
 
+    def pipe(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        """Cut texts into tokens: a call of the tokenizer, under the name that it has in spaCy."""
+        return self(texts)
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_spacy": None}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ulmfit.errors import ConfigError, FormatError
 from ulmfit.training.progress import say
@@ -35,13 +36,18 @@ def save(learn: Learner, file: Path | str, *, with_opt: bool = True) -> Path:
         OSError: the disk is full or not writable; a file that was there is still whole.
     """
     path = model_file(learn, file)
-    tensors = {f"model.{name}": t for name, t in learn.model.state_dict().items()}
-    facts = facts_of(learn)
-    if with_opt:
-        optimizer, facts["groups"] = optimizer_state(learn.optimizer)
-        tensors |= optimizer
-    _write(learn, path, tensors, MODEL, facts)
+    tensors, facts = model_tensors(learn.model, learn.optimizer if with_opt else None)
+    _write(learn, path, tensors, MODEL, facts_of(learn) | facts)
     return path
+
+
+def model_tensors(model: nn.Module, optimizer: Optimizer | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What a file of a model holds: its tensors, and the settings of the optimizer."""
+    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    if optimizer is None:
+        return tensors, {}
+    averages, groups = optimizer_state(optimizer)
+    return tensors | averages, {"groups": groups}
 
 
 def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, strict: bool = True) -> None:
@@ -58,18 +64,37 @@ def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, stri
     """
     path = _existing(learn, file)
     facts, tensors = read_tensors(path, MODEL)
-    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    own = learn.model.state_dict()
     if strict:
         compare_facts(path, facts, facts_of(learn))
+    load_tensors(path, facts, tensors, learn.model, learn.optimizer, with_opt=with_opt, strict=strict)
+
+
+def load_tensors(
+    path: Path,
+    facts: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: Optimizer | None,
+    *,
+    with_opt: bool | None,
+    strict: bool,
+) -> None:
+    """Give a model and its optimizer what a file holds; see `load` for the arguments.
+
+    Raises:
+        FormatError: weights of another model, or no optimizer's state where one is demanded.
+    """
+    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    own = model.state_dict()
+    if strict:
         compare_weights(path, weights, own)
     else:
         weights = {k: t for k, t in weights.items() if k in own and own[k].shape == t.shape}
-    learn.model.load_state_dict(weights, strict=strict)
+    model.load_state_dict(weights, strict=strict)
     if with_opt and "groups" not in facts:
         raise FormatError(f"{path} holds no optimizer state; save it with with_opt=True, or load with with_opt=False")
-    if with_opt is not False and strict and "groups" in facts:
-        load_optimizer(learn.optimizer, tensors, facts["groups"], path)
+    if with_opt is not False and strict and "groups" in facts and optimizer is not None:
+        load_optimizer(optimizer, tensors, facts["groups"], path)
 
 
 def save_encoder(learn: Learner, file: Path | str) -> Path:
@@ -87,10 +112,7 @@ def load_encoder(learn: Learner, file: Path | str) -> None:
     """
     path = _existing(learn, file)
     facts, weights = read_tensors(path, ENCODER)
-    here = facts_of(learn)
-    compare_facts(
-        path, {k: v for k, v in facts.items() if k != "labels"}, {k: v for k, v in here.items() if k != "labels"}
-    )
+    compare_facts(path, {k: v for k, v in facts.items() if k not in ("task", "labels")}, facts_of(learn))
     compare_weights(path, weights, encoder_of(learn).state_dict(), "encoder")
     encoder_of(learn).load_state_dict(weights)
 
@@ -130,6 +152,7 @@ def facts_of(learn: Learner) -> dict[str, Any]:
         "format_version": 1,
         "config": _sizes(config.to_dict()) if config is not None else None,
         "backwards": bool(getattr(learn.dls, "backwards", False)),
+        "task": learn.task,
         "labels": [str(label) for label in getattr(learn.dls, "labels", ())],
         "vocab": None if vocab is None else list(vocab.itos),
     }
@@ -146,6 +169,11 @@ def compare_facts(path: Path, there: Mapping[str, Any], here: Mapping[str, Any])
     Raises:
         FormatError: both sides of every difference are named.
     """
+    if "task" in there and there["task"] != here.get("task"):
+        raise FormatError(
+            f"{path} holds a model for the task {there['task']}, and this learner's task is {here.get('task')}; "
+            "call load on the learner that saved it, or load_encoder for what save_encoder wrote"
+        )
     problems = []
     a, b = there.get("config"), here.get("config")
     if a and b:

@@ -1,0 +1,49 @@
+"""The explanation of the older interface, call by call."""
+
+from __future__ import annotations
+
+import pytest
+from invented import make_reviews
+
+from ulmfit.text.all import *
+
+
+@pytest.fixture
+def frames(tmp_path, monkeypatch):
+    """The data frames that the program starts from: label first, then text."""
+    monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    texts, labels = make_reviews(160)
+    df = pd.DataFrame({"label": labels, "text": texts})
+    return df[:120], df[120:]
+
+
+def test_the_explanation(frames, pretrained):
+    df_trn, df_val = frames
+    opath = Path()
+    data_lm = TextLMDataBunch.from_df("./", train_df=df_trn, valid_df=df_val, bs=16)
+    learner = language_model_learner(data_lm, AWD_LSTM, drop_mult=0.1, path=opath)
+    with pytest.raises(ConfigError, match=r"0\.01 .*fit_one_cycle\(1, 0\.01\)"):
+        learner.fit_one_cycle(1e-2)
+    learner.fit_one_cycle(1, 1e-2)
+    learner.unfreeze()
+    assert len(learner.predict("some random text", 10).split()) > 3
+    learner.save_encoder("fine_enc")
+    assert Path("models", "fine_enc.safetensors").is_file()
+
+    data_clas = TextClasDataBunch.from_df("./", train_df=df_trn, valid_df=df_val, vocab=data_lm.train_ds.vocab, bs=32)
+    assert data_clas.text_vocab == data_lm.train_ds.vocab
+    assert data_clas.labels == ("neg", "pos")
+    classifier = text_classifier_learner(data_clas, drop_mult=0.5)
+    classifier.load_encoder("fine_enc")
+    classifier.fit_one_cycle(1, 1e-2)
+
+
+def test_other_ways_of_the_older_interface(frames, tmp_path):
+    df_trn, df_val = frames
+    data_lm = TextLMDataBunch.from_df("./", df_trn, df_val, bs=4)
+    assert (data_lm.task, data_lm.seq_len) == ("lm", 70)
+    df_trn.to_csv("texts.csv", index=False)
+    assert TextClasDataBunch.from_csv(tmp_path, "texts.csv", seed=2).labels == ("neg", "pos")
+    with pytest.raises(TypeError, match="text_columns"):
+        TextClasDataBunch.from_df("./", df_trn, df_val, text_columns="text")
