@@ -24,7 +24,7 @@ def test_one_cycle_at_its_limits(pct_start: float):
 
 
 def test_momentum_has_three_values():
-    with pytest.raises(ConfigError, match="must be three numbers"):
+    with pytest.raises(ConfigError, match="must be 3 values, each a number"):
         one_cycle(moms=(0.9, 0.8))
     with pytest.raises(ConfigError, match="must be three numbers"):
         one_cycle(moms=(0.9, 0.8, 1.0))

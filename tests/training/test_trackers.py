@@ -66,9 +66,9 @@ def test_too_little_memory_names_what_to_lower():
 
 def test_cbs_must_be_callbacks_and_numbers_make_sense():
     learn = lm_learner()
-    with pytest.raises(ConfigError, match="subclasses of Callback"):
+    with pytest.raises(ConfigError, match="must be an object of Callback"):
         learn.fit(1, 1e-3, cbs=[SimpleNamespace()])
-    with pytest.raises(ConfigError, match="n_epoch='3' must be a positive number"):
+    with pytest.raises(ConfigError, match="n_epoch='3' must be a number"):
         learn.fit("3")
     with pytest.raises(ConfigError, match="start_epoch=2 must be at least 0 and below n_epoch=2"):
         learn.fit(2, start_epoch=2)

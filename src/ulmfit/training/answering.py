@@ -20,6 +20,7 @@ from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
+from ulmfit.training.arguments import checked
 from ulmfit.training.learner import Learner, Loader
 from ulmfit.training.losses import meaning
 from ulmfit.training.progress import say
@@ -68,6 +69,7 @@ class TextLearner(Learner):
 
     dls: TextLoaders
 
+    @checked
     def save_encoder(self, file: Path | str) -> Path:
         """Write the model without its decoder or head, with its vocabulary, to `path/model_dir/file`.
 
@@ -76,6 +78,7 @@ class TextLearner(Learner):
         """
         return storage.save_encoder(self, file)
 
+    @checked
     def load_encoder(self, file: Path | str) -> Self:
         """Read what `save_encoder` wrote, and freeze the encoder.
 
@@ -86,6 +89,7 @@ class TextLearner(Learner):
         self.freeze()
         return self
 
+    @checked
     def load_pretrained(self, model: Bundle | Path | str) -> Self:
         """Take over a language model's weights, matched by word, and freeze all but the last group.
 
@@ -117,6 +121,7 @@ class TextLearner(Learner):
         )
         return self
 
+    @checked
     def export(self, fname: Path | str = "export") -> Path:
         """Write a model folder that `load_learner` and `ulmfit.load` read; see `exporting.export`."""
         return exporting.export(self, fname)
@@ -167,6 +172,7 @@ class TextLearner(Learner):
         values = answer.flatten().tolist()
         return values[0] if len(values) == 1 else values
 
+    @checked
     def show_results(self, ds_idx: int = 1, dl: Loader | None = None, max_n: int = 9, shuffle: bool = True) -> None:
         """Show texts, what they are and what the model says, as a table in the notebook or the terminal.
 
@@ -178,8 +184,11 @@ class TextLearner(Learner):
         """
         self.results_table(ds_idx, dl, max_n, shuffle).show()
 
+    @checked
     def results_table(self, ds_idx: int = 1, dl: Loader | None = None, max_n: int = 9, shuffle: bool = True) -> Shown:
         """What `show_results` shows."""
+        if max_n < 1:
+            raise ConfigError(f"max_n={max_n} must be at least 1 row")
         batch = self._some_batch(self.part(ds_idx) if dl is None else dl, max_n, shuffle)
         self.model.eval()
         self.reset()
@@ -218,6 +227,7 @@ class LMLearner(TextLearner):
     """A learner of a language model, which can go on with a text."""
 
     @torch.no_grad()
+    @checked
     def predict(  # type: ignore[override]
         self,
         text: str,

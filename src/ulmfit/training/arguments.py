@@ -1,17 +1,24 @@
-"""Arguments that are misspelt are answered with the name that was probably meant."""
+"""What users give: misspelt names are answered with the one that was probably meant, wrong types with the right one."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from typing import ParamSpec, TypeVar
+from numbers import Integral, Real
+from pathlib import Path
+from types import SimpleNamespace, UnionType
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from ulmfit.errors import ConfigError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_SHOWN = 80  # letters of a wrong value in a message
 
 
 def one_of(name: str, known: Iterable[str]) -> str:
@@ -50,15 +57,103 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
         raise ConfigError(f"{owner} has no argument {', '.join(problems)}; it takes {', '.join(known)}")
 
 
-def names_checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function whose misspelt arguments shall be answered with a suggestion."""
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function of users: arguments that are misspelt or of a wrong type are refused before anything is done.
+
+    Types are those of the annotations. Functions with `**settings` check these names themselves.
+
+    Raises:
+        ConfigError: all such arguments at once, each with what was probably meant or what it must be.
+    """
+    signature = inspect.signature(function)
     known = parameter_names(function)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     owner = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+    annotated = SimpleNamespace(
+        __annotations__={p.name: p.annotation for p in signature.parameters.values() if p.annotation is not p.empty}
+    )
+    # When it is called: all names are defined by then.
+    hints = functools.cache(lambda: get_type_hints(annotated, getattr(function, "__globals__", {})))
 
     @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not kwargs.keys() <= set(known):
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not takes_any and not kwargs.keys() <= set(known):
             check_names(owner, kwargs, known)
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            return function(*args, **kwargs)  # Python says which argument is missing, or too many
+        problems = [
+            f"{name}={_shown(value)} must be {_described(hint)}"
+            for name, value in given.items()
+            if name in known and not _fits(value, hint := hints().get(name, Any))
+        ]
+        if problems:
+            raise ConfigError(f"{owner}: {'; '.join(problems)}")
         return function(*args, **kwargs)
 
-    return checked
+    return wrapper
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type; numbers of numpy are numbers, lists are as good as tuples."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is type:
+        return isinstance(value, type) and issubclass(value, inner[0])
+    if origin is tuple:
+        return isinstance(value, tuple | list) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if origin is Sequence:
+        return isinstance(value, tuple | list) and all(_fits(part, inner[0]) for part in value)
+    if hint is bool:
+        return isinstance(value, bool | np.bool_)
+    if isinstance(value, bool) and hint in (int, float):
+        return False
+    if hint is int:
+        return isinstance(value, Integral)
+    if hint is float:
+        return isinstance(value, Real) and not math.isnan(float(value))
+    if getattr(hint, "_is_protocol", False) and not getattr(hint, "_is_runtime_protocol", False):
+        return True  # is asked for what is needed of it where that is used
+    return isinstance(value, origin or hint)
+
+
+_IN_WORDS = {
+    float: "a number",
+    int: "a whole number",
+    bool: "True or False",
+    str: "a string",
+    Path: "a path",
+    slice: "slice(high) or slice(low, high)",
+    type(None): "None",
+    Callable: "a function",
+}
+
+
+def _described(hint: Any) -> str:
+    """A type in words."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_described, inner))
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, inner))}"
+    if origin is type:
+        return f"a subclass of {inner[0].__name__}"
+    if origin is tuple:
+        return f"{len(inner)} values, each {_described(inner[0])}"
+    if origin is Sequence:
+        return f"a list of such: {_described(inner[0])}"
+    if getattr(hint, "_is_protocol", False):
+        return str(inspect.getdoc(hint)).partition("\n")[0].rstrip(".").lower()
+    return _IN_WORDS.get(origin or hint) or f"an object of {(origin or hint).__name__}"
+
+
+def _shown(value: object) -> str:
+    """A value as it was probably written, or its class where that would be long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN and "\n" not in text and " at 0x" not in text else f"<{type(value).__name__}>"

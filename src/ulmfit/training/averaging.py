@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class ExponentialMovingAverage(WeightAverage):
         decay: how much of the average stays at each step; less in the first steps, so that the start is soon forgotten.
     """
 
+    @checked
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
             raise ConfigError(f"decay={decay} must be between 0 and 1")
@@ -110,6 +112,7 @@ class NTASGD(WeightAverage):
     Source: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", section 3 and algorithm 1.
     """
 
+    @checked
     def __init__(self, n: int = 5) -> None:
         if n < 1:
             raise ConfigError(f"n={n} must be at least 1 validation")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from difflib import get_close_matches
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ulmfit.errors import ConfigError, UlmfitError
+from ulmfit.training.arguments import checked
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
@@ -135,9 +135,10 @@ class GradientAccumulation(Callback):
         ConfigError: not a whole number of at least 1.
     """
 
+    @checked
     def __init__(self, n_acc: int = 32) -> None:
-        if isinstance(n_acc, bool) or not isinstance(cast("object", n_acc), Integral) or n_acc < 1:
-            raise ConfigError(f"GradientAccumulation: n_acc={n_acc!r} must be a whole number of rows, 1 or more")
+        if n_acc < 1:
+            raise ConfigError(f"GradientAccumulation: n_acc={n_acc} must be 1 or more rows")
         self.n_acc = n_acc
         self._rows = 0
 
@@ -176,9 +177,10 @@ class GradientClip(Callback):
         ConfigError: not a positive number.
     """
 
+    @checked
     def __init__(self, max_norm: float = 1.0) -> None:
-        if isinstance(max_norm, bool) or not isinstance(cast("object", max_norm), Real) or not max_norm > 0:
-            raise ConfigError(f"GradientClip: max_norm={max_norm!r} must be a positive norm of the gradient")
+        if not max_norm > 0:
+            raise ConfigError(f"GradientClip: max_norm={max_norm} must be a positive norm of the gradient")
         self.max_norm = max_norm
 
     def before_fit(self, learn: Learner) -> None:

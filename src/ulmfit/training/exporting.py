@@ -20,6 +20,7 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
+from ulmfit.training.arguments import checked
 from ulmfit.training.optimizer import name_of
 from ulmfit.training.progress import say
 
@@ -177,6 +178,7 @@ class SavedLoaders:
         return ClassifierLoader(store, bs=64, backwards=self.backwards, pad_idx=self.text_vocab.pad_idx)
 
 
+@checked
 def load_learner(fname: Path | str) -> TextLearner:
     """A learner for predictions from what `export` wrote; nothing in the folder is executed.
 

@@ -6,25 +6,24 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self, cast
 
-import numpy as np
 from rich.console import Console
 
 from ulmfit.errors import ConfigError
 from ulmfit.training import lr_finder
-from ulmfit.training.arguments import names_checked
+from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.loop import Loop, Plan
 from ulmfit.training.optimizer import forget_moments, make_optimizer, set_weight_decay
 from ulmfit.training.precision import half_precision
 from ulmfit.training.progress import ProgressTable, say
 from ulmfit.training.resuming import Checkpoints
-from ulmfit.training.schedules import Schedule, constant, flat_cos, group_rates, one_cycle, warm_restarts
+from ulmfit.training.schedules import Hyper, Schedule, constant, flat_cos, group_rates, one_cycle, warm_restarts
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
 LR = float | slice
-Callbacks = Callback | Sequence[Callback] | None
+Callbacks = Callback | type[Callback] | Sequence[Callback | type[Callback]] | None
 
 
 class Fitting(Loop):
@@ -41,7 +40,7 @@ class Fitting(Loop):
         """Where to print; quiet with `verbose=0` and in all processes but the first."""
         return Console(quiet=not self.verbose or not self.processes.is_main)
 
-    @names_checked
+    @checked
     def fit(
         self,
         n_epoch: float,
@@ -74,6 +73,8 @@ class Fitting(Loop):
             ConfigError: a number of epochs, seconds or a rate that makes no sense.
         """
         _check_fit(n_epoch, lr, seconds, start_epoch)
+        if schedule is not None and not isinstance(cast("object", schedule(0.0)), Hyper):
+            raise ConfigError(f"schedule must give a Hyper(lr, mom) at each progress in [0, 1], not {schedule(0.0)!r}")
         per_epoch = len(self.dls.train)
         if per_epoch < 1:
             raise ConfigError("the training part has no batch; give more texts or lower the batch size")
@@ -99,7 +100,7 @@ class Fitting(Loop):
         else:
             self.checkpoints.run(cast("Learner", self), plan)
 
-    @names_checked
+    @checked
     def fit_one_cycle(
         self,
         n_epoch: float,
@@ -120,7 +121,7 @@ class Fitting(Loop):
         schedule = one_cycle(moms=moms or self.moms, div=div, div_final=div_final, pct_start=pct_start)
         self.fit(n_epoch, lr_max, wd, cbs, reset_opt, start_epoch, schedule=schedule, seconds=seconds, resume=resume)
 
-    @names_checked
+    @checked
     def fit_flat_cos(
         self,
         n_epoch: float,
@@ -138,7 +139,7 @@ class Fitting(Loop):
         schedule = flat_cos(mom=self.moms[0], div_final=div_final, pct_start=pct_start)
         self.fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch, schedule=schedule, seconds=seconds)
 
-    @names_checked
+    @checked
     def fit_sgdr(
         self,
         n_cycles: int,
@@ -170,7 +171,7 @@ class Fitting(Loop):
         schedule = warm_restarts(n_cycles, cycle_mult, mom=self.moms[0])
         self.fit(n_epoch, lr_max, wd, cbs, reset_opt, start_epoch, schedule=schedule)
 
-    @names_checked
+    @checked
     def fine_tune(
         self,
         epochs: float,
@@ -200,7 +201,7 @@ class Fitting(Loop):
             cbs: as for `fit`.
             reset_opt: as for `fit`.
         """
-        if not isinstance(cast("object", base_lr), int | float) or not base_lr > 0 or not lr_mult > 0:
+        if not base_lr > 0 or not lr_mult > 0:
             raise ConfigError(f"base_lr={base_lr} and lr_mult={lr_mult} must be positive numbers")
         _check_fit(epochs, base_lr, None, 0, "fine_tune")
         if freeze_epochs:
@@ -223,6 +224,7 @@ class Fitting(Loop):
         rates = slice(base_lr / 2 / lr_mult, base_lr / 2)
         self.fit_one_cycle(epochs, rates, div, div_final, pct_start, wd, moms, cbs, reset_opt)
 
+    @checked
     def lr_find(
         self,
         start_lr: float = 1e-7,
@@ -241,6 +243,7 @@ class Fitting(Loop):
 
         return search() if self.checkpoints is None else self.checkpoints.remember(search)
 
+    @checked
     def freeze_to(self, n: int) -> None:
         """Train only the groups from the n-th on; negative n counts from the last group.
 
@@ -251,7 +254,7 @@ class Fitting(Loop):
         """
         if not -len(self.groups) <= n < len(self.groups):
             raise ConfigError(f"freeze_to({n}): the model has {len(self.groups)} parameter groups")
-        first = n % len(self.groups)
+        first = int(n) % len(self.groups)
         for i, group in enumerate(self.groups):
             for p in group:
                 p.requires_grad_(i >= first)
@@ -295,29 +298,18 @@ class Fitting(Loop):
 
 
 def listed(cbs: Callbacks) -> list[Callback]:
-    """One or several callbacks as a list.
-
-    Raises:
-        ConfigError: something else is among them.
-    """
-    given = [] if cbs is None else [cbs] if isinstance(cbs, Callback) else list(cbs)
-    wrong = [cb for cb in given if not isinstance(cast("object", cb), Callback)]
-    if wrong:
-        raise ConfigError(f"cbs must be objects of subclasses of Callback; got {', '.join(map(repr, wrong))}")
-    return given
+    """One or several callbacks as a list; of a class, an object that is made without arguments."""
+    given = [] if cbs is None else [cbs] if isinstance(cbs, Callback | type) else cbs
+    return [cb() if isinstance(cb, type) else cb for cb in given]
 
 
 def _check_fit(
-    n_epoch: object, lr: object, seconds: float | None, start_epoch: int, call: str = "fit_one_cycle"
+    n_epoch: float, lr: LR | None, seconds: float | None, start_epoch: int, call: str = "fit_one_cycle"
 ) -> None:
     """Refuse numbers that make no sense, all in one message."""
     problems = []
     epochs_as_rate = isinstance(lr, int) and 1 <= lr <= 20  # a likely number of epochs
-    if (
-        isinstance(n_epoch, bool)
-        or not isinstance(n_epoch, int | float | np.integer | np.floating)
-        or not 0 < n_epoch < math.inf
-    ):
+    if not 0 < n_epoch < math.inf:
         problems.append(f"n_epoch={n_epoch!r} must be a positive number of epochs")
     elif n_epoch < (0.5 if epochs_as_rate else 0.05) and seconds is None:
         meant = f"a learning rate of {n_epoch}, as in {call}({lr if epochs_as_rate else 1}, {n_epoch}),"
@@ -325,11 +317,7 @@ def _check_fit(
         # The learning rate alone, as in fit_one_cycle(1e-2), is a known slip.
     if seconds is not None and not 0 < seconds < math.inf:
         problems.append(f"seconds={seconds} must be positive")
-    if (
-        not 0
-        <= start_epoch
-        < (n_epoch if isinstance(n_epoch, int | float | np.integer | np.floating) and not problems else math.inf)
-    ):
+    if not 0 <= start_epoch < (n_epoch if not problems else math.inf):
         problems.append(f"start_epoch={start_epoch} must be at least 0 and below n_epoch={n_epoch}")
     if problems:
         raise ConfigError("; ".join(problems))

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from ulmfit.errors import ConfigError
 from ulmfit.training import predictions, storage
-from ulmfit.training.arguments import names_checked
+from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.fitting import Callbacks, Fitting, listed
-from ulmfit.training.loop import AnyLoaders, DataLoaders, Loader
+from ulmfit.training.loaders import AnyLoaders, DataLoaders, Loader
 from ulmfit.training.losses import LossFunction
 from ulmfit.training.optimizer import Adam, OptimizerFactory
 from ulmfit.training.resuming import Checkpoints
@@ -53,7 +53,7 @@ class Learner(Fitting):
         ConfigError: an argument that is not known (the likely one is named), or makes no sense.
     """
 
-    @names_checked
+    @checked
     def __init__(
         self,
         dls: AnyLoaders,
@@ -103,6 +103,7 @@ class Learner(Fitting):
 
     # Answers
 
+    @checked
     def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None) -> dict[str, float]:
         """Mean loss per target and the metrics, under their names in the history.
 
@@ -113,12 +114,14 @@ class Learner(Fitting):
         loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
         return self.evaluate(loader)
 
+    @checked
     def part(self, ds_idx: int) -> Loader:
         """The loader of the training part (0) or the validation part (1)."""
         if ds_idx not in (0, 1):
             raise ConfigError(f"ds_idx={ds_idx} must be 0 for the training part or 1 for the validation part")
         return (self.dls.train, self.dls.valid)[ds_idx]
 
+    @checked
     def get_preds(
         self,
         ds_idx: int = 1,
@@ -146,6 +149,7 @@ class Learner(Fitting):
 
     # Files
 
+    @checked
     def save(self, file: Path | str, with_opt: bool = True) -> Path:
         """Write weights, vocabulary and (unless told not to) the optimizer's state to `path/model_dir/file`.
 
@@ -154,11 +158,13 @@ class Learner(Fitting):
         """
         return storage.save(self, file, with_opt=with_opt)
 
+    @checked
     def load(self, file: Path | str, with_opt: bool | None = None, strict: bool = True) -> Self:
         """Read what `save` wrote; see `storage.load`."""
         storage.load(self, file, with_opt=with_opt, strict=strict)
         return self
 
+    @checked
     def checkpoint(
         self,
         file: Path | str = "checkpoint",
@@ -209,11 +215,13 @@ class Learner(Fitting):
         finally:
             self.verbose = before
 
+    @checked
     def add_cbs(self, cbs: Callbacks) -> Self:
         """Use callbacks in every fit from now on."""
         self.cbs += listed(cbs)
         return self
 
+    @checked
     def remove_cbs(self, cbs: Callbacks | type[Callback]) -> Self:
         """Use these callbacks, or all of a class, no more."""
         kind = cbs if isinstance(cbs, type) else ()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError, DataError, UlmfitError
+from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import (
     EVENTS,
     Callback,
@@ -24,25 +25,13 @@ from ulmfit.training.callbacks import (
     TerminateOnNaN,
 )
 from ulmfit.training.distributed import Processes
+from ulmfit.training.loaders import AnyLoaders, Loader
 from ulmfit.training.losses import LossFunction
 from ulmfit.training.metrics import Metric, Output, check_task, logits_of, make_metrics
 from ulmfit.training.optimizer import Adam, OptimizerFactory, make_optimizer, set_hyper
 from ulmfit.training.precision import autocast, resolve_precision
 from ulmfit.training.recorder import Recorder
 from ulmfit.training.schedules import Schedule
-
-
-class Loader(Protocol):
-    """Batches that can be passed over again and again."""
-
-    def __len__(self) -> int:
-        """Number of batches."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of the epoch."""
-
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the order of the next pass, and the batch at which it begins."""
 
 
 class Model(Protocol):
@@ -53,26 +42,6 @@ class Model(Protocol):
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:
         """Parameters, lowest group first."""
-
-
-class AnyLoaders(Protocol):
-    """A loader for training and one for validation."""
-
-    @property
-    def train(self) -> Loader:
-        """For training."""
-
-    @property
-    def valid(self) -> Loader:
-        """For validation."""
-
-
-@dataclass(frozen=True)
-class DataLoaders:
-    """A loader for training and one for validation."""
-
-    train: Loader
-    valid: Loader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +124,8 @@ class Loop:
         self.target: Tensor
         self.loss_grad: Tensor
         self._hooks: dict[str, list[Callable[[Any], None]]] = {event: [] for event in EVENTS}
-        self.seed = seed
-        self._rng = torch.Generator().manual_seed(seed + 1_000_003 * self.processes.rank).get_state()
+        self.seed = int(seed)  # one of numpy is none to torch
+        self._rng = torch.Generator().manual_seed(self.seed + 1_000_003 * self.processes.rank).get_state()
         self._drawing = False
 
     @property
@@ -175,6 +144,7 @@ class Loop:
         if reset is not None:
             reset()
 
+    @checked
     def set_precision(self, precision: str) -> None:
         """Compute in "bf16", "fp16" or "fp32" from now on; "auto" chooses what the device has.
 
@@ -226,8 +196,8 @@ class Loop:
                         break  # also when the time ran out in the validation pass
         except CancelFitException:
             pass
-        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not _out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
                 raise
             raise UlmfitError(
                 "there is not enough memory for a batch; lower bs, then seq_len (or max_len of a classifier), or train "
@@ -395,6 +365,10 @@ def _n_targets(batch: Batch) -> int:
     return batch.target.numel()
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def _out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "out of memory" in text
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "can't allocate memory" in text
+        or "out of memory" in text
+    )

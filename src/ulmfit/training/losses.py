@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import AnyLoaders
@@ -56,6 +57,7 @@ class CrossEntropyLossFlat(SingleLabel):
     Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7, for label smoothing.
     """
 
+    @checked
     def __init__(self, weight: Tensor | None = None, label_smoothing: float = 0.0) -> None:
         if not 0 <= label_smoothing < 1:
             raise ConfigError(f"label_smoothing={label_smoothing} must be in [0, 1)")
@@ -77,6 +79,7 @@ class LabelSmoothingCrossEntropy(CrossEntropyLossFlat):
         weight: (C,) weight of each class.
     """
 
+    @checked
     def __init__(self, eps: float = 0.1, weight: Tensor | None = None) -> None:
         super().__init__(weight, eps)
 
@@ -91,6 +94,7 @@ class FocalLossFlat(SingleLabel):
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", section 3.
     """
 
+    @checked
     def __init__(self, gamma: float = 2.0, weight: Tensor | None = None) -> None:
         if not gamma >= 0:
             raise ConfigError(f"gamma={gamma} must not be negative")
@@ -115,6 +119,7 @@ class BCEWithLogitsLossFlat:
         pos_weight: (C,) weight of each class's positive examples.
     """
 
+    @checked
     def __init__(self, thresh: float = 0.5, pos_weight: Tensor | None = None) -> None:
         if not 0 < thresh < 1:
             raise ConfigError(f"thresh={thresh} must be between 0 and 1")
@@ -207,7 +212,7 @@ def class_weights(dls: AnyLoaders, n_classes: int | None = None) -> Tensor:
     Raises:
         ConfigError: the loaders have no class ids.
     """
-    labels = getattr(dls.train, "labels", None)
+    labels = getattr(getattr(dls, "train", None), "labels", None)
     if labels is None or np.asarray(labels).ndim != 1 or not np.issubdtype(np.asarray(labels).dtype, np.integer):
         raise ConfigError("class_weights needs loaders of texts with one class each")
     counts = np.bincount(np.asarray(labels), minlength=n_classes or 0)

@@ -128,7 +128,8 @@ def lr_find(
 
 
 def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", None) or function.func.__name__)  # of a partial, what is inside
+    name = str(getattr(function, "__name__", None) or function.func.__name__)  # of a partial, what is inside
+    return name if name.isidentifier() else "suggestion"  # a lambda has no name
 
 
 def _try(learn: Fitting, start_lr: float, end_lr: float, num_it: int, stop_div: bool) -> tuple[Floats, Floats]:

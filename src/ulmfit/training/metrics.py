@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import one_of
+from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.losses import flat_pair
 
 
@@ -148,6 +148,7 @@ class AvgMetric(MeanMetric):
         higher_is_better: whether a higher value is better.
     """
 
+    @checked
     def __init__(
         self, func: Callable[[Tensor, Tensor], Any], name: str | None = None, *, higher_is_better: bool = True
     ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class MixUp(Callback):
     "Augmenting Data with Mixup for Sentence Classification".
     """
 
+    @checked
     def __init__(self, alpha: float = 0.4) -> None:
         if not alpha > 0:
             raise ConfigError(f"alpha={alpha} must be positive")

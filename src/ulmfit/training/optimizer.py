@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 from ulmfit.training.schedules import Hyper
 
 # Makes an optimizer of torch from its parameter groups; `torch.optim.SGD` itself is one.
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
 
+@checked
 def Adam(
     params: list[dict[str, Any]], *, mom: float = 0.9, sqr_mom: float = 0.99, eps: float = 1e-5
 ) -> torch.optim.Optimizer:
@@ -32,6 +34,7 @@ def Adam(
     return torch.optim.AdamW(params, lr=0.0, betas=(mom, sqr_mom), eps=eps, fused=True)
 
 
+@checked
 def SGD(params: list[dict[str, Any]], *, mom: float = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent; with `callbacks.NTASGD` the optimizer of the AWD-LSTM paper."""
     return torch.optim.SGD(params, lr=0.0, momentum=mom, fused=True)
@@ -84,6 +87,7 @@ def set_hyper(optimizer: torch.optim.Optimizer, rates: list[float], hyper: Hyper
             group["betas"] = (hyper.mom, *group["betas"][1:])
 
 
+@checked
 def set_weight_decay(optimizer: torch.optim.Optimizer, wd: float) -> None:
     """Set the weight decay of what is decayed."""
     _check_wd(wd)

@@ -15,7 +15,7 @@ from ulmfit.training.metrics import logits_of
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
-    from ulmfit.training.loop import Loader
+    from ulmfit.training.loaders import Loader
 
 _MOST_BYTES = 4_000_000_000  # of a language model's probabilities
 

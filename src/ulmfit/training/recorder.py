@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ulmfit.errors import ConfigError, MissingExtraError
-from ulmfit.training.arguments import one_of
+from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from ulmfit.training.learner import Learner
 
 _EVERY = ("losses", "smooth_losses", "lrs", "moms")
@@ -46,14 +44,15 @@ class Recorder(Callback):
         self.iters.append(len(self.losses))
         self.values.append((learn.history[-1]["train_loss"], learn.history[-1]["valid_loss"]))
 
-    def plot_loss(self, skip_start: int = 5, with_valid: bool = True, log: bool = False, ax: Axes | None = None) -> Any:
+    @checked
+    def plot_loss(self, skip_start: int = 5, with_valid: bool = True, log: bool = False, ax: Any = None) -> Any:
         """Draw the smoothed training loss of all steps, and the validation loss of the epochs.
 
         Args:
             skip_start: first steps that are left out.
             with_valid: draw the validation loss.
             log: logarithmic loss.
-            ax: where to draw; by default a new figure.
+            ax: axes of matplotlib to draw on; by default a new figure.
 
         Returns:
             the axes.
@@ -67,6 +66,7 @@ class Recorder(Callback):
         ax.set(xlabel="step", ylabel="loss", yscale="log" if log else "linear")
         return ax
 
+    @checked
     def plot_sched(self, keys: str | list[str] | None = None) -> Any:
         """Draw learning rate and momentum of all steps.
 

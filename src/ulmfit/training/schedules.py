@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 
 
 class Hyper(NamedTuple):
@@ -36,6 +37,7 @@ def _cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@checked
 def one_cycle(
     *,
     moms: tuple[float, float, float] = (0.8, 0.7, 0.8),
@@ -54,8 +56,7 @@ def one_cycle(
     Source: Smith 2018, "A disciplined approach to neural network hyper-parameters", with cosine annealing.
     """
     _check_share(pct_start)
-    given: tuple[float, ...] = moms
-    if len(given) != 3 or not all(0 <= mom < 1 for mom in given):
+    if not all(0 <= mom < 1 for mom in moms):
         raise ConfigError(f"moms={moms} must be three numbers in [0, 1): at the start, the middle and the end")
     if not (div > 0 and div_final > 0):
         raise ConfigError(f"div={div} and div_final={div_final} must be positive")
@@ -70,6 +71,7 @@ def one_cycle(
     return schedule
 
 
+@checked
 def trapezoid(*, warm_up: float = 0.02, fall: float = 0.3, mom: float = 0.8) -> Schedule:
     """Warm up to the maximum learning rate, stay there, and fall to zero in a straight line at the end.
 
@@ -93,11 +95,13 @@ def trapezoid(*, warm_up: float = 0.02, fall: float = 0.3, mom: float = 0.8) -> 
     return schedule
 
 
+@checked
 def constant(mom: float = 0.8) -> Schedule:
     """The maximum learning rate all the time."""
     return lambda progress: Hyper(1.0, mom)
 
 
+@checked
 def flat_cos(*, mom: float = 0.8, div_final: float = 1e5, pct_start: float = 0.75) -> Schedule:
     """The maximum learning rate, then annealing to almost nothing.
 
@@ -116,6 +120,7 @@ def flat_cos(*, mom: float = 0.8, div_final: float = 1e5, pct_start: float = 0.7
     return schedule
 
 
+@checked
 def warm_restarts(n_cycles: int, cycle_mult: float = 2, *, mom: float = 0.8) -> Schedule:
     """Annealing to nothing again and again.
 
@@ -137,6 +142,7 @@ def warm_restarts(n_cycles: int, cycle_mult: float = 2, *, mom: float = 0.8) -> 
     return schedule
 
 
+@checked
 def exponential(start: float, end: float, *, mom: float = 0.8) -> Schedule:
     """From one learning rate to another in geometric progression, for the search of a learning rate."""
     return lambda progress: Hyper(start * (end / start) ** progress, mom)

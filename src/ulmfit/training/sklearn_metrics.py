@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 from ulmfit.training.metrics import Metric, Output, logits_of
 
 Kind = Literal["classes", "probabilities", "multi_classes", "multi_probabilities", "values"]
@@ -41,6 +42,7 @@ class SklearnMetric(Metric):
         settings: passed on to the function.
     """
 
+    @checked
     def __init__(
         self,
         func: str | Callable[..., float],
@@ -128,72 +130,86 @@ def _averaged(func: str, name: str, average: Average | None, *, multi: bool, thr
     return SklearnMetric(func, name, kind="multi_classes" if multi else "classes", thresh=thresh, settings=settings)
 
 
+@checked
 def F1Score(average: Average | None = None) -> Metric:
     """Harmonic mean of precision and recall."""
     return _averaged("f1_score", "f1_score", average, multi=False, thresh=0.5)
 
 
+@checked
 def FBeta(beta: float, average: Average | None = None) -> Metric:
     """Weighted harmonic mean of precision and recall."""
     return _averaged("fbeta_score", "fbeta_score", average, multi=False, thresh=0.5, beta=beta)
 
 
+@checked
 def Precision(average: Average | None = None) -> Metric:
     """Share of the texts given a class that have it."""
     return _averaged("precision_score", "precision_score", average, multi=False, thresh=0.5)
 
 
+@checked
 def Recall(average: Average | None = None) -> Metric:
     """Share of the texts of a class that are given it."""
     return _averaged("recall_score", "recall_score", average, multi=False, thresh=0.5)
 
 
+@checked
 def F1ScoreMulti(thresh: float = 0.5, average: Average = "macro") -> Metric:
     """F1 where a text has any number of classes."""
     return _averaged("f1_score", "f1_score", average, multi=True, thresh=thresh)
 
 
+@checked
 def PrecisionMulti(thresh: float = 0.5, average: Average = "macro") -> Metric:
     """Precision where a text has any number of classes."""
     return _averaged("precision_score", "precision_score", average, multi=True, thresh=thresh)
 
 
+@checked
 def RecallMulti(thresh: float = 0.5, average: Average = "macro") -> Metric:
     """Recall where a text has any number of classes."""
     return _averaged("recall_score", "recall_score", average, multi=True, thresh=thresh)
 
 
+@checked
 def HammingLossMulti(thresh: float = 0.5) -> Metric:
     """Share of wrong answers over texts and classes, where a text has any number of classes."""
     return SklearnMetric("hamming_loss", "hamming_loss", kind="multi_classes", thresh=thresh, higher_is_better=False)
 
 
+@checked
 def MatthewsCorrCoef() -> Metric:
     """Correlation of answers and targets."""
     return SklearnMetric("matthews_corrcoef", "matthews_corrcoef")
 
 
+@checked
 def CohenKappa() -> Metric:
     """Agreement beyond chance."""
     return SklearnMetric("cohen_kappa_score", "cohen_kappa_score")
 
 
+@checked
 def BalancedAccuracy() -> Metric:
     """Mean recall of the classes."""
     return SklearnMetric("balanced_accuracy_score", "balanced_accuracy_score")
 
 
+@checked
 def RocAuc(average: str = "macro", multi_class: str = "ovr") -> Metric:
     """Area under the ROC curve, from probabilities; with more than two classes one against the rest."""
     settings = {"average": average, "multi_class": multi_class}
     return SklearnMetric("roc_auc_score", "roc_auc_score", kind="probabilities", settings=settings)
 
 
+@checked
 def RocAucMulti(average: str = "macro") -> Metric:
     """Area under the ROC curve where a text has any number of classes."""
     return SklearnMetric("roc_auc_score", "roc_auc_score", kind="multi_probabilities", settings={"average": average})
 
 
+@checked
 def APScoreMulti(average: str = "macro") -> Metric:
     """Average precision where a text has any number of classes."""
     settings = {"average": average}
@@ -202,16 +218,19 @@ def APScoreMulti(average: str = "macro") -> Metric:
     )
 
 
+@checked
 def R2Score() -> Metric:
     """Share of the variance that is explained."""
     return SklearnMetric("r2_score", "r2_score", kind="values")
 
 
+@checked
 def PearsonCorrCoef() -> Metric:
     """Linear correlation of values and targets."""
     return SklearnMetric(_pearson, "pearsonr", kind="values")
 
 
+@checked
 def SpearmanCorrCoef() -> Metric:
     """Correlation of the ranks of values and targets."""
     return SklearnMetric(_spearman, "spearmanr", kind="values")

@@ -18,7 +18,7 @@ from ulmfit.models.core import AWD_LSTM, get_language_model, get_text_classifier
 from ulmfit.models.encoder import Encoder
 from ulmfit.pretrained import weights as pretrained_weights
 from ulmfit.training.answering import LMLearner, TextLearner, TextLoaders
-from ulmfit.training.arguments import check_names, parameter_names
+from ulmfit.training.arguments import check_names, checked, parameter_names
 from ulmfit.training.learner import Learner
 from ulmfit.training.losses import default_loss
 from ulmfit.training.progress import say
@@ -26,6 +26,7 @@ from ulmfit.training.progress import say
 Config = EncoderConfig | Mapping[str, Any] | None
 
 
+@checked
 def language_model_learner(
     dls: TextLoaders,
     arch: type[Encoder] = AWD_LSTM,
@@ -64,6 +65,7 @@ def language_model_learner(
     return learn if bundle is None else learn.load_pretrained(bundle)
 
 
+@checked
 def text_classifier_learner(
     dls: TextLoaders,
     arch: type[Encoder] = AWD_LSTM,

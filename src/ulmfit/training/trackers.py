@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.errors import ConfigError
+from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class LogTo(Callback):
         every: steps between two losses that are sent.
     """
 
+    @checked
     def __init__(
         self,
         tracker: Any,

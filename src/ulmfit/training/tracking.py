@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.errors import ConfigError, FormatError
-from ulmfit.training.arguments import one_of
+from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.callbacks import Callback, CancelFitException
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Monitor(Callback):
         reset_on_fit: every fit starts anew.
     """
 
+    @checked
     def __init__(
         self,
         monitor: str = "valid_loss",
@@ -91,6 +92,7 @@ class SaveBest(Monitor):
         higher_is_better: whether the best value is the highest; by default as the metric says.
     """
 
+    @checked
     def __init__(self, monitor: str = "valid_loss", *, higher_is_better: bool | None = None) -> None:
         super().__init__(monitor, reset_on_fit=False)
         if higher_is_better is not None:
@@ -134,6 +136,7 @@ class SaveModelCallback(Monitor):
         restore: take the best one back when the fit ends.
     """
 
+    @checked
     def __init__(
         self,
         monitor: str = "valid_loss",
@@ -174,6 +177,7 @@ class EarlyStoppingCallback(Monitor):
         reset_on_fit: every fit starts anew.
     """
 
+    @checked
     def __init__(
         self,
         monitor: str = "valid_loss",
@@ -212,6 +216,7 @@ class ReduceLROnPlateau(Monitor):
         reset_on_fit: every fit starts anew.
     """
 
+    @checked
     def __init__(
         self,
         monitor: str = "valid_loss",
@@ -251,6 +256,7 @@ class CSVLogger(Callback):
         append: go on behind what is there.
     """
 
+    @checked
     def __init__(self, fname: str = "history.csv", append: bool = False) -> None:
         self.fname, self.append = fname, append
         self.path = Path(fname)
@@ -280,6 +286,7 @@ class JSONLLogger(Callback):
         fname: name of the file; what is there is kept.
     """
 
+    @checked
     def __init__(self, fname: str = "history.jsonl") -> None:
         self.fname = fname
 
