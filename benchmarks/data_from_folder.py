@@ -20,7 +20,7 @@ from pathlib import Path
 def load(data: Path, workers: int) -> None:
     """Load once, and print seconds and MB."""
     from ulmfit.data.dataloaders import TextDataLoaders
-    from ulmfit.training.job import peak_memory_mb
+    from ulmfit.training.facts import peak_memory_mb
 
     start = time.perf_counter()
     dls = TextDataLoaders.from_folder(data / "imdb", is_lm=True, valid_pct=0.1, n_workers=workers)

@@ -25,7 +25,8 @@ from ulmfit.data.corpus import Corpus
 from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.perplexity import measure
 from ulmfit.models.language_model import LanguageModel
-from ulmfit.training.job import load_base, machine
+from ulmfit.training.bases import load_base
+from ulmfit.training.facts import machine
 
 
 def wikitext(data: Path) -> tuple[list[str], int]:

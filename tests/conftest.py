@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.pretrained import weights
 
 # The models of the tests are so small that a second thread only waits, for long on a busy machine.
@@ -34,3 +35,11 @@ def without_bundled_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         bundled = weights.BUNDLED
         patch.setattr(weights, "BUNDLED", tmp_path_factory.mktemp("nothing"))
         yield bundled
+
+
+@pytest.fixture
+def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs train very small models, for few steps."""
+    config = AWDLSTMConfig(emb_sz=48, n_hid=64, n_layers=2)
+    monkeypatch.setattr("ulmfit.training.recipes.size_config", lambda name: config)
+    monkeypatch.setattr("ulmfit.training.classifier_stages._MIN_STEPS", 15)

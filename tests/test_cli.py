@@ -144,9 +144,9 @@ def test_a_time_budget_is_kept(ulmfit: Callable[..., Outcome], tmp_path: Path):
 
 
 def test_the_demonstration(ulmfit: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ulmfit.training.recipes.default_epochs", lambda n: 1)
-    monkeypatch.setattr("ulmfit.training.recipes.default_lm_epochs", lambda n, **_: 1)
-    monkeypatch.setattr("ulmfit.training.recipes._MIN_STEPS", 5)
+    monkeypatch.setattr("ulmfit.training.classifier_stages.default_epochs", lambda n: 1)
+    monkeypatch.setattr("ulmfit.training.lm_stage.default_lm_epochs", lambda n, **_: 1)
+    monkeypatch.setattr("ulmfit.training.classifier_stages._MIN_STEPS", 5)
     said = ulmfit("demo", "--out", tmp_path / "m")
     assert said.code == 0, said.err
     for part in ("majority class", "TF-IDF + logistic regression", "ulmfit", "train_loss", "Try next"):
@@ -194,6 +194,54 @@ def test_info(trained: Path, ulmfit: Callable[..., Outcome]):
     said = ulmfit("info", trained / "model" / "language_model")
     assert "language model" in said.out
     assert "perplexity" in said.out
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "figure"),
+    [
+        (["pos;new", "neg", "new", ";"], ("--label-delim", ";"), "micro_f1"),
+        (["4.5", "1", "2", "-3e0"], ("--task", "regression"), "mae"),
+    ],
+)
+def test_several_labels_and_values(
+    ulmfit: Callable[..., Outcome],
+    tmp_path: Path,
+    tiny_models: None,
+    labels: list[str],
+    options: tuple[str, ...],
+    figure: str,
+):
+    table = pd.DataFrame({"text": make_reviews(40)[0], "label": [*(labels * 9), *([""] * 4)]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    said = ulmfit("train", tmp_path / "a.csv", "--out", tmp_path / "m", *options, "--epochs", 1, "--lm-epochs", 1)
+    assert said.code == 0, said.err
+    assert "4 of 40 texts have no label: used for the language model only" in " ".join(said.out.split())
+    delim = options if "--label-delim" in options else ()
+    found = json.loads(ulmfit("evaluate", tmp_path / "m", tmp_path / "a.csv", *delim, "--json").out)
+    assert (found["n"], figure in found) == (36, True)
+    assert figure.replace("_f1", " F1") in ulmfit("evaluate", tmp_path / "m", tmp_path / "a.csv", *delim).out
+    assert json.loads(ulmfit("predict", tmp_path / "m", "a film", "--json").out)
+    assert ulmfit("explain", tmp_path / "m", "a film").code == 0
+    assert figure in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--task", "regression"), "2 of 4 cells are not a finite number: rows 1 ('x'), 3 ('inf')"),
+        (("--task", "multi_label"), "are not a list of labels; name what separates"),
+        (("--task", "clustering"), "'clustering' is not known; choose one of single_label, multi_label, regression"),
+        (("--task", "regression", "--label-delim", ";"), "label_delim=';' is for task='multi_label'"),
+        (("--backward-base", "none"), "give --bidirectional too"),
+    ],
+)
+def test_labels_that_are_not_of_the_task(
+    ulmfit: Callable[..., Outcome], tmp_path: Path, options: tuple[str, ...], message: str
+):
+    data = tmp_path / "a.csv"
+    data.write_text("text,label\na,x\nb,2\nc,inf\nd,\n", encoding="utf-8")
+    said = ulmfit("train", data, "--out", tmp_path / "m", *options)
+    assert (said.code, message in said.err) == (2, True), said.err
 
 
 def bad_csv(tmp_path: Path, content: str | bytes) -> Path:

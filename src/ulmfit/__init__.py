@@ -12,8 +12,10 @@ from ulmfit._version import __version__
 
 if TYPE_CHECKING:
     from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
-    from ulmfit.inference.predictor import Prediction, Predictor, load
-    from ulmfit.integrations.sklearn import TextClassifier
+    from ulmfit.inference.answers import Prediction
+    from ulmfit.inference.loading import load
+    from ulmfit.inference.predictor import Predictor
+    from ulmfit.integrations.sklearn import TextClassifier, TextMultilabelClassifier, TextRegressor
     from ulmfit.text import Tokenizer, TokenStore, Vocab
     from ulmfit.training.job import TrainJob, run
     from ulmfit.training.recipes import Recipe
@@ -22,16 +24,18 @@ _WHERE = {
     "ConfigError": "errors",
     "DataError": "errors",
     "FormatError": "errors",
-    "Prediction": "inference.predictor",
+    "Prediction": "inference.answers",
     "Predictor": "inference.predictor",
     "Recipe": "training.recipes",
     "TextClassifier": "integrations.sklearn",
+    "TextMultilabelClassifier": "integrations.sklearn",
+    "TextRegressor": "integrations.sklearn",
     "TokenStore": "text",
     "Tokenizer": "text",
     "TrainJob": "training.job",
     "UlmfitError": "errors",
     "Vocab": "text",
-    "load": "inference.predictor",
+    "load": "inference.loading",
     "run": "training.job",
 }
 
@@ -43,6 +47,8 @@ __all__ = [
     "Predictor",
     "Recipe",
     "TextClassifier",
+    "TextMultilabelClassifier",
+    "TextRegressor",
     "TokenStore",
     "Tokenizer",
     "TrainJob",

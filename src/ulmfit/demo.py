@@ -16,14 +16,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from ulmfit.data.sources import load_examples
-from ulmfit.inference.bundle import check_target
-from ulmfit.inference.evaluate import evaluate
 from ulmfit.inference.files import print_predictions
+from ulmfit.inference.folder import check_target
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.job import calibrated, choose_base, describe, run_facts, save
+from ulmfit.training.bases import AUTO, find_bases
+from ulmfit.training.clock import Clock
+from ulmfit.training.job import describe, save, train_and_measure
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
-from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.recipes import Recipe
 
 VALID_PCT = 0.2
 NEW_TEXTS = (
@@ -53,12 +54,9 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
-    base = choose_base(texts.train[0], console)
-    trained = train_text_classifier(texts, Recipe(seed=seed), console, base=base)
-    classifier = calibrated(trained.classifier, texts)
-    predictor = Predictor(classifier)
-    figures = evaluate(predictor, *texts.valid)
-    seconds = time.perf_counter() - started
+    bases = find_bases(texts.train[0], console, AUTO)
+    trained, metrics = train_and_measure(texts, Recipe(seed=seed), console, bases, clock=Clock(None, started=started))
+    predictor = Predictor(trained.classifier)
 
     table = Table(
         title=f"\nAccuracy on the same {len(texts.valid[0])} held-out messages",
@@ -69,17 +67,16 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     table.add_column("")
     table.add_column("accuracy", justify="right")
     table.add_column("seconds", justify="right")
-    for name, accuracy, used in (*_baselines(texts), ("ulmfit", figures["accuracy"], seconds)):
+    for name, accuracy, used in (*_baselines(texts), ("ulmfit", metrics["valid"]["accuracy"], metrics["seconds"])):
         table.add_row(name, f"{accuracy:.3f}", f"{used:.1f}")
     console.print(table)
-    if base is None:
+    if bases.forward is None:
         say(console, "The language model started from random weights and has read nothing but these messages.")
 
     say(console, "\nThree texts that are not in the sample:")
     print_predictions(predictor, NEW_TEXTS, console)
 
-    metrics = {**classifier.metrics, "valid": figures, **run_facts(texts, seconds)}
-    save(classifier, trained.language_model, metrics, out, overwrite=overwrite)
+    save(trained, metrics, out, overwrite=overwrite)
     say(console, f"\nSaved in {out} after {time.perf_counter() - started:.0f} s. Try next:")
     say(console, f'  ulmfit predict {out} "how do i change my password"')
     say(console, f"  ulmfit info {out}")

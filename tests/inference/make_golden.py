@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from ulmfit.inference.bundle import CLASSIFIER, FORMAT_VERSION, Bundle, save_bundle
+from ulmfit.inference.bundle import CLASSIFIER, Bundle, save_bundle
+from ulmfit.inference.folder import FORMAT_VERSION
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig
@@ -28,11 +29,11 @@ def main() -> None:
     vocab = make_vocab(Counter(t for text in TEXTS for t in tokenizer(text)), min_freq=1)
     config = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
     torch.manual_seed(0)
-    model = TextClassifier(len(vocab), 3, config, pool_words=True)
+    forward, back = (TextClassifier(len(vocab), 3, config, pool_words=True) for _ in range(2))
     bundle = Bundle(
         kind=CLASSIFIER,
         config=config,
-        weights=model.state_dict(),
+        weights=forward.state_dict(),
         tokenizer=tokenizer,
         vocab=vocab,
         labels=("billing", "delivery", "praise"),
@@ -42,7 +43,9 @@ def main() -> None:
         history=({"epoch": 0, "valid_loss": 1.0},),
         card="# Golden",
     )
-    save_bundle(replace(bundle, ulmfit_version="0.0"), folder)
+    twin = replace(bundle, weights=back.state_dict(), backwards=True, ulmfit_version="0.0")
+    bundle = replace(bundle, backward=twin, ulmfit_version="0.0")
+    save_bundle(bundle, folder)
     expected = {"texts": TEXTS, "probabilities": Predictor(bundle).predict_proba(TEXTS).tolist()}
     (folder.parent / f"format-{FORMAT_VERSION}.json").write_text(
         json.dumps(expected, indent=1) + "\n", encoding="utf-8"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -10,8 +11,8 @@ import pytest
 import torch
 
 from ulmfit.errors import DataError, FormatError
-from ulmfit.inference import bundle as bundles
-from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
+from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
+from ulmfit.inference.folder import FORMAT_VERSION, check_target
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.language_model import LanguageModel
@@ -117,7 +118,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, example: Bundle):
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("where", ["_write_weights", "_write_json", "_sha256", "_to_disk"])
+@pytest.mark.parametrize("where", ["bundle._write_weights", "bundle.write_json", "folder._sha256", "folder._to_disk"])
 def test_a_failed_save_leaves_the_model_before_it_whole(
     tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch, error: BaseException, where: str
 ):
@@ -127,7 +128,7 @@ def test_a_failed_save_leaves_the_model_before_it_whole(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(bundles, where, fail)
+        patch.setattr(f"ulmfit.inference.{where}", fail)
         with pytest.raises(type(error)):
             save_bundle(replace(example, card="# New"), tmp_path / "m", overwrite=True)
     assert load_bundle(tmp_path / "m").card == "# Card"
@@ -201,14 +202,14 @@ def rewrite(folder: Path, name: str, change: dict[str, object]) -> None:
     path = folder / name
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    manifest["files"][name] = {"bytes": path.stat().st_size, "sha256": bundles._sha256(path)}
+    manifest["files"][name] = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 2, "ulmfit_version": "9.0"}, "format version 2.*reads up to 1.*ulmfit 9.0"),
+        ({"format_version": 3, "ulmfit_version": "9.0"}, "format version 3.*reads up to 2.*ulmfit 9.0"),
         ({"arch": "transformer"}, "'transformer' is not known"),
         ({"config": {"emb_sz": -1}}, "emb_sz=-1"),
         ({"config": {"size": 3}}, "unknown fields"),
@@ -259,7 +260,7 @@ def test_a_language_model_is_stored_once_and_comes_back(tmp_path: Path, compact:
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("version", range(1, bundles.FORMAT_VERSION + 1))
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
 def test_folders_of_every_format_are_read_forever(version: int):
     folder = GOLDEN / f"format-{version}"
     if not (folder / "model.safetensors").exists():
@@ -282,3 +283,22 @@ def test_a_folder_without_a_task_is_of_one_class_for_each_text(tmp_path: Path, e
     rewrite(tmp_path / "m", "config.json", {"task": "parsing"})
     with pytest.raises(FormatError, match="task 'parsing' is none of single_label"):
         load_bundle(tmp_path / "m")
+
+
+def test_both_directions_are_one_folder_that_earlier_programs_refuse(tmp_path: Path, example: Bundle):
+    twin = replace(example, backwards=True, weights={k: v + 0.1 for k, v in example.weights.items()})
+    both = replace(example, backward=twin)
+    save_bundle(both, tmp_path / "m")
+    save_bundle(both, tmp_path / "m", overwrite=True)
+    read = load_bundle(tmp_path / "m")
+    assert read.backward is not None
+    assert read.backward.backwards
+    texts = ["The parcel came late.", "coffee"]
+    expected = Predictor(both).predict_proba(texts)
+    assert Predictor(read).predict_proba(texts).tolist() == expected.tolist()
+    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 2
+    (tmp_path / "m" / "backward" / "vocab.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"backward is damaged: vocab\.json has"):
+        load_bundle(tmp_path / "m")
+    save_bundle(example, tmp_path / "one")
+    assert json.loads((tmp_path / "one" / "config.json").read_text(encoding="utf-8"))["format_version"] == 1

@@ -21,7 +21,7 @@ def test_contributions_are_derivatives_of_the_answer(example: Bundle, backwards:
     found = explain(predictor, TEXT, label="praise")
     assert list(found.tokens) == predictor.tokens(TEXT)
     before = predictor.outputs([TEXT])[0, 2]
-    weight = predictor.model.encoder.embedding.weight
+    weight = predictor.directions[0][1].encoder.embedding.weight
     ids = predictor.bundle.vocab.numericalize(found.tokens)
     assert len(found.tokens) > 6
     for i, (token, contribution) in enumerate(zip(found.tokens, found.contributions, strict=True)):

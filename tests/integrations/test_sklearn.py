@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import ulmfit
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.integrations.sklearn import TextClassifier
+from ulmfit.integrations.sklearn import TextClassifier, TextMultilabelClassifier, TextRegressor
 
 QUICK = {"lm_epochs": 1, "epochs": 6, "base": "none"}
 
@@ -69,7 +69,7 @@ def test_bad_input():
         estimator.predict(["a"])
     with pytest.raises(DataError, match="text 2 is NoneType"):
         estimator.fit(["a", None], ["x", "y"])
-    with pytest.raises(DataError, match="X has 2 texts and y 1 classes"):
+    with pytest.raises(DataError, match="X has 2 texts and y 1 labels"):
         estimator.fit(["a", "b"], ["x"])
     with pytest.raises(DataError, match="1 of 2 texts have no class, the first is text 2"):
         estimator.fit(["a", "b"], ["x", None])
@@ -85,3 +85,51 @@ def test_searches_and_pipelines(reviews: tuple[list[str], list[str]]):
     assert cross_val_score(pipeline, *reviews, cv=2).mean() > 0.8
     search = GridSearchCV(TextClassifier(**QUICK), {"lr": [1e-2, 1e-6]}, cv=2).fit(*reviews)
     assert search.best_params_ == {"lr": 1e-2}
+
+
+@pytest.fixture
+def short(tiny_models: None) -> dict[str, object]:
+    return {"lm_epochs": 1, "epochs": 12, "base": "none"}
+
+
+def test_several_labels_as_columns_and_as_lists(short: dict[str, object]):
+    texts, labels = make_reviews(80)
+    lists = [[label, "long"] if len(t) > 150 else [label] for t, label in zip(texts, labels, strict=True)]
+    y = pd.DataFrame([{c: int(c in names) for c in ("pos", "neg", "long")} for names in lists])
+    model = TextMultilabelClassifier(**short).fit(texts, y)
+    assert model.classes_.tolist() == ["pos", "neg", "long"]
+    p = model.predict_proba(texts)
+    assert p.shape == (80, 3)
+    said = model.predict(texts)
+    assert set(np.unique(said)) <= {0, 1}
+    assert (said[:, :2] == y.to_numpy()[:, :2]).mean() > 0.8
+    assert model.score(texts, y) == pytest.approx((said == y.to_numpy()).all(1).mean())
+    assert model.score(texts, lists) == model.score(texts, y)
+    assert set(model.metrics_["valid"]) >= {"micro_f1", "macro_f1", "subset_accuracy"}
+    assert set(model.predictor_.calibration.thresholds) == {"pos", "neg", "long"}
+
+
+def test_labels_of_several_that_cannot_be_used():
+    model = TextMultilabelClassifier()
+    with pytest.raises(DataError, match="no text has the classes 1"):
+        model.fit(["a", "b"], np.array([[1, 0], [1, 0]]))
+    with pytest.raises(DataError, match="other than 0 and 1"):
+        model.fit(["a", "b"], np.array([[1, 2], [1, 0]]))
+    with pytest.raises(DataError, match="are not a list of labels"):
+        model.fit(["a", "b"], ["x", "y"])
+    with pytest.raises(DataError, match="X has 2 texts and y 1 labels"):
+        model.fit(["a", "b"], [["x"]])
+
+
+def test_values(short: dict[str, object], tmp_path: Path):
+    texts, labels = make_reviews(80)
+    y = np.array([2.0 if label == "neg" else 9.0 for label in labels])
+    model = TextRegressor(**short).fit(texts, y)
+    said = model.predict(texts)
+    assert said.shape == (80,)
+    assert model.score(texts, y) > 0.3
+    assert set(model.metrics_["valid"]) == {"n", "mae", "rmse", "r2"}
+    model.save(tmp_path / "m")
+    assert ulmfit.load(tmp_path / "m").predict(texts[0]).values == pytest.approx((said[0],), abs=1e-4)
+    with pytest.raises(DataError, match=r"1 of 2 cells are not a finite number: rows 2 \('x'\)"):
+        model.fit(["a", "b"], [1, "x"])

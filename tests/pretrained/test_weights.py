@@ -15,7 +15,7 @@ from ulmfit.errors import ConfigError, FormatError
 from ulmfit.inference.bundle import save_bundle
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.pretrained import weights
-from ulmfit.training.job import choose_base, load_base
+from ulmfit.training.bases import find_bases, load_base
 
 CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
 
@@ -75,9 +75,9 @@ def test_damaged_weights_are_refused(bundled):
 def test_the_start_of_a_run(bundled):
     out = io.StringIO()
     console = Console(file=out)
-    assert choose_base(make_reviews(20)[0], console) is not None
+    assert find_bases(make_reviews(20)[0], console, "auto").forward is not None
     assert "starting from it" in out.getvalue()
-    assert choose_base(["völlig andere Wörter"], console) is None
+    assert find_bases(["völlig andere Wörter"], console, "auto").forward is None
     assert "starting from random weights" in out.getvalue()
     assert load_base("none") is None
     for name in ("worse", str(bundled / "worse")):
@@ -91,7 +91,7 @@ def test_the_start_of_a_run(bundled):
 def test_without_bundled_models_auto_starts_from_random_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "BUNDLED", tmp_path / "nowhere")
     out = io.StringIO()
-    assert choose_base(["some text"], Console(file=out)) is None
+    assert find_bases(["some text"], Console(file=out), "auto").forward is None
     assert out.getvalue() == ""
     with pytest.raises(ConfigError, match="there are none"):
         weights.find()

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from invented import make_reviews
 from rich.console import Console
 
 from ulmfit.data.sources import Examples
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.inference.predictor import Predictor
+from ulmfit.training.classifier_stages import default_epochs
 from ulmfit.training.clock import Clock
+from ulmfit.training.lm_stage import default_lm_epochs
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe, default_epochs, default_lm_epochs, train_text_classifier
+from ulmfit.training.recipes import Recipe, train_text_classifier
 
 
 def examples(n: int, *, unlabelled: int = 0) -> Examples:
@@ -65,7 +70,7 @@ def test_a_clock_without_budget_sets_no_limit():
 
 
 def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):
-    monkeypatch.setattr("ulmfit.training.recipes._MIN_STEPS", 10)
+    monkeypatch.setattr("ulmfit.training.classifier_stages._MIN_STEPS", 10)
     texts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
     console = Console(file=io.StringIO())
     shapes = []
@@ -79,3 +84,34 @@ def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):
     stages = [n for n, following in zip(steps, [*steps[1:], 0], strict=True) if following < n]
     # 36 texts are 3 steps; two stages take 10 * 16 / 36 epochs, for 10 full batches; the last what was asked
     assert stages == [13, 13, 3]
+
+
+def test_values_are_learned_in_any_unit_and_answers_stay_near_their_range(tiny_models):
+    texts, labels = make_reviews(60)
+    data = Examples(texts=texts, labels=[1e6 if label == "pos" else 2e6 for label in labels], source="invented")
+    parts = prepare_texts(data, None, (), valid_pct=0.2, seed=0, task="regression")
+    assert parts.scale is not None
+    assert abs(float(parts.numbers(parts.train[1]).mean())) < 1e-6
+    trained = train_text_classifier(parts, Recipe(lm_epochs=1, epochs=8), Console(file=io.StringIO()))
+    assert (trained.classifier.task, trained.classifier.y_range) == ("regression", (0.9e6, 2.1e6))
+    values = Predictor(trained.classifier).outputs(parts.valid[0])[:, 0]
+    assert np.corrcoef(values, parts.valid[1])[0, 1] > 0.7
+    assert 0.9e6 < values.min() < values.max() < 2.1e6
+    same = Examples(texts=texts, labels=[3.0] * 60, source="d.csv")
+    with pytest.raises(DataError, match=r"d\.csv: all .* values are 3; there is nothing to learn"):
+        prepare_texts(same, None, (), valid_pct=0.2, seed=0, task="regression")
+
+
+def test_both_directions_are_trained_and_averaged(tiny_models):
+    parts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
+    out = io.StringIO()
+    trained = train_text_classifier(parts, Recipe(lm_epochs=1, epochs=1, bidirectional=True), Console(file=out))
+    twin = trained.classifier.backward
+    assert twin is not None
+    assert trained.backward_language_model is not None
+    assert trained.backward_language_model.backwards
+    assert (trained.classifier.backwards, twin.backwards) == (False, True)
+    both = Predictor(trained.classifier).predict_proba(parts.valid[0])
+    alone = [Predictor(b).predict_proba(parts.valid[0]) for b in (replace(trained.classifier, backward=None), twin)]
+    np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-6)
+    assert "from their end" in out.getvalue()

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.cli import use
-from ulmfit.cli.options import Encoding, Overwrite, Seed, TextColumn
+from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn
 from ulmfit.errors import ConfigError, UlmfitError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -90,6 +90,14 @@ def train(
     out: Annotated[Path, typer.Option(help="The model folder to write.")] = Path("model"),
     text: TextColumn = None,
     label: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What the labels are: single_label (a class), multi_label (any number of classes; taken if "
+            "--label-delim is given) or regression (a number)."
+        ),
+    ] = None,
+    label_delim: LabelDelim = None,
     valid: Annotated[
         Path | None,
         typer.Option(help="Labelled data to choose the best epoch by; otherwise a part of DATA is held out."),
@@ -103,6 +111,10 @@ def train(
         str,
         typer.Option(help="The start: a model folder, the name of a bundled model, none; auto takes what fits."),
     ] = "auto",
+    bidirectional: Annotated[
+        bool, typer.Option("--bidirectional", help="Train a second model that reads from the end, and average both.")
+    ] = False,
+    backward_base: Annotated[str, typer.Option(help="The same as --base for the direction from the end.")] = "auto",
     size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
     epochs: Annotated[
         int | None,
@@ -130,6 +142,7 @@ def train(
             "--size is for a model from random weights; a --base has a size of its own. Give one of the two"
         )
     seconds = None if time_budget is None else parse_duration(time_budget)
+    from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL, Labelling
     from ulmfit.training.job import TrainJob, run
     from ulmfit.training.recipes import Recipe
 
@@ -142,7 +155,9 @@ def train(
         bs=bs,
         seed=seed,
         precision=precision,
+        bidirectional=bidirectional,
     )
+    default = SINGLE_LABEL if label_delim is None else MULTI_LABEL
     job = TrainJob(
         data=data,
         out=out,
@@ -152,7 +167,9 @@ def train(
         valid=valid,
         test=test,
         lm_data=tuple(lm_data or ()),
+        labelling=Labelling(task=task or default, label_delim=label_delim),
         base="none" if size is not None else base,
+        backward_base="none" if size is not None and bidirectional else backward_base,
         encoding=encoding,
         overwrite=overwrite,
     )

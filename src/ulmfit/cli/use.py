@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ulmfit.cli.options import Encoding, Json, Model, TextColumn
+from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, TextColumn
 from ulmfit.errors import ConfigError, DataError
 
 
@@ -39,13 +39,13 @@ def predict(
     if (input_ is None) != (output is None):
         raise ConfigError("--input and --output go together")
     from ulmfit.inference.files import predict_file, print_predictions
-    from ulmfit.inference.predictor import Predictor
+    from ulmfit.inference.loading import load
 
     if input_ is not None and output is not None:
         if output.exists() and not overwrite:
             raise DataError(f"{output} exists; give another file, or --overwrite")
         n = predict_file(
-            Predictor.load(model),
+            load(model),
             input_,
             output,
             text=text,
@@ -55,10 +55,10 @@ def predict(
         )
         typer.echo(json.dumps({"n": n, "output": str(output)}) if as_json else f"{n:,} texts labelled in {output}")
     elif as_json:
-        for answer in Predictor.load(model).predict(texts or [], abstain_below=abstain_below):
+        for answer in load(model).predict(texts or [], abstain_below=abstain_below):
             typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
     else:
-        print_predictions(Predictor.load(model), texts or [], Console(), abstain_below=abstain_below)
+        print_predictions(load(model), texts or [], Console(), abstain_below=abstain_below)
 
 
 def generate(
@@ -80,7 +80,7 @@ def generate(
     Example: ulmfit generate my-model "The parcel" --words 30 --samples 3 --top-p 0.9
     """
     from ulmfit.inference.generate import Sampling, TextGenerator
-    from ulmfit.training.job import load_base
+    from ulmfit.training.bases import load_base
 
     sampling = Sampling(
         temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
@@ -110,11 +110,11 @@ def explain(
     Example: ulmfit explain my-model "I was charged twice this month."
     """
     from ulmfit.inference.explain import explain as explain_text
-    from ulmfit.inference.predictor import Predictor
+    from ulmfit.inference.loading import load
 
     if html is not None and html.exists():
         raise DataError(f"{html} exists; give another file")
-    explanation = explain_text(Predictor.load(model), text, label=label)
+    explanation = explain_text(load(model), text, label=label)
     if html is not None:
         page = f'<!doctype html>\n<meta charset="utf-8">\n<title>{model.name}</title>\n{explanation.to_html()}\n'
         html.write_text(page, encoding="utf-8", errors="replace")
@@ -129,23 +129,26 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled data, as for `ulmfit train`.", show_default=False)],
     text: TextColumn = None,
     label: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    label_delim: LabelDelim = None,
     encoding: Encoding = "utf-8",
     as_json: Json = False,
 ) -> None:
-    """Measure a classifier on labelled texts: accuracy, F1, calibration, what it confuses, labels that may be wrong.
+    """Measure a model on labelled texts: accuracy, F1, calibration, what it confuses, labels that may be wrong.
+
+    For several labels F1 of each label, for values the error.
 
     Example: ulmfit evaluate my-model test.csv --text review --label sentiment
     """
+    from ulmfit.data.labelling import Labelling
     from ulmfit.data.sources import load_examples
-    from ulmfit.inference.interpretation import Interpretation
-    from ulmfit.inference.predictor import Predictor
+    from ulmfit.inference.loading import load
+    from ulmfit.inference.reports import report
 
-    texts, labels = load_examples(data, text=text, label=label, encoding=encoding).labelled()
-    found = Interpretation.of(Predictor.load(model), texts, labels)
-    if as_json:
-        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
-    else:
-        typer.echo(found.to_text())
+    predictor = load(model)
+    labelling = Labelling(task=predictor.task, label_delim=label_delim)
+    examples = load_examples(data, text=text, label=label, encoding=encoding, labelling=labelling)
+    found = report(predictor, *examples.labelled())
+    typer.echo(json.dumps(found.to_dict(), ensure_ascii=False) if as_json else found.to_text())
 
 
 def serve(
@@ -161,13 +164,13 @@ def serve(
 
     Example: ulmfit serve my-model --port 8000
     """
-    from ulmfit.inference.predictor import Predictor
+    from ulmfit.inference.loading import load
     from ulmfit.integrations.serve import Limits, listen
     from ulmfit.integrations.serve import serve as run_server
 
     place = listen(host, port)
     with place:
-        predictor = Predictor.load(model, threads=threads)
+        predictor = load(model, threads=threads)
         address = f"[{host}]" if ":" in host else host
         typer.echo(f"{model}: http://{address}:{place.getsockname()[1]} (Ctrl-C stops it)")
         limits = Limits(texts=max_texts, characters=max_characters, body=max_body)

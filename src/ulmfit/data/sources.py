@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ulmfit.data.reading import codec, decoding_error, json_lines, read_text_file
 from ulmfit.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ulmfit.data.labelling import Labelling
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
@@ -27,20 +29,20 @@ class Examples:
 
     Args:
         texts: N texts.
-        labels: N labels (None for a row without one), or None if the source has no labels at all.
+        labels: N labels as `Labelling.read` gives them, or None if the source has no labels at all.
         source: what they were read from, for messages.
         notes: what was guessed or set aside while reading, one sentence each.
     """
 
     texts: list[str]
-    labels: list[str | None] | None
+    labels: list[Any] | None
     source: str
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def labelled(self) -> tuple[list[str], list[str]]:
+    def labelled(self) -> tuple[list[str], list[Any]]:
         """The texts that have a label, and their labels."""
         if self.labels is None:
             raise DataError(f"{self.source} has no labels")
@@ -122,7 +124,13 @@ def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
 
 
 def load_examples(
-    path: Path, *, text: str | None = None, label: str | None = None, encoding: str = "utf-8", need_labels: bool = True
+    path: Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    encoding: str = "utf-8",
+    need_labels: bool = True,
+    labelling: Labelling | None = None,
 ) -> Examples:
     """Read texts and labels from a table or from a folder of class folders.
 
@@ -132,17 +140,27 @@ def load_examples(
         label: name of the label column; likewise.
         encoding: of the text files.
         need_labels: read labels too; a table without them is an error then.
+        labelling: what the labels are; one class for each text by default.
 
     Raises:
         DataError: see the message.
     """
     if path.is_dir():
+        if labelling is not None and labelling.task != "single_label":
+            raise DataError(f"{path} is a folder, which gives each text one class; {labelling.task} needs a table")
         return _load_class_folders(path, encoding)
-    return examples_of_table(read_table(path, encoding), path, text=text, label=label, need_labels=need_labels)
+    table = read_table(path, encoding)
+    return examples_of_table(table, path, text=text, label=label, need_labels=need_labels, labelling=labelling)
 
 
 def examples_of_table(
-    table: pd.DataFrame, path: Path, *, text: str | None = None, label: str | None = None, need_labels: bool = True
+    table: pd.DataFrame,
+    path: Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    need_labels: bool = True,
+    labelling: Labelling | None = None,
 ) -> Examples:
     """The texts and labels of a table that was read from `path`; else as `load_examples`."""
     notes: list[str] = []
@@ -163,7 +181,12 @@ def examples_of_table(
     if label_column == text_column:
         raise DataError(f"{path}: column {text_column!r} is named both as text and as label")
     texts = _texts(table[text_column], path, text_column)
-    labels = [label_name(value) for value in table[label_column]]
+    cells = table[label_column].tolist()
+    labels: list[Any]
+    if labelling is None:
+        labels = [label_name(cell) for cell in cells]
+    else:
+        labels = labelling.read(cells, f"{path}, column {label_column!r}")
     if all(one is None for one in labels):
         raise DataError(f"{path}: every cell of the label column {label_column!r} is empty")
     return Examples(texts=texts, labels=labels, source=str(path), notes=notes)

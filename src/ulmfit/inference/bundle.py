@@ -8,20 +8,15 @@
     history.jsonl       one line for each epoch of training
     README.md           model card
     manifest.json       size and sha256 of all of these
+    backward/           format version 2: such a folder for the model that reads from the end, if there is one
 
 A folder is written beside its final place and renamed into it, so that a model is never half there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,19 +27,33 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from ulmfit._version import __version__
-from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.data.labelling import SINGLE_LABEL, TASKS
+from ulmfit.errors import ConfigError, FormatError
 from ulmfit.inference.compact import compress, expand, is_compact
+from ulmfit.inference.folder import (
+    CARD,
+    CONFIG,
+    METRICS,
+    VOCAB,
+    check_manifest,
+    check_target,
+    finite,
+    publish,
+    read_config,
+    read_json,
+    staging,
+    write_json,
+    write_manifest,
+)
 from ulmfit.models.config import CONFIGS, EncoderConfig
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 
-FORMAT_VERSION = 1
 LANGUAGE_MODEL = "language_model"
 CLASSIFIER = "classifier"
-SINGLE_LABEL, MULTI_LABEL, REGRESSION = TASKS = ("single_label", "multi_label", "regression")
-_CONFIG, _WEIGHTS, _VOCAB, _MANIFEST = "config.json", "model.safetensors", "vocab.json", "manifest.json"
+BACKWARD = "backward"
+_WEIGHTS, _HISTORY = "model.safetensors", "history.jsonl"
 _TIED = ("decoder.weight", "encoder.embedding.weight")
-_METRICS, _HISTORY, _CARD = "metrics.json", "history.jsonl", "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +78,8 @@ class Bundle:
         history: rows of the training history.
         card: the model card, Markdown.
         compact: the weights are written in a quarter of their size, see `compact`.
+        backward: a classifier's twin that reads texts from their end; the answers of both are averaged, and then
+            calibrated by `calibration`.
         ulmfit_version: version that wrote the folder.
     """
 
@@ -89,48 +100,8 @@ class Bundle:
     history: tuple[Mapping[str, Any], ...] = ()
     card: str = ""
     compact: bool = False
+    backward: Bundle | None = None
     ulmfit_version: str = __version__
-
-
-def is_model_folder(path: Path) -> bool:
-    """Whether the folder looks like one that `save_bundle` wrote."""
-    try:
-        manifest = _read_json(path / _MANIFEST)
-    except FormatError:
-        return False
-    return isinstance(manifest.get("format_version"), int) and isinstance(manifest.get("files"), dict)
-
-
-def check_target(path: Path, *, overwrite: bool) -> None:
-    """Refuse a place where a model cannot or must not be written.
-
-    Raises:
-        DataError: a model is there and `overwrite` is off, something else is there, or nothing can be written there.
-    """
-    path = path.resolve()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent):
-            pass
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error}") from error
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise DataError(f"{path} is a file; give a folder to save the model in")
-    if path.is_mount():
-        raise DataError(f"{path} is the root of a file system; give a folder inside it")
-    if is_model_folder(path):
-        if not overwrite:
-            raise DataError(f"{path} already holds a model; give another folder, or --overwrite to replace it")
-        own = {*_read_json(path / _MANIFEST)["files"], _MANIFEST}
-        foreign = sorted(p.name for p in path.iterdir() if p.name not in own and not is_model_folder(p))
-        if foreign:
-            raise DataError(
-                f"{path} holds files beside the model: {', '.join(foreign[:8])}; move them away, or give another folder"
-            )
-    elif any(path.iterdir()):
-        raise DataError(f"{path} holds files that are not a model; give a new or empty folder")
 
 
 def save_bundle(
@@ -150,53 +121,19 @@ def save_bundle(
     """
     check_target(path, overwrite=overwrite)
     path = path.resolve()
-    with _staging(path) as folder:
+    with staging(path) as folder:
         _write(bundle, folder)
+        if bundle.backward is not None:
+            save_bundle(bundle.backward, folder / BACKWARD)
         for name, fill in (extra or {}).items():
             fill(folder / name)
-        _publish(folder, path)
-
-
-@contextmanager
-def _staging(path: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk, removed whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".writing", dir=path.parent))
-    folder.chmod(0o777 & ~_umask())
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(folder: Path, path: Path) -> None:
-    """Put the finished folder in its place; the one before is moved aside first and moved back if that fails."""
-    if not path.exists():
-        folder.rename(path)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".previous", dir=path.parent))
-    previous = aside / path.name
-    try:
-        path.rename(previous)
-        folder.rename(path)
-    except BaseException:
-        if previous.exists() and not path.exists():
-            previous.rename(path)
-        raise
-    finally:
-        if path.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _umask() -> int:
-    """The permissions that this process does not give; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+        publish(folder, path)
 
 
 def _write(bundle: Bundle, folder: Path) -> None:
-    config = {
-        "format_version": FORMAT_VERSION,
+    version = 1 if bundle.backward is None else 2  # earlier programs would pass over the second direction
+    config: dict[str, Any] = {
+        "format_version": version,
         "ulmfit_version": bundle.ulmfit_version,
         "kind": bundle.kind,
         "arch": bundle.config.arch,
@@ -210,20 +147,18 @@ def _write(bundle: Bundle, folder: Path) -> None:
         "max_len": bundle.max_len,
         "pool_words": bundle.pool_words,
     }
+    if bundle.backward is not None:
+        config[BACKWARD] = True
     weights = _without_ties(bundle)
     _write_weights(compress(weights) if bundle.compact else weights, folder / _WEIGHTS)
-    _write_json(folder / _CONFIG, config)
-    bundle.vocab.save(folder / _VOCAB)
+    write_json(folder / CONFIG, config)
+    bundle.vocab.save(folder / VOCAB)
     bundle.tokenizer.save(folder)
-    _write_json(folder / _METRICS, dict(bundle.metrics))
-    lines = "".join(json.dumps(_finite(row), ensure_ascii=False) + "\n" for row in bundle.history)
+    write_json(folder / METRICS, dict(bundle.metrics))
+    lines = "".join(json.dumps(finite(row), ensure_ascii=False) + "\n" for row in bundle.history)
     (folder / _HISTORY).write_text(lines, encoding="utf-8")
-    (folder / _CARD).write_text(bundle.card, encoding="utf-8")
-    files = sorted(p for p in folder.iterdir() if p.is_file())
-    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
-    _write_json(folder / _MANIFEST, {"format_version": FORMAT_VERSION, "files": manifest})
-    for p in folder.iterdir():
-        _to_disk(p)
+    (folder / CARD).write_text(bundle.card, encoding="utf-8")
+    write_manifest(folder, version)
 
 
 def _without_ties(bundle: Bundle) -> dict[str, Tensor]:
@@ -239,31 +174,6 @@ def _write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     path.write_bytes(serialize({name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}))
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """The same value with None for infinities and NaN, which JSON does not have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
-
-
-def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
     """Read a model folder, checking every file against the manifest. Nothing in the folder is executed.
 
@@ -274,13 +184,14 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
     Raises:
         FormatError: no such folder, a file that is missing or damaged, a newer format, another kind.
     """
-    config = _read_config(path)
+    config = read_config(path)
     if kind is not None and config.get("kind") != kind:
         raise FormatError(f"{path} holds a {config.get('kind')}; a {kind} is needed here")
-    _check_manifest(path)
+    check_manifest(path, _WEIGHTS)
+    backward = load_bundle(path / BACKWARD, kind=config.get("kind")) if config.get(BACKWARD) else None
     arch = config.get("arch")
     if arch not in CONFIGS:
-        raise FormatError(f"{path / _CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")
+        raise FormatError(f"{path / CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")
     try:
         # As bytes: a memory map would keep the file open, and Windows replaces no open file.
         stored = deserialize((path / _WEIGHTS).read_bytes())
@@ -293,7 +204,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             config=CONFIGS[arch].from_dict(config["config"]),
             weights=weights,
             tokenizer=Tokenizer.load(path),
-            vocab=Vocab.load(path / _VOCAB),
+            vocab=Vocab.load(path / VOCAB),
             labels=tuple(config["labels"]),
             task=_task(config),
             y_range=None if config.get("y_range") is None else (config["y_range"][0], config["y_range"][1]),
@@ -302,10 +213,11 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             bptt=int(config["bptt"]),
             max_len=int(config["max_len"]),
             pool_words=bool(config["pool_words"]),
-            metrics=_read_json(path / _METRICS),
+            metrics=read_json(path / METRICS),
             history=history,
-            card=(path / _CARD).read_text(encoding="utf-8"),
+            card=(path / CARD).read_text(encoding="utf-8"),
             compact=is_compact(stored),
+            backward=backward,
             ulmfit_version=str(config["ulmfit_version"]),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
@@ -318,57 +230,3 @@ def _task(config: Mapping[str, Any]) -> str:
     if task not in TASKS:
         raise ValueError(f"task {task!r} is none of {', '.join(TASKS)}")
     return str(task)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise FormatError(f"{path} is not a model folder: there is no such folder")
-    if not (path / _CONFIG).is_file():
-        raise FormatError(f"{path} is not a model folder: it has no {_CONFIG}")
-    config = _read_json(path / _CONFIG)
-    version = config.get("format_version")
-    if not isinstance(version, int):
-        raise FormatError(f"{path / _CONFIG} is not a model's configuration: it has no format_version")
-    if version > FORMAT_VERSION:
-        raise FormatError(
-            f"{path} has format version {version}; ulmfit {__version__} reads up to {FORMAT_VERSION}. "
-            f"It was written by ulmfit {config.get('ulmfit_version', '(unknown)')}: install that version or a newer one"
-        )
-    return config
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FormatError(f"{path.parent} is incomplete: {path.name} is missing") from error
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise FormatError(f"{path} is damaged: expected an object")
-    return value
-
-
-def _check_manifest(path: Path) -> None:
-    """Compare every file with the manifest, and report all that is wrong in one message."""
-    files = _read_json(path / _MANIFEST).get("files")
-    if not isinstance(files, dict) or not files:
-        raise FormatError(f"{path / _MANIFEST} is damaged: it lists no files")
-    problems = []
-    for name in sorted({*files, _CONFIG, _WEIGHTS, _VOCAB}):
-        entry, file = files.get(name), path / name
-        if Path(name).name != name or not isinstance(entry, dict):
-            problems.append(f"{name} is not listed properly")
-        elif not file.is_file():
-            problems.append(f"{name} is missing")
-        elif file.stat().st_size != entry.get("bytes"):
-            problems.append(f"{name} has {file.stat().st_size} bytes instead of {entry.get('bytes')}")
-        elif _sha256(file) != entry.get("sha256"):
-            problems.append(f"{name} has another content than when it was written")
-    if problems:
-        raise FormatError(f"{path} is damaged: {'; '.join(problems)}")
-
-
-def folder_size(path: Path) -> int:
-    """Bytes of all files of a model folder."""
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

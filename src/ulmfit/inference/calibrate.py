@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL
 from ulmfit.errors import DataError, FormatError
-from ulmfit.inference.bundle import MULTI_LABEL, SINGLE_LABEL
 
 Floats = NDArray[np.floating[Any]]
 _BOUNDS = (0.05, 20.0)  # of a temperature

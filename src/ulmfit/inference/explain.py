@@ -9,10 +9,13 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.predictor import Prediction, Predictor
+from ulmfit.inference.answers import Prediction
+from ulmfit.inference.bundle import Bundle
+from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.pooling import Pool
 
@@ -25,8 +28,9 @@ class Explanation:
     """The contribution of every token to one class.
 
     A contribution is the change of the class's logit (of the value, for regression) that the token makes to first
-    order, in comparison with a vector of zeros in its place: the inner product of its embedding with the gradient.
-    It is a linear view of a model that is not linear: it tells where to look, not what would happen without the word.
+    order, in comparison with a vector of zeros in its place: the inner product of its embedding with the gradient; of
+    a model of two directions, the mean of both. It is a linear view of a model that is not linear: it tells where to
+    look, not what would happen without the word.
 
     Args:
         label: the class that is explained; of regression, the number of the value.
@@ -90,7 +94,7 @@ def explain(predictor: Predictor, text: str, *, label: str | None = None) -> Exp
     if not isinstance(text, str):
         raise DataError(f"expected a text, got {type(text).__name__}")
     prediction = predictor.predict(text)
-    labels = predictor.labels or tuple(str(i) for i in range(predictor.model.n_classes))
+    labels = predictor.labels or tuple(str(i) for i in range(predictor.n_outputs))
     if label is None:
         best = max(prediction.probabilities.values(), default=None)
         label = next((k for k, p in prediction.probabilities.items() if p == best), labels[0])
@@ -99,13 +103,16 @@ def explain(predictor: Predictor, text: str, *, label: str | None = None) -> Exp
     tokens = predictor.tokens(text)
     if len(tokens) > _LONGEST:
         raise DataError(f"the text has {len(tokens):,} tokens; at most {_LONGEST:,} can be explained")
-    ids = predictor.bundle.vocab.numericalize(tokens)
-    backwards = predictor.bundle.backwards
     with predictor.thread_limit(1):
-        values = _gradient_times_input(
-            predictor.model, torch.from_numpy(ids[::-1].copy() if backwards else ids), labels.index(label)
-        )
-    return Explanation(label, prediction, tuple(tokens), tuple(values[::-1] if backwards else values))
+        of_each = [_contributions(*direction, tokens, labels.index(label)) for direction in predictor.directions]
+    return Explanation(label, prediction, tuple(tokens), tuple(np.mean(of_each, axis=0).tolist()))
+
+
+def _contributions(bundle: Bundle, model: TextClassifier, tokens: list[str], output: int) -> list[float]:
+    """The contribution of each token (T,) in one direction's model."""
+    ids = bundle.vocab.numericalize(tokens)
+    values = _gradient_times_input(model, torch.from_numpy(ids[::-1].copy() if bundle.backwards else ids), output)
+    return values[::-1] if bundle.backwards else values
 
 
 def _gradient_times_input(model: TextClassifier, ids: torch.Tensor, output: int) -> list[float]:

@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ulmfit.data.labelling import REGRESSION
 from ulmfit.data.sources import examples_of_table, read_table
 from ulmfit.errors import DataError
-from ulmfit.inference.bundle import REGRESSION
-from ulmfit.inference.predictor import Prediction, Predictor
+from ulmfit.inference.answers import Prediction, TextPredictor
 
 _DECIMALS = 6
 LABEL, PROBABILITY = "prediction", "probability"
 
 
 def predict_file(
-    predictor: Predictor,
+    predictor: TextPredictor,
     source: Path,
     target: Path,
     *,
@@ -114,7 +114,7 @@ def probability_column(label: str) -> str:
 
 
 def print_predictions(
-    predictor: Predictor, texts: Sequence[str], console: Console, *, abstain_below: float | None = None
+    predictor: TextPredictor, texts: Sequence[str], console: Console, *, abstain_below: float | None = None
 ) -> None:
     """A table of texts, labels and the probabilities of all classes (of the likeliest, if there are many)."""
     shown = 6

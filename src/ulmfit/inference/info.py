@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ulmfit.inference.bundle import CLASSIFIER, FORMAT_VERSION, Bundle, folder_size, load_bundle
+from ulmfit.inference.bundle import CLASSIFIER, Bundle, load_bundle
 from ulmfit.inference.calibrate import Calibration
+from ulmfit.inference.folder import CONFIG, folder_size, read_json
 
 
 def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
@@ -18,12 +19,16 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
     rows = [
         ("folder", str(path)),
         ("kind", bundle.kind.replace("_", " ")),
-        ("format", f"version {FORMAT_VERSION}, written by ulmfit {bundle.ulmfit_version}"),
+        ("format", f"version {read_json(path / CONFIG)['format_version']}, written by ulmfit {bundle.ulmfit_version}"),
         ("size on disk", f"{folder_size(path) / 1e6:.1f} MB"),
         ("architecture", f"{config.arch}, {config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}"),
         ("weights", f"{sum(t.numel() for t in bundle.weights.values()):,}"),
         ("vocabulary", f"{len(bundle.vocab):,} words"),
     ]
+    if bundle.backward is not None:
+        rows.append(("directions", "both, answers averaged"))
+    elif bundle.backwards:
+        rows.append(("direction", "from the end"))
     if bundle.labels:
         rows.append((f"{len(bundle.labels)} classes", ", ".join(bundle.labels)))
     if bundle.kind == CLASSIFIER:

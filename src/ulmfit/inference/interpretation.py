@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
 from ulmfit.errors import MissingExtraError
+from ulmfit.inference.answers import TextPredictor
 from ulmfit.inference.calibrate import Bin, Coverage, coverage_curve, reliability
 from ulmfit.inference.evaluate import class_ids, figures
-from ulmfit.inference.predictor import Predictor
 
 _SHOWN = 5
 _TINY = 1e-38  # float32 has nothing much smaller
@@ -62,7 +62,7 @@ class Interpretation:
     probabilities: NDArray[np.floating[Any]]
 
     @classmethod
-    def of(cls, predictor: Predictor, texts: Sequence[str], labels: Sequence[str]) -> Self:
+    def of(cls, predictor: TextPredictor, texts: Sequence[str], labels: Sequence[str]) -> Self:
         """Read the texts once.
 
         Raises:
@@ -173,7 +173,7 @@ class Interpretation:
         suspects = self.suspected_label_errors()
         if suspects:
             lines += ["", f"{len(suspects)} labels may be wrong; the most suspicious:"]
-            lines += [f"  text {c.index + 1}, {c.label} or {c.predicted}? {_title(c.text)}" for c in suspects[:_SHOWN]]
+            lines += [f"  text {c.index + 1}, {c.label} or {c.predicted}? {title(c.text)}" for c in suspects[:_SHOWN]]
         return "\n".join(lines)
 
     def _of_label(self) -> NDArray[np.floating[Any]]:
@@ -187,7 +187,8 @@ class Interpretation:
         return Case(i, self.texts[i], self.labels[self.target[i]], said, p, loss)
 
 
-def _title(text: str) -> str:
+def title(text: str) -> str:
+    """The beginning of a text, in one line."""
     line = " ".join(text.split())
     return line if len(line) <= _TITLE else line[:_TITLE] + "…"
 

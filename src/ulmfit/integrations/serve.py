@@ -18,8 +18,9 @@ from typing import Any
 
 from ulmfit._version import __version__
 from ulmfit.errors import ConfigError, DataError, MissingExtraError, UlmfitError
+from ulmfit.inference.answers import Prediction, check_texts
 from ulmfit.inference.explain import explain
-from ulmfit.inference.predictor import Prediction, Predictor, check_texts
+from ulmfit.inference.predictor import Predictor
 
 try:
     import uvicorn

@@ -1,10 +1,11 @@
-"""The whole recipe as a scikit-learn estimator on raw strings.
+"""The whole recipe as scikit-learn estimators on raw strings: one class for each text, several, or a value.
 
 N documents, C classes.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -12,23 +13,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
+from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labelling
 from ulmfit.data.sources import Examples, label_name
 from ulmfit.errors import DataError
-from ulmfit.inference.evaluate import evaluate
-from ulmfit.inference.predictor import Predictor, check_texts
+from ulmfit.inference.answers import check_texts
+from ulmfit.inference.predictor import Predictor
+from ulmfit.training.bases import AUTO, find_bases
 from ulmfit.training.clock import Clock
-from ulmfit.training.job import AUTO, calibrated, choose_base, load_base, run_facts, save
+from ulmfit.training.job import save, train_and_measure
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.recipes import Recipe
 
 
-class TextClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier of texts that begins with a language model.
-
-    It takes part in `clone`, `Pipeline`, `cross_val_score` and `GridSearchCV`. Only one class for each text is known.
+class TextEstimator(BaseEstimator):
+    """What the estimators have in common; use the one of your task.
 
     Args:
         base: the language model to start from: a model folder, the name of a bundled model, "none", or "auto" for a
@@ -42,13 +44,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         lr: largest learning rate of the classifier's head.
         precision: of training: "auto", "bf16" or "fp32".
         random_state: seed of the split, the weights, the order of texts and dropout.
+        bidirectional: train a second pair of models that reads texts from their end; answers are averaged.
         verbose: show the course of training.
-
-    Attributes:
-        classes_: (C,) classes, sorted.
-        predictor_: the trained model.
-        metrics_: what was measured on the texts held out, and the facts of the run.
     """
+
+    _task: str
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         lr: float = 1e-2,
         precision: str = "auto",
         random_state: int = 0,
+        bidirectional: bool = False,
         verbose: bool = False,
     ) -> None:
         self.base = base
@@ -75,6 +76,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         self.lr = lr
         self.precision = precision
         self.random_state = random_state
+        self.bidirectional = bidirectional
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
@@ -82,18 +84,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, False
         tags.target_tags.one_d_labels = True
+        tags.non_deterministic = self.time_budget is not None
         return tags
 
-    def fit(self, X: Iterable[str], y: Iterable[Any], unlabelled: Iterable[str] | None = None) -> Self:
+    @abstractmethod
+    def _labels(self, y: Any, n_texts: int) -> list[Any]:
+        """The labels of the texts as `Labelling.read` gives them; sets what is known of the classes."""
+
+    def fit(self, X: Iterable[str], y: Any, unlabelled: Iterable[str] | None = None) -> Self:
         """Train.
 
         Args:
             X: N texts.
-            y: N classes: strings, numbers or anything else that is sorted and written differently.
+            y: N labels, as the estimator's description says.
             unlabelled: further texts, for the language model.
 
         Raises:
-            DataError: texts or classes that cannot be used; the message says which.
+            DataError: texts or labels that cannot be used; the message says which.
             ConfigError: a setting out of its range.
         """
         recipe = Recipe(
@@ -106,29 +113,53 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             lr=self.lr,
             precision=self.precision,
             seed=self.random_state,
+            bidirectional=self.bidirectional,
         )
         clock, console = Clock(self.time_budget), Console(quiet=not self.verbose)
-        texts, target = check_texts(X), list(y)
-        self.classes_, names = _classes(target, len(texts))
-        data = Examples(texts=texts, labels=list(names), source="X")
+        if y is None:
+            raise DataError("y is None: requires y to be passed, a label for each text")
+        texts = check_texts(X)
+        data = Examples(texts=texts, labels=self._labels(y, len(texts)), source="X")
         more = (
             [Examples(texts=check_texts(unlabelled), labels=None, source="unlabelled")]
             if unlabelled is not None
             else []
         )
-        parts = prepare_texts(data, None, more, valid_pct=self.valid_pct, seed=self.random_state)
-        base = choose_base(parts.train[0], console) if self.base == AUTO else load_base(self.base)
-        n_evaluated = 2 * len(parts.valid[0])
-        trained = train_text_classifier(parts, recipe, console, base=base, clock=clock, n_evaluated=n_evaluated)
-        classifier = calibrated(trained.classifier, parts)
-        self.predictor_ = Predictor(classifier)
-        self.metrics_ = {
-            **classifier.metrics,
-            "valid": evaluate(self.predictor_, *parts.valid),
-            **run_facts(parts, clock.used),
-        }
-        self._language_model = trained.language_model
+        parts = prepare_texts(data, None, more, valid_pct=self.valid_pct, seed=self.random_state, task=self._task)
+        bases = find_bases(parts.train[0], console, self.base, bidirectional=self.bidirectional)
+        self._trained, self.metrics_ = train_and_measure(parts, recipe, console, bases, clock=clock)
+        self.predictor_ = Predictor(self._trained.classifier)
         return self
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write a model folder, as `ulmfit train` does; `ulmfit.load` reads it.
+
+        Raises:
+            DataError: the place is taken.
+        """
+        check_is_fitted(self)
+        save(self._trained, self.metrics_, Path(path), overwrite=overwrite)
+
+
+class TextClassifier(ClassifierMixin, TextEstimator):
+    """A classifier of texts that begins with a language model: one class for each text.
+
+    It takes part in `clone`, `Pipeline`, `cross_val_score` and `GridSearchCV`. `y` is N classes: strings, numbers or
+    anything else that is sorted and written differently.
+
+    The arguments are those of `TextEstimator`.
+
+    Attributes:
+        classes_: (C,) classes, sorted.
+        predictor_: the trained model.
+        metrics_: what was measured on the texts held out, and the facts of the run.
+    """
+
+    _task = SINGLE_LABEL
+
+    def _labels(self, y: Any, n_texts: int) -> list[str]:
+        self.classes_, names = _classes(list(y), n_texts)
+        return names
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Probabilities (N, C) of the classes, in the order of `classes_`.
@@ -146,20 +177,126 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         classes: NDArray[Any] = self.classes_[rows.argmax(1)]
         return classes
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write a model folder, as `ulmfit train` does; `ulmfit.load` reads it.
+
+class TextMultilabelClassifier(ClassifierMixin, TextEstimator):
+    """A classifier of texts that begins with a language model: any number of classes for each text.
+
+    `y` is an array of 0 and 1 (N, C), as `MultiLabelBinarizer` gives it, a data frame of such columns, or N lists of
+    classes. (scikit-learn's own splitters and searches take arrays only.)
+
+    The arguments are those of `TextEstimator`.
+
+    Attributes:
+        classes_: (C,) the numbers of the columns or their names, or the classes of the lists, sorted.
+        predictor_: the trained model, with a threshold for each class that was tuned on the texts held out.
+        metrics_: what was measured on the texts held out, and the facts of the run.
+    """
+
+    _task = MULTI_LABEL
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.two_d_labels, tags.target_tags.one_d_labels = True, False
+        return tags
+
+    def _labels(self, y: Any, n_texts: int) -> list[list[str]]:
+        if _is_matrix(y):
+            matrix = _indicator(y)
+            _check_number(len(matrix), n_texts)
+            self.classes_ = np.asarray(y.columns if hasattr(y, "columns") else np.arange(matrix.shape[1]))
+            unused = self.classes_[matrix.sum(0) == 0].tolist()
+            if unused:
+                raise DataError(f"no text has the classes {', '.join(map(str, unused))}; leave their columns out")
+            return [[str(c) for c in self.classes_[row > 0]] for row in matrix]
+        sets = Labelling(task=MULTI_LABEL).read(list(y), "y")
+        _check_number(len(sets), n_texts)
+        missing = [i for i, names in enumerate(sets, start=1) if names is None]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {n_texts} texts have no list of classes, the first is text {missing[0]}"
+            )
+        self.classes_ = np.array(sorted({name for names in sets for name in names}))
+        return sets
+
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
+        """Probabilities (N, C) that the classes apply, in the order of `classes_`.
 
         Raises:
-            DataError: the place is taken.
+            DataError: a text is not a string, or has nothing in it; the message says which.
         """
         check_is_fitted(self)
-        save(self.predictor_.bundle, self._language_model, self.metrics_, Path(path), overwrite=overwrite)
+        return self.predictor_.predict_proba(X)[:, self._order()]
+
+    def predict(self, X: Iterable[str]) -> NDArray[np.int64]:
+        """1 where a class applies, else 0 (N, C), in the order of `classes_`; raises as `predict_proba` does."""
+        rows = self.predict_proba(X)
+        return (rows >= self.predictor_.thresholds[self._order()]).astype(np.int64)
+
+    def score(self, X: Iterable[str], y: Any, sample_weight: Any = None) -> float:
+        """The share of texts with exactly the right classes; `y` as for `fit`."""
+        if _is_matrix(y):
+            truth = _indicator(y)
+        else:
+            truth = np.array([[c in set(map(label_name, names)) for c in self.classes_] for names in y], dtype=np.int64)
+        return float(accuracy_score(truth, self.predict(X), sample_weight=sample_weight))
+
+    def _order(self) -> list[int]:
+        return [self.predictor_.labels.index(str(c)) for c in self.classes_]
+
+
+class TextRegressor(RegressorMixin, TextEstimator):
+    """A regression on texts that begins with a language model: a value for each text.
+
+    `y` is N finite numbers. Answers stay within the range of those to learn from, a tenth wider at either end.
+
+    The arguments are those of `TextEstimator`.
+
+    Attributes:
+        predictor_: the trained model.
+        metrics_: what was measured on the texts held out, and the facts of the run.
+    """
+
+    _task = REGRESSION
+
+    def _labels(self, y: Any, n_texts: int) -> list[float]:
+        values = Labelling(task=REGRESSION).read(list(y), "y")
+        _check_number(len(values), n_texts)
+        missing = [i for i, value in enumerate(values, start=1) if value is None]
+        if missing:
+            raise DataError(f"{len(missing)} of {n_texts} texts have no value, the first is text {missing[0]}")
+        return values
+
+    def predict(self, X: Iterable[str]) -> NDArray[np.float32]:
+        """The value of each text (N,).
+
+        Raises:
+            DataError: a text is not a string, or has nothing in it; the message says which.
+        """
+        check_is_fitted(self)
+        return self.predictor_.outputs(X)[:, 0]
+
+
+def _is_matrix(y: Any) -> bool:
+    return hasattr(y, "toarray") or getattr(y, "ndim", 1) == 2
+
+
+def _indicator(y: Any) -> NDArray[np.int64]:
+    """An array, a sparse array or a data frame as 0 and 1 (N, C)."""
+    matrix = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    if not np.isin(matrix, (0, 1)).all():
+        raise DataError("y has numbers other than 0 and 1; give 1 for a class that applies, else 0")
+    return matrix.astype(np.int64)
+
+
+def _check_number(n_labels: int, n_texts: int) -> None:
+    if n_labels != n_texts:
+        raise DataError(f"X has {n_texts} texts and y {n_labels} labels; give one for each text")
 
 
 def _classes(target: list[Any], n_texts: int) -> tuple[NDArray[Any], list[str]]:
     """The classes, sorted, and the name of each text's."""
-    if len(target) != n_texts:
-        raise DataError(f"X has {n_texts} texts and y {len(target)} classes; give one for each text")
+    _check_number(len(target), n_texts)
     names = [label_name(value) for value in target]
     missing = [i for i, name in enumerate(names, start=1) if name is None]
     if missing:

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from ulmfit.errors import FormatError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
+from ulmfit.inference.folder import check_target
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.foreign import Record, read_foreign, walk

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ulmfit.errors import ConfigError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, is_model_folder, load_bundle
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
+from ulmfit.inference.folder import is_model_folder
 from ulmfit.models.config import EncoderConfig
 from ulmfit.pretrained.transfer import coverage
 

@@ -48,7 +48,7 @@ from ulmfit.data.splitters import (
 from ulmfit.data.tables import read_files
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
 from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
-from ulmfit.inference.predictor import load
+from ulmfit.inference.loading import load
 from ulmfit.models.config import size_config
 from ulmfit.models.core import *
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout

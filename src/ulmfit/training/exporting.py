@@ -13,7 +13,8 @@ import numpy as np
 
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, is_model_folder, load_bundle, save_bundle
+from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
+from ulmfit.inference.folder import is_model_folder
 from ulmfit.inference.network import classifier_of, language_model_of
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.language_model import LanguageModel
@@ -82,7 +83,7 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
 
 def manifest(learn: Learner) -> dict[str, Any]:
     """What it takes to repeat a run: versions, command, settings, and fingerprints of the data."""
-    from ulmfit.training.job import machine
+    from ulmfit.training.facts import machine
 
     vocab = getattr(learn.dls, "text_vocab", None)
     return {

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import platform
-import shutil
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from ulmfit._version import __version__
-from ulmfit.data.sources import Examples, check_known_labels, load_examples, load_texts
+from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL, Labelling
+from ulmfit.data.sources import Examples, load_examples, load_texts
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, load_bundle, save_bundle
-from ulmfit.inference.evaluate import calibrate, evaluate
+from ulmfit.inference.bundle import BACKWARD, Bundle, save_bundle
+from ulmfit.inference.evaluate import calibrate, evaluate, figures_text
+from ulmfit.inference.folder import check_target
 from ulmfit.inference.predictor import Predictor
-from ulmfit.pretrained.weights import choose, load, names
+from ulmfit.training.bases import AUTO, LANGUAGE_MODEL_FOLDER, Bases, check_base, find_bases
 from ulmfit.training.clock import Clock
+from ulmfit.training.facts import run_facts
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
-from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.recipes import Recipe, Trained, train_text_classifier
 
 FEW = 50  # with fewer texts to check with, the standard error of an accuracy of 0.85 is above 5 points
-LANGUAGE_MODEL_FOLDER = "language_model"
-AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +39,9 @@ class TrainJob:
         valid: labelled data to choose by; held out from `data` if not given.
         test: labelled data to report on at the end, and for nothing else.
         lm_data: further texts for the language model.
-        base: the language model to start from, as for `load_base`, or "auto" as for `choose_base`.
+        labelling: what the label column holds.
+        base: the language model to start from, as for `find_bases`.
+        backward_base: the same for the direction from the end, if the recipe trains both.
         encoding: of the text files.
         overwrite: replace a model at `out`.
     """
@@ -58,7 +54,9 @@ class TrainJob:
     valid: Path | None = None
     test: Path | None = None
     lm_data: tuple[Path, ...] = ()
+    labelling: Labelling = field(default_factory=Labelling)
     base: str = AUTO
+    backward_base: str = AUTO
     encoding: str = "utf-8"
     overwrite: bool = False
 
@@ -81,39 +79,32 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     job = replace(job, data=Path(job.data), out=Path(job.out))
     check_target(job.out, overwrite=job.overwrite)
     job = _find_parts(job, console)
-    base = None if job.base == AUTO else load_base(job.base)
+    check_base(job.base)
+    if job.backward_base != AUTO and not job.recipe.bidirectional:
+        raise ConfigError("a backward base is for a run in both directions; give --bidirectional too")
+    check_base(job.backward_base, backwards=True)
     data = _load(job, job.data, console)
     valid = None if job.valid is None else _load(job, job.valid, console)
     lm_data = [load_texts(path, text=job.text, encoding=job.encoding) for path in job.lm_data]
     for more in lm_data:
         _say_notes(more, console)
-    texts = prepare_texts(data, valid, lm_data, valid_pct=job.recipe.valid_pct, seed=job.recipe.seed)
-    test: tuple[list[str], list[str]] | None = None
+    task = job.labelling.task
+    texts = prepare_texts(data, valid, lm_data, valid_pct=job.recipe.valid_pct, seed=job.recipe.seed, task=task)
+    test: tuple[list[str], list[Any]] | None = None
     if job.test is not None:
         test = _load(job, job.test, console).labelled()
         if not test[0]:
             raise DataError(f"{job.test} has no labelled examples")
-        check_known_labels(test[1], texts.labels, str(job.test))
+        texts.target.encode(test[1], str(job.test))
     describe(texts, console)
-    base = choose_base(texts.train[0], console) if job.base == AUTO else base
-    n_evaluated = 2 * len(texts.valid[0]) + (len(test[0]) if test else 0)
-    trained = train_text_classifier(texts, job.recipe, console, base=base, clock=clock, n_evaluated=n_evaluated)
-    metrics = dict(trained.classifier.metrics)
-    classifier = calibrated(trained.classifier, texts)
-    predictor = Predictor(classifier)
-    metrics["valid"] = evaluate(predictor, *texts.valid)
-    if test is not None:
-        metrics["test"] = evaluate(predictor, *test)
-    metrics |= run_facts(texts, clock.used)
-    save(classifier, trained.language_model, metrics, job.out, overwrite=job.overwrite)
+    bases = find_bases(
+        texts.train[0], console, job.base, bidirectional=job.recipe.bidirectional, backward_base=job.backward_base
+    )
+    trained, metrics = train_and_measure(texts, job.recipe, console, bases, clock=clock, test=test)
+    save(trained, metrics, job.out, overwrite=job.overwrite)
     for part in ("valid", "test"):
         if part in metrics:
-            figures = metrics[part]
-            say(
-                console,
-                f"{part}: accuracy {figures['accuracy']:.4f}, macro F1 {figures['macro_f1']:.4f}, "
-                f"log loss {figures['log_loss']:.4f} on {figures['n']:,} texts",
-            )
+            say(console, f"{part}: {figures_text(metrics[part])}")
     say(
         console,
         f"{metrics['seconds']:.0f} s, peak memory {metrics['peak_memory_mb']} MB. Model saved in {job.out}",
@@ -121,85 +112,90 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     return metrics
 
 
+def train_and_measure(
+    texts: Texts,
+    recipe: Recipe,
+    console: Console,
+    bases: Bases,
+    *,
+    clock: Clock,
+    test: tuple[list[str], list[Any]] | None = None,
+) -> tuple[Trained, dict[str, Any]]:
+    """Train, calibrate on the validation part, and measure.
+
+    Args:
+        texts: the task.
+        recipe: the settings.
+        console: for the course of training.
+        bases: what to start from.
+        clock: of the whole run.
+        test: texts and labels to report on, and for nothing else.
+
+    Returns:
+        the models, and what metrics.json holds.
+    """
+    n_evaluated = 2 * len(texts.valid[0]) + (len(test[0]) if test else 0)
+    trained = train_text_classifier(
+        texts,
+        recipe,
+        console,
+        base=bases.forward,
+        backward_base=bases.backward,
+        clock=clock,
+        n_evaluated=n_evaluated,
+    )
+    trained = replace(trained, classifier=calibrated(trained.classifier, texts))
+    predictor = Predictor(trained.classifier)
+    metrics = {**trained.classifier.metrics, "valid": evaluate(predictor, *texts.valid)}
+    if test is not None:
+        metrics["test"] = evaluate(predictor, *test)
+    return trained, metrics | run_facts(texts, clock.used)
+
+
 def calibrated(classifier: Bundle, texts: Texts) -> Bundle:
-    """The same model with probabilities calibrated on the validation part."""
+    """The same model with probabilities calibrated on the validation part; values have none."""
+    if texts.task == REGRESSION:
+        return classifier
     return replace(classifier, calibration=calibrate(Predictor(classifier), *texts.valid).to_dict())
 
 
-def run_facts(texts: Texts, seconds: float) -> dict[str, Any]:
-    """What metrics.json says of a run beside its figures: time, memory, sizes of the parts, machine."""
-    return {
-        "seconds": round(seconds, 1),
-        "peak_memory_mb": peak_memory_mb(),
-        "train": {
-            "n": len(texts.train[0]),
-            "unlabelled": len(texts.unlabelled),
-            "classes": dict(sorted(texts.counts.items())),
-        },
-        "machine": machine(),
-    }
-
-
-def save(classifier: Bundle, language_model: Bundle, metrics: Mapping[str, Any], out: Path, *, overwrite: bool) -> None:
-    """Write the classifier's folder, with the language model in a folder of its own inside."""
-    classifier = replace(classifier, metrics=metrics, card=_card(classifier, metrics))
-    language_model = replace(language_model, card=_lm_card(language_model))
-    save_bundle(
-        classifier,
-        out,
-        overwrite=overwrite,
-        extra={LANGUAGE_MODEL_FOLDER: lambda folder: save_bundle(language_model, folder)},
-    )
-
-
-def load_base(name: str) -> Bundle | None:
-    """The language model to start from.
-
-    Args:
-        name: "none"; the name of a bundled one; or a model folder of a language model, or of a classifier with its
-            language model inside.
-
-    Raises:
-        ConfigError: the name is none of these.
-        FormatError: the folder holds no language model.
-    """
-    if name == "none":
-        return None
-    if name in names():
-        return load(name)
-    folder = Path(name)
-    if not folder.is_dir():
-        raise ConfigError(
-            f"base {name!r} is neither 'auto' nor 'none', nor a bundled model "
-            f"({', '.join(names()) or 'there are none'}), nor a model folder"
-        )
-    inner = folder / LANGUAGE_MODEL_FOLDER
-    return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
-
-
-def choose_base(texts: Sequence[str], console: Console) -> Bundle | None:
-    """The bundled language model if it knows the language of the texts, else None; the choice is said."""
-    found, share = choose(texts)
-    says = "starting from it" if found else "starting from random weights; --base names another start"
-    if names():
-        say(console, f"The bundled English language model knows {share:.0%} of the words: {says}")
-    return found
+def save(trained: Trained, metrics: Mapping[str, Any], out: Path, *, overwrite: bool) -> None:
+    """Write the classifier's folder, with the language model (of each direction) in a folder of its own inside."""
+    classifier = replace(trained.classifier, metrics=metrics, card=_card(trained.classifier, metrics))
+    inside = {LANGUAGE_MODEL_FOLDER: trained.language_model}
+    if trained.backward_language_model is not None:
+        inside[f"{BACKWARD}/{LANGUAGE_MODEL_FOLDER}"] = trained.backward_language_model
+    cards = {name: replace(model, card=_lm_card(model)) for name, model in inside.items()}
+    extra = {name: lambda folder, model=model: save_bundle(model, folder) for name, model in cards.items()}
+    save_bundle(classifier, out, overwrite=overwrite, extra=extra)
 
 
 def describe(texts: Texts, console: Console) -> None:
-    """Print the class counts and the sizes of the parts."""
+    """Print the class counts (of values mean and range) and the sizes of the parts."""
+    if texts.task == REGRESSION:
+        values = texts.train[1]
+        say(
+            console,
+            f"Values: {len(values):,} + {len(texts.valid[1]):,} (training + validation), "
+            f"from {min(values):g} to {max(values):g}, mean {sum(values) / len(values):g}",
+        )
+    else:
+        _describe_classes(texts, console)
+    if len(texts.valid[0]) < FEW:
+        say(console, f"Only {len(texts.valid[0])} texts to check with: the figures for them will be rough")
+    if texts.unlabelled:
+        say(console, f"Texts for the language model only: {len(texts.unlabelled):,}")
+
+
+def _describe_classes(texts: Texts, console: Console) -> None:
     counts = sorted(texts.counts.items(), key=lambda item: (-item[1], item[0]))
-    valid = Counter(texts.valid[1])
+    valid = texts.counts_of(texts.valid[1])
     shown = ", ".join(f"{label} {n}+{valid[label]}" for label, n in counts[:20])
     more = f", and {len(counts) - 20} classes more" if len(counts) > 20 else ""
     say(console, f"Classes (training + validation): {shown}{more}")
     unseen = sorted(set(texts.labels) - set(valid))
     if unseen:
         say(console, f"No example to check with: {', '.join(unseen)}")
-    if len(texts.valid[0]) < FEW:
-        say(console, f"Only {len(texts.valid[0])} texts to check with: the figures for them will be rough")
-    if texts.unlabelled:
-        say(console, f"Texts for the language model only: {len(texts.unlabelled):,}")
 
 
 def _find_parts(job: TrainJob, console: Console) -> TrainJob:
@@ -215,7 +211,8 @@ def _find_parts(job: TrainJob, console: Console) -> TrainJob:
 
 
 def _load(job: TrainJob, path: Path, console: Console) -> Examples:
-    examples = load_examples(path, text=job.text, label=job.label, encoding=job.encoding)
+    labelling = None if job.labelling.task == SINGLE_LABEL else job.labelling
+    examples = load_examples(path, text=job.text, label=job.label, encoding=job.encoding, labelling=labelling)
     _say_notes(examples, console)
     if examples.labels is not None and (missing := examples.labels.count(None)):
         use = "used for the language model only" if path == job.data else "left out"
@@ -228,53 +225,26 @@ def _say_notes(examples: Examples, console: Console) -> None:
         say(console, f"{examples.source}: {note}")
 
 
-def peak_memory_mb() -> int | None:
-    """Largest resident memory of this process so far, where the platform tells."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "ulmfit": __version__,
-        "commit": _commit(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the code, if it runs from a checkout."""
-    git, root = shutil.which("git"), Path(__file__).parents[3]
-    if git is None or not (root / ".git").exists():
-        return None
-    command = [git, "-C", str(root), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (nothing of a user's)
-    return found.stdout.strip() or None
-
-
 def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"| {part} | {metrics[part]['n']} | {metrics[part]['accuracy']:.4f} | {metrics[part]['macro_f1']:.4f} |\n"
-        for part in ("valid", "test")
-        if part in metrics
-    )
+    parts = [part for part in ("valid", "test") if part in metrics]
+    names = [name for name in metrics[parts[0]] if name != "n"]
+    rows = [["part", "texts", *names], ["---"] * (2 + len(names))]
+    rows += [[part, str(metrics[part]["n"]), *(_figure(metrics[part][name]) for name in names)] for part in parts]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     labels = ", ".join(f"`{label}`" for label in bundle.labels)
+    what = f"# Text classifier\n\nClasses: {labels}." if bundle.labels else "# Text regression\n\nGives a value."
+    directions = "" if bundle.backward is None else " in both reading directions, whose answers are averaged"
     return (
-        f"# Text classifier\n\nClasses: {labels}.\n\nAn AWD-LSTM encoder with concat pooling, "
+        f"{what}\n\nAn AWD-LSTM encoder with concat pooling{directions}, "
         f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
-        f"and {metrics['train']['unlabelled']} further ones.\n\n"
-        f"| part | texts | accuracy | macro F1 |\n|---|---|---|---|\n{rows}\n"
+        f"and {metrics['train']['unlabelled']} further ones.\n\n{table}\n"
         'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
         "that the encoder came from.\n"
     )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _lm_card(bundle: Bundle) -> str:

@@ -6,12 +6,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
-from ulmfit.data.sources import Examples, check_classes, check_known_labels
-from ulmfit.data.splitters import stratified_split
+from ulmfit.data.sources import Examples, check_classes
+from ulmfit.data.splitters import RandomSplitter, stratified_split
+from ulmfit.data.targets import Measurement, MultiCategoryBlock, MultiLabel, SingleLabel, Target
 from ulmfit.errors import DataError
 from ulmfit.pretrained.transfer import widen
 from ulmfit.text.store import TokenStore
@@ -22,38 +25,111 @@ from ulmfit.training.progress import say
 _NO_LIMIT = 2**31
 
 
+_MARGIN = 0.1  # of the range of the values to learn from, on either side
+
+
 @dataclass(frozen=True, kw_only=True)
-class Texts:
-    """The parts of a classification task, checked.
+class Scale:
+    """Values as a model learns them: with mean 0 and variance 1, so that one learning rate suits any unit.
 
     Args:
-        train: texts and labels to learn from.
-        valid: texts and labels to choose by.
-        unlabelled: further texts for the language model.
-        labels: class names, sorted.
+        mean: of the values to learn from.
+        std: their standard deviation.
+        y_range: lowest and highest answer that the model can give.
     """
 
-    train: tuple[list[str], list[str]]
-    valid: tuple[list[str], list[str]]
+    mean: float
+    std: float
+    y_range: tuple[float, float]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating[Any]], source: str) -> Self:
+        """The scale of the values to learn from.
+
+        Raises:
+            DataError: they are all the same.
+        """
+        low, high = float(values.min()), float(values.max())
+        if low == high:
+            raise DataError(f"{source}: all {len(values)} values are {low:g}; there is nothing to learn from them")
+        margin = _MARGIN * (high - low)
+        return cls(mean=float(values.mean()), std=float(values.std()), y_range=(low - margin, high + margin))
+
+    def learned(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """The values as the model learns them."""
+        scaled: NDArray[np.float32] = ((values - self.mean) / self.std).astype(np.float32)
+        return scaled
+
+    @property
+    def learned_range(self) -> tuple[float, float]:
+        """The range as the model learns it."""
+        return (self.y_range[0] - self.mean) / self.std, (self.y_range[1] - self.mean) / self.std
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """The parts of a task, checked.
+
+    Args:
+        train: texts and labels to learn from; a label is a class, a list of classes, or a number.
+        valid: texts and labels to choose by.
+        unlabelled: further texts for the language model.
+        target: what the labels mean as numbers.
+        scale: of the values, for regression.
+    """
+
+    train: tuple[list[str], list[Any]]
+    valid: tuple[list[str], list[Any]]
     unlabelled: list[str]
-    labels: list[str]
+    target: Target
+    scale: Scale | None = None
+
+    @property
+    def task(self) -> str:
+        """One of "single_label", "multi_label", "regression"."""
+        return self.target.task
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names by id; none for regression."""
+        return list(self.target.labels)
 
     @property
     def counts(self) -> Counter[str]:
         """Examples of each class in the training part."""
-        return Counter(self.train[1])
+        return self.counts_of(self.train[1])
+
+    def counts_of(self, labels: Sequence[Any]) -> Counter[str]:
+        """Examples of each class; none for regression."""
+        if self.task == "regression":
+            return Counter()
+        return Counter(labels) if self.task == "single_label" else Counter(name for names in labels for name in names)
+
+    def numbers(self, labels: Sequence[Any]) -> NDArray[Any]:
+        """What a model learns to give: class ids (N,), 0 and 1 (N, C), or values of mean 0 and variance 1 (N,)."""
+        encoded = self.target.encode(labels, "the labels")
+        return encoded if self.scale is None else self.scale.learned(encoded)
 
 
 def prepare_texts(
-    data: Examples, valid: Examples | None, lm_data: Sequence[Examples], *, valid_pct: float, seed: int
+    data: Examples,
+    valid: Examples | None,
+    lm_data: Sequence[Examples],
+    *,
+    valid_pct: float,
+    seed: int,
+    task: str = "single_label",
 ) -> Texts:
-    """Check the classes and split off a validation part where none is given.
+    """Check the labels and split off a validation part where none is given.
 
     Raises:
-        DataError: fewer than two classes, a class with one example, labels that the training part does not have.
+        DataError: fewer than two classes, a class with one example, labels that the training part does not have, values
+            that are all the same.
     """
     texts, labels = data.labelled()
-    counts = check_classes(labels, data.source)
+    if not texts:
+        raise DataError(f"{data.source} has no labelled examples")
+    target = _target(task, labels, data.source)
     unlabelled = [t for t, label in zip(data.texts, data.labels or [], strict=True) if label is None]
     for more in lm_data:
         unlabelled += more.texts
@@ -61,13 +137,24 @@ def prepare_texts(
         held_out = valid.labelled()
         if not held_out[0]:
             raise DataError(f"{valid.source} has no labelled examples")
-        check_known_labels(held_out[1], list(counts), valid.source)
+        target.encode(held_out[1], valid.source)
         train = texts, labels
     else:
-        train_rows, valid_rows = stratified_split(labels, valid_pct, seed)
-        train = [texts[i] for i in train_rows], [labels[i] for i in train_rows]
-        held_out = [texts[i] for i in valid_rows], [labels[i] for i in valid_rows]
-    return Texts(train=train, valid=held_out, unlabelled=unlabelled, labels=sorted(counts))
+        one_each = task == "single_label"
+        split = stratified_split(labels, valid_pct, seed) if one_each else RandomSplitter(valid_pct, seed)(texts)
+        train, held_out = (([texts[i] for i in rows], [labels[i] for i in rows]) for rows in split)
+    scale = Scale.of(np.array(train[1]), data.source) if task == "regression" else None
+    return Texts(train=train, valid=held_out, unlabelled=unlabelled, target=target, scale=scale)
+
+
+def _target(task: str, labels: Sequence[Any], source: str) -> Target:
+    """The classes are those of all labelled examples, also of those that are held out."""
+    if task == "regression":
+        return Measurement(1)
+    if task == "single_label":
+        return SingleLabel(tuple(sorted(check_classes(labels, source))))
+    found: MultiLabel = MultiCategoryBlock().fit(labels, source)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

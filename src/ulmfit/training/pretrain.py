@@ -23,16 +23,18 @@ from ulmfit.data.corpus import Corpus
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, check_target, save_bundle
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
+from ulmfit.inference.folder import check_target
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from ulmfit.training.bases import load_base
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
-from ulmfit.training.job import load_base, machine
+from ulmfit.training.facts import machine
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.pretrain_job import PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say

@@ -1,0 +1,185 @@
+"""The second and third stage of the recipe: a head on the language model's encoder, then gradual unfreezing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from rich.console import Console
+
+from ulmfit.data.loaders import ClassifierLoader
+from ulmfit.models.classifier import TextClassifier
+from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.training.clock import Clock
+from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.losses import default_loss
+from ulmfit.training.metrics import Accuracy, Metric
+from ulmfit.training.parts import Stores, Texts
+from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.sklearn_metrics import APScoreMulti, R2Score
+from ulmfit.training.tracking import SaveBest
+
+if TYPE_CHECKING:
+    from ulmfit.training.recipes import Recipe
+
+# By how much the learning rate falls from one parameter group to the next lower one. 2.6 is the paper's choice for a
+# pretrained encoder; one that has just been trained on the same few texts has more to learn.
+RATE_FALL_FROM_BASE = 2.6
+RATE_FALL_FROM_SCRATCH = 2.6 ** (1 / 3)
+FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
+_MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
+_CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
+_CLASSIFIER_EPOCHS = (3, 20)
+
+
+def default_epochs(n_texts: int) -> int:
+    """Epochs for a classifier of so many texts, after all layers are unfrozen."""
+    low, high = _CLASSIFIER_EPOCHS
+    return min(high, max(low, round(_CLASSIFIER_TEXTS / n_texts)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """A step of gradual unfreezing.
+
+    Args:
+        freeze_to: the lowest group that is trained, as for `Learner.freeze_to`.
+        epochs: how long.
+        lr: maximum learning rate of the head, as a share of the recipe's.
+        cost: of an epoch, as a share of that with all layers.
+    """
+
+    freeze_to: int
+    epochs: float
+    lr: float
+    cost: float
+
+
+def _stages(texts: Texts, recipe: Recipe) -> list[_Stage]:
+    """The head alone, then one more group, then all. Source: Howard and Ruder 2018, section 3.3."""
+    n = len(texts.train[0])
+    least = _MIN_STEPS * recipe.bs / n
+    epochs = recipe.epochs or max(default_epochs(n), least)
+    return [
+        _Stage(freeze_to=-1, epochs=max(1.0, least), lr=1.0, cost=0.35),
+        _Stage(freeze_to=-2, epochs=max(1.0, least), lr=0.5, cost=0.6),
+        _Stage(freeze_to=0, epochs=epochs, lr=0.5, cost=1.0),
+    ]
+
+
+def classifier_learner(
+    texts: Texts, stores: Stores, config: EncoderConfig, recipe: Recipe, *, backwards: bool = False
+) -> Learner:
+    """A learner for a classifier with random weights."""
+    train, valid = (
+        ClassifierLoader(
+            store,
+            texts.numbers(labels),
+            bs=recipe.bs,
+            shuffle=shuffle,
+            backwards=backwards,
+            pad_idx=config.pad_token,
+            seed=recipe.seed,
+        )
+        for store, labels, shuffle in ((stores.train, texts.train[1], True), (stores.valid, texts.valid[1], False))
+    )
+    config = config.with_dropouts_of(CLASSIFIER_DROPOUTS).scaled(recipe.drop_mult)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        model = TextClassifier(
+            len(stores.vocab),
+            texts.target.n_out,
+            config,
+            bptt=recipe.bptt,
+            pool_words=recipe.pool_words,
+            y_range=None if texts.scale is None else texts.scale.learned_range,
+        )
+    return Learner(
+        DataLoaders(train, valid),
+        model,
+        loss_func=default_loss(texts.task),
+        metrics=[_metric(texts.task)],
+        precision=recipe.precision,
+        seed=recipe.seed,
+    )
+
+
+def _metric(task: str) -> Metric:
+    """What the best epoch is chosen by.
+
+    Not the loss: it rises while the accuracy still does, as the model grows too sure of itself. For several labels not
+    F1 either: thresholds are tuned afterwards, and until then rare classes have none above 0.5.
+    """
+    if task == "multi_label":
+        return APScoreMulti(average="micro")
+    return R2Score() if task == "regression" else Accuracy()
+
+
+def seconds_per_token(learn: Learner) -> float:
+    """What training all layers costs, measured on a few batches of a learner that is thrown away."""
+    batches = list(islice(learn.dls.train, 4))
+    with learn.private_randomness():
+        learn.train_batch(batches[0])  # warms up
+        timed = batches[1:] or batches
+        started = time.perf_counter()
+        for batch in timed:
+            learn.train_batch(batch)
+        return (time.perf_counter() - started) / sum(int(b.inputs[1].sum()) for b in timed)
+
+
+def classifier_tokens(texts: Texts, stores: Stores, recipe: Recipe) -> float:
+    """The work of stages 2 and 3, as the number of tokens on which all layers are trained."""
+    stages = _stages(texts, recipe)
+    train = sum(stage.cost * stage.epochs for stage in stages) * stores.train.n_tokens
+    return train + FORWARD_COST * sum(stage.epochs for stage in stages) * stores.valid.n_tokens
+
+
+def train_classifier(
+    texts: Texts,
+    stores: Stores,
+    language_model: LanguageModel,
+    recipe: Recipe,
+    clock: Clock,
+    console: Console,
+    *,
+    from_base: bool,
+    backwards: bool = False,
+) -> tuple[TextClassifier, list[dict[str, Any]], dict[str, Any]]:
+    """A head on the language model's encoder, then gradual unfreezing.
+
+    Args:
+        texts: the task.
+        stores: the texts as ids.
+        language_model: whose encoder is taken over.
+        recipe: the settings.
+        clock: of the run.
+        console: for the epoch table.
+        from_base: the language model began with a base.
+        backwards: texts are read from their end.
+
+    Returns:
+        the model of the best epoch, the history, and which epoch that is.
+    """
+    learn = classifier_learner(texts, stores, language_model.config, recipe, backwards=backwards)
+    model = cast("TextClassifier", learn.model)
+    model.encoder.load_state_dict(language_model.encoder.state_dict())
+    what = "Regression" if texts.task == "regression" else f"Classifier: {len(texts.labels)} classes"
+    say(console, f"\n{what}, {len(texts.train[0]):,} texts to learn from, {len(texts.valid[0]):,} to check with")
+    best, table = SaveBest(learn.metrics[0].name), ProgressTable(console)
+    fall = (RATE_FALL_FROM_BASE if from_base else RATE_FALL_FROM_SCRATCH) ** (len(learn.groups) - 1)
+    stages = _stages(texts, recipe)
+    for i, stage in enumerate(stages):
+        learn.freeze_to(stage.freeze_to)
+        high = recipe.lr * stage.lr
+        learn.fit_one_cycle(
+            stage.epochs,
+            high if stage.freeze_to == -1 else slice(high / fall, high),
+            seconds=clock.share(stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:])),
+            cbs=[table, best],
+        )
+    best.restore(learn)
+    return model, [{"stage": "classifier", **row} for row in learn.history], {"epoch": best.row["epoch"]}

@@ -1,0 +1,110 @@
+"""The first stage of the recipe: a language model of all texts, from random weights or from a base."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+
+from ulmfit.data.loaders import LMDataLoader
+from ulmfit.inference.bundle import Bundle
+from ulmfit.models.config import EncoderConfig
+from ulmfit.models.encoder import n_parameters
+from ulmfit.models.language_model import LanguageModel
+from ulmfit.pretrained.transfer import coverage, match_vocab
+from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.parts import Stores, counts
+from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.tracking import SaveBest
+
+if TYPE_CHECKING:
+    from ulmfit.training.recipes import Recipe
+
+LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
+_LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
+_LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
+_LM_EPOCHS_FROM_BASE = (1, 5)  # a base has learned the language already, and a small corpus by heart soon
+_LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
+
+
+def default_lm_epochs(n_tokens: int, *, from_base: bool = False) -> int:
+    """Epochs for a language model of a corpus of so many tokens."""
+    low, high = _LM_EPOCHS_FROM_BASE if from_base else _LM_EPOCHS
+    return min(high, max(low, round(_LM_TOKENS / n_tokens)))
+
+
+def _rows(n_tokens: int, recipe: Recipe) -> int:
+    """Rows of a language-model batch: fewer for a small corpus, so that an epoch still has some tens of steps."""
+    return min(recipe.lm_bs, max(1, n_tokens // (_LM_MIN_STEPS * recipe.bptt)))
+
+
+def train_language_model(
+    stores: Stores,
+    config: EncoderConfig,
+    recipe: Recipe,
+    seconds: float | None,
+    console: Console,
+    base: Bundle | None,
+    *,
+    backwards: bool = False,
+) -> tuple[LanguageModel, list[dict[str, Any]], dict[str, Any]]:
+    """A language model of all texts, checked on the validation part's texts.
+
+    Args:
+        stores: the texts as ids.
+        config: of the model.
+        recipe: the settings.
+        seconds: that it may take, if there is a limit.
+        console: for the epoch table.
+        base: what to start from; None for random weights.
+        backwards: texts are read from their end.
+
+    Returns:
+        the model of the best epoch, the history, and the figures of that epoch.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        model = LanguageModel(len(stores.vocab), config)
+    if base is not None:
+        weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
+        model.load_state_dict(weights)
+        covered = coverage(counts(stores.lm), base.vocab)
+        say(
+            console,
+            f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
+            f"{match.new:,} are new",
+        )
+    bs = _rows(stores.lm.n_tokens, recipe)
+    valid_bs = _rows(stores.valid.n_tokens, recipe)
+    dls = DataLoaders(
+        LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed, backwards=backwards),
+        LMDataLoader(stores.valid, bs=valid_bs, seq_len=recipe.bptt, backwards=backwards),
+    )
+    learn = Learner(
+        dls, model, metrics=["perplexity", "accuracy"], precision=recipe.precision, seed=recipe.seed, clip=LM_CLIP
+    )
+    say(
+        console,
+        f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
+    )
+    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=base is not None)
+    cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
+    started = time.perf_counter()
+    if base is not None:
+        learn.freeze()
+        learn.fit_one_cycle(1, recipe.lm_lr, seconds=None if seconds is None else seconds / 4, cbs=cbs)
+        learn.unfreeze()
+        seconds = None if seconds is None else max(1.0, seconds - (time.perf_counter() - started))
+    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=seconds, cbs=cbs)
+    best.restore(learn)
+    report = {
+        "epoch": best.row["epoch"],
+        "perplexity": best.row["perplexity"],
+        "accuracy": best.row["accuracy"],
+        "tokens": stores.lm.n_tokens,
+        "tokens_seen": learn.n_targets,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    return model, [{"stage": "language_model", **row} for row in learn.history], report
