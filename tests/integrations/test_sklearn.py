@@ -12,6 +12,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 import ulmfit
 from ulmfit.errors import ConfigError, DataError
@@ -133,3 +135,32 @@ def test_values(short: dict[str, object], tmp_path: Path):
     assert ulmfit.load(tmp_path / "m").predict(texts[0]).values == pytest.approx((said[0],), abs=1e-4)
     with pytest.raises(DataError, match=r"1 of 2 cells are not a finite number: rows 2 \('x'\)"):
         model.fit(["a", "b"], [1, "x"])
+
+
+WITHOUT_DATA = (
+    "check_estimator_cloneable",
+    "check_estimator_get_tags_default_keys",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_do_not_raise_errors_in_init_or_set_param",
+    "check_valid_tag_types",
+)
+
+
+@pytest.mark.parametrize("estimator", [TextClassifier, TextMultilabelClassifier, TextRegressor])
+def test_checks_of_scikit_learn(estimator: type):
+    """`check_estimator` leaves out all that feed arrays of numbers, as the tags say that X is strings in one dimension.
+
+    The checks below need no data; what they say of estimators that were fitted is tested above with texts.
+    """
+    with pytest.warns(UserWarning, match="Can't test estimator"):
+        check_estimator(estimator(), on_skip=None)
+    for name in WITHOUT_DATA:
+        check = getattr(estimator_checks, name, None)
+        if check is not None:  # releases have more or fewer of them
+            check(estimator.__name__, estimator())
