@@ -177,7 +177,7 @@ def test_a_model_is_measured_and_explains_itself(trained: Path, ulmfit: Callable
     assert out.startswith("pos:")
     assert "lovely" in (tmp_path / "e.html").read_text(encoding="utf-8")
     assert ulmfit("explain", model, "a lovely film", "--label", "fraud").code == 2
-    answer = json.loads(ulmfit("predict", model, "film", "--json", "--abstain-below", 1).out)
+    answer = json.loads(ulmfit("predict", model, "lovely dull", "--json", "--abstain-below", 1).out)
     assert answer["label"] is None
     assert set(answer["probabilities"]) == {"neg", "pos"}
 
