@@ -41,9 +41,9 @@ class Cut(BareTokenizer):
     def __init__(self, at: str) -> None:
         self.at = at
 
-    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[Sequence[str]]:
         for unit in units:
-            yield unit, unit.split(self.at)
+            yield unit.split(self.at)
 
 
 def swap(old: str, text: str, *, new: str = "") -> str:

@@ -169,11 +169,11 @@ def test_order_is_kept_over_batches() -> None:
 
 
 def test_memory_of_pieces_is_bounded() -> None:
-    memo = Memo(WORD.tok, WORD.rules, {}, lambda answers: 1, limit=100_000)
-    memo._table = type("Any", (dict,), {"__missing__": lambda self, token: 1})()
+    table = type("Any", (dict,), {"__missing__": lambda self, token: b"1234"})()
+    memo = Memo(WORD.tok, WORD.rules, table, limit=100_000)
     for start in range(0, 20_000, 500):
         memo([f"q{start + i}z" for i in range(500)])
-    held = len(memo._pieces) + len(memo._units) + len(memo._careful)
+    held = len(memo._rows) + len(memo._units) + len(memo._careful)
     assert held < 6_000
 
 
@@ -334,9 +334,9 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 class Halves(BareTokenizer):
     kind = "halves"
 
-    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[Sequence[str]]:
         for unit in units:
-            yield unit, [unit[: len(unit) // 2], unit[len(unit) // 2 :]]
+            yield [unit[: len(unit) // 2], unit[len(unit) // 2 :]]
 
 
 def test_a_tokenizer_of_ones_own(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from typing import Any
 _LETTERS = frozenset([*range(ord("a"), ord("z") + 1), *range(0xDF, 0xF7), *range(0xF8, 0x100)])
 """a to z and the small letters of Latin-1."""
 
+LONGEST_UNIT = 1_000
+"""A word of more characters than this is cut. spaCy needs time quadratic in the length of a word."""
+
 _MAX_SUFFIXES = 100_000
 _ONE_OF_LETTERS = "a-z\u00df-\u00f6\u00f8-\u00ff"
 
@@ -109,6 +112,26 @@ def _most_letters_of(node: Any) -> float:
     return 0 if kind == "AT" and str(value) == "AT_END" else inf
 
 
+def _may_end_with(nodes: Sequence[Any], code: int) -> bool:
+    """Tell whether what a pattern matches may end with a character. False is a proof."""
+    for node in reversed(nodes):
+        kind, value = str(node[0]), node[1]
+        if kind in ("AT", "ASSERT", "ASSERT_NOT"):
+            continue
+        if kind == "LITERAL":
+            return bool(value == code)
+        if kind == "IN":
+            return _allows(value, code)
+        if kind == "BRANCH":
+            return any(_may_end_with(branch, code) for branch in value[1])
+        if kind == "SUBPATTERN":
+            return _may_end_with(value[-1], code)
+        if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and value[0] > 0:
+            return _may_end_with(value[2], code)
+        return True
+    return True
+
+
 class Affixes:
     """Cuts words as spaCy does.
 
@@ -131,6 +154,7 @@ class Affixes:
         self._only_letters = re.compile(f"[{_ONE_OF_LETTERS}]+").fullmatch
         self._first_letter = re.compile(f"[{_ONE_OF_LETTERS}]").match
         self._suffixes: dict[str, int] = {}
+        self._enough: dict[str, int] = {}
         within = _patterns_of(self._prefix, self._suffix, self._infixes, self._url)
         self.usable = bool(
             tokenizer.token_match is None and within is not None and self._prefix and self._suffix and self._infixes
@@ -141,7 +165,9 @@ class Affixes:
                 ignoring = any(p.flags & re.IGNORECASE for p in within)
                 self.usable = not ignoring and not any(all(map(_can_match, tree)) for tree in trees)
                 self._prefix_letters = _can_begin(trees[0])
-                self._enough = int(min(_most_letters(trees[1]), 1_000)) + 1
+                top = trees[1]
+                whole = len(top) == 1 and str(top[0][0]) == "BRANCH"
+                self._endings = [(nodes, _most_letters(nodes)) for nodes in (top[0][1][1] if whole else [top])]
             except (ImportError, AttributeError, TypeError, IndexError, ValueError, re.error):
                 self.usable = False
 
@@ -149,14 +175,18 @@ class Affixes:
         """Cut a word into tokens.
 
         Args:
-            unit: a word, without white space.
+            unit: a word, several joined by one space each, or white space.
 
         Returns:
             Its tokens. None if spaCy must do it, because a special case might reach across the borders found here.
         """
         cases, only_letters = self._cases, self._only_letters
-        if only_letters(unit):
+        if only_letters(unit) and len(unit) <= LONGEST_UNIT:
             return cases.get(unit) or (unit,)
+        if unit[0].isspace():
+            return (unit,)
+        if len(unit) > LONGEST_UNIT or " " in unit:
+            return None
         word, last = unit[:-1], unit[-1:]
         special = word in cases or unit in cases or last in self._splitting or word in self._lefts.get(last, ())
         if not special and not self._prefix_letters and only_letters(word) and self._suffix_length(unit) == 1:
@@ -194,7 +224,10 @@ class Affixes:
 
     def _suffix_length(self, text: str) -> int:
         """Find how long the suffix is that spaCy takes off a text."""
-        end = text[-self._enough - 1 :]
+        last = text[-1:]
+        if (enough := self._enough.get(last)) is None:
+            enough = self._enough[last] = self._letters_before(last)
+        end = text[-enough - 1 :]
         # Enough letters before the last character keep the pattern from seeing what is before them.
         if len(end) < len(text) and not self._only_letters(end[:-1]):
             found = self._suffix(text)
@@ -206,6 +239,11 @@ class Affixes:
                 self._suffixes.clear()
             length = self._suffixes[end] = found.end() - found.start() if found else 0
         return length
+
+    def _letters_before(self, last: str) -> int:
+        """Tell how many letters before a last character hide from the pattern of suffixes what is before them."""
+        seen = [most for nodes, most in self._endings if not last or _may_end_with(nodes, ord(last))]
+        return int(min(max(seen, default=0), LONGEST_UNIT)) + 1
 
     def _at_infixes(self, text: str) -> tuple[str, ...]:
         tokens: list[str] = []

@@ -22,14 +22,14 @@ class BareTokenizer(ABC):
     """Whether tokens depend on nothing beyond a space, but for what `lefts` and `sticks` tell."""
 
     @abstractmethod
-    def tokenize_units(self, units: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterable[Sequence[str]]:
         """Cut units into tokens.
 
         Args:
             units: what `split` gave.
 
         Returns:
-            Each unit with its tokens, in any order.
+            The tokens of each unit, in the order of the units.
         """
 
     def split(self, text: str) -> list[str]:
@@ -44,17 +44,17 @@ class BareTokenizer(ABC):
         """
         return [text] if text else []
 
-    def lefts(self, unit: str, tokens: Sequence[str]) -> tuple[str, ...]:
+    def lefts(self, units: Sequence[str], tokens: Iterable[Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Tell what the unit before must end with for the tokens of both together to be others than those apart.
 
         Args:
-            unit: a unit.
-            tokens: its tokens.
+            units: some units.
+            tokens: the tokens of each.
 
         Returns:
-            Such endings; none if the unit never depends on the one before.
+            Such endings for each unit that may depend on the one before; here none does.
         """
-        return ()
+        return {}
 
     def sticks(self, left: str, lefts: tuple[str, ...]) -> bool:
         """Tell whether the tokens of two neighbours may be others together than apart.
@@ -115,6 +115,4 @@ class BareTokenizer(ABC):
             The tokens of each text.
         """
         for text in texts:
-            units = self.split(text)
-            known = dict(self.tokenize_units(units))
-            yield [token for unit in units for token in known[unit]]
+            yield [token for tokens in self.tokenize_units(self.split(text)) for token in tokens]

@@ -29,7 +29,7 @@ class CharTokenizer(BareTokenizer):
         """Tell the special tokens."""
         return {"special_toks": list(self.special_toks)}
 
-    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[Sequence[str]]:
         """Cut texts into characters."""
         for unit in units:
-            yield unit, [special or character for special, character in self._pattern.findall(unit)]
+            yield [special or character for special, character in self._pattern.findall(unit)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.text.engine import Memo
+from ulmfit.text.engine import Encoded, Memo
 from ulmfit.text.vocab import Vocab, make_vocab
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ class Encoder:
     ) -> None:
         self.vocab, self.types = vocab, types if types is not None else Types(max_types)
         self._packed = _Packed(tokenizer, vocab, self.types)
-        self._memo: Memo[bytes] = Memo(tokenizer.tok, tokenizer.rules, self._packed, b"".join)
+        self._memo = Memo(tokenizer.tok, tokenizer.rules, self._packed)
         self._max_types = max_types
 
-    def __call__(self, texts: Sequence[str]) -> tuple[NDArray[np.uint32], list[int]]:
+    def __call__(self, texts: Sequence[str]) -> Encoded:
         """Turn texts into ids.
 
         Args:
@@ -134,11 +134,10 @@ class Encoder:
         Returns:
             The ids of all texts, one after the other, and how many each text has.
         """
-        documents = self._memo(texts)
-        ids = np.frombuffer(b"".join(documents), dtype="<u4")
+        ids, lengths = self._memo(texts)
         if self.vocab is None:
             self.types.count(ids)
         if len(self._packed) > self._max_types or self.types.prune():
             self._packed.clear()
             self._memo.forget()
-        return ids, [len(document) // 4 for document in documents]
+        return ids, lengths

@@ -76,10 +76,10 @@ class HFTokenizer(BareTokenizer):
             raise FormatError(f"{folder / _FILE} is not the file that was saved.")
         return found
 
-    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[Sequence[str]]:
         """Cut texts into tokens."""
         for unit in units:
-            yield unit, self._ready().encode(unit, add_special_tokens=False).tokens
+            yield self._ready().encode(unit, add_special_tokens=False).tokens
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_tokenizer": None}

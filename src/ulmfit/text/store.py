@@ -251,7 +251,7 @@ class _Job:
     ) -> Iterator[NDArray[np.uint32]]:
         done = 0
         if self.workers > 1:
-            answers = encode_parallel(batches(texts), self.tokenizer, self.vocab, types, self.workers)
+            answers = encode_parallel(texts, self.tokenizer, self.vocab, types, self.workers)
         else:
             answers = map(self.tokenizer.encoder(self.vocab, types), batches(texts))
         for ids, sizes in answers:

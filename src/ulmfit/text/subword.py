@@ -218,11 +218,11 @@ class SubwordTokenizer(BareTokenizer):
         """Cut a text into words: no piece crosses white space."""
         return text.split()
 
-    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[Sequence[str]]:
         """Cut words into pieces."""
         special = {SPACE_MARK + token: token for token in self.special_toks}
-        for unit, pieces in zip(units, self._ready().EncodeAsPieces(list(units)), strict=True):
-            yield unit, [special.get(piece, piece) for piece in pieces]
+        for pieces in self._ready().EncodeAsPieces(list(units)):
+            yield [special.get(piece, piece) for piece in pieces]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_processor": None}

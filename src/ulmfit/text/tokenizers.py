@@ -8,7 +8,6 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from ulmfit.text.base import BareTokenizer
 from ulmfit.text.chars import CharTokenizer
 from ulmfit.text.counting import Encoder, Types
 from ulmfit.text.detokenize import detokenize
-from ulmfit.text.engine import Memo, without_surrogates
+from ulmfit.text.engine import Memo, tokens_of
 from ulmfit.text.hf import HFTokenizer
 from ulmfit.text.identity import UnknownStateError, digest, name_of
+from ulmfit.text.pieces import without_surrogates
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
 from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
 from ulmfit.text.vocab import Vocab
@@ -41,20 +41,20 @@ _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
 _BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}
 
 
-class _Finished(dict[str, tuple[str, ...]]):
-    """What the rules for tokens make of a token."""
+class _Finished(dict[str, bytes]):
+    """What the rules for tokens make of a token, as its number in a list, in four bytes."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__()
         self._rules = rules
+        self.tokens: list[str] = []
 
-    def __missing__(self, token: str) -> tuple[str, ...]:
+    def __missing__(self, token: str) -> bytes:
         finished = token
         for rule in self._rules:
             finished = rule(finished)
-        answer = (finished,)
-        if len(self) < _MAX_FINISHED:
-            self[token] = answer
+        answer = self[token] = len(self.tokens).to_bytes(4, "little")
+        self.tokens.append(finished)
         return answer
 
 
@@ -80,19 +80,19 @@ class Tokenizer:
         self.tok: BareTokenizer = WordTokenizer() if tok is None else tok
         self.rules: tuple[Rule, ...] = DEFAULT_RULES if rules is None else tuple(rules)
         self.post_rules: tuple[Rule, ...] = DEFAULT_POST_RULES if post_rules is None else tuple(post_rules)
-        self._memo: Memo[tuple[str, ...]] | None = None
+        self._memory: tuple[Memo, _Finished] | None = None
         self._encoder: Encoder | None = None
 
     @property
-    def memo(self) -> Memo[tuple[str, ...]]:
+    def memory(self) -> tuple[Memo, _Finished]:
         """What this tokenizer remembers."""
-        if self._memo is None:
-            combine = lambda answers: tuple(chain.from_iterable(answers))  # noqa: E731
-            self._memo = Memo(self.tok, self.rules, _Finished(self.post_rules), combine)
-        return self._memo
+        if self._memory is None or len(self._memory[1].tokens) > _MAX_FINISHED:
+            finished = _Finished(self.post_rules)
+            self._memory = Memo(self.tok, self.rules, finished), finished
+        return self._memory
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_memo": None, "_encoder": None}
+        return self.__dict__ | {"_memory": None, "_encoder": None}
 
     def fit(self, texts: Iterable[str]) -> Tokenizer:
         """Train the bare tokenizer on texts, if it is of a kind that must be trained and has not been.
@@ -111,7 +111,7 @@ class Tokenizer:
                     "a list, or another object that can be iterated over again, not a generator; or call fit before."
                 )
             tok.train_on(self._ruled(texts))
-            self._memo = self._encoder = None
+            self._memory = self._encoder = None
         return self
 
     def _ruled(self, texts: Iterable[str]) -> Iterator[str]:
@@ -164,9 +164,9 @@ class Tokenizer:
         Raises:
             DataError: if one of them is not a string; the message names its position.
         """
-        memo = self.memo
         for batch in batches(texts):
-            yield from map(list, memo(batch))
+            memo, finished = self.memory
+            yield from tokens_of(memo(batch), finished.tokens)
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Write tokens as readable text.
@@ -294,7 +294,7 @@ def refuse_one_text(texts: object) -> None:
         raise DataError(f"{texts!r:.50} is one text; expected a list of texts. Write [text] if it is the only one.")
 
 
-def batches(texts: Iterable[str], documents: int = 256, characters: int = 2_000_000) -> Iterator[list[str]]:
+def batches(texts: Iterable[str], documents: int = 4_096, characters: int = 4_000_000) -> Iterator[list[str]]:
     """Gather texts into lists of a size that is worth while and fits into memory.
 
     Args:

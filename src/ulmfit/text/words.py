@@ -7,15 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from ulmfit.errors import ConfigError
-from ulmfit.text.affixes import Affixes
+from ulmfit.text.affixes import LONGEST_UNIT, Affixes
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import SPECIAL_TOKENS
-
-LONGEST_UNIT = 1_000
-"""A word of more characters than this is cut. spaCy needs time quadratic in the length of a word."""
 
 _MAX_LEXEMES = 200_000
 _UNITS_AT_ONCE = 4_000
@@ -74,19 +71,19 @@ class WordTokenizer(BareTokenizer):
             units = [part for unit in units for part in _parts(unit)]
         return units
 
-    def tokenize_units(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def tokenize_units(self, units: Sequence[str]) -> Iterator[Sequence[str]]:
         """Cut words, or several joined by one space each."""
         spacy = self._rules()
         for start in range(0, len(units), _UNITS_AT_ONCE):
             yield from spacy.cut_all(units[start : start + _UNITS_AT_ONCE])
 
-    def lefts(self, unit: str, tokens: Sequence[str]) -> tuple[str, ...]:
+    def lefts(self, units: Sequence[str], tokens: Iterable[Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Tell the tokens that can stand before a unit within a special case.
 
         spaCy looks for its special cases (emoticons, abbreviations) in the sequence of tokens, where a space between
         two tokens does not count: the bracket in "x:) )" keeps ":)" from being found.
         """
-        return (self._spacy or self._rules()).lefts(unit, tokens)
+        return self._rules().lefts(units, tokens)
 
     def sticks(self, left: str, lefts: tuple[str, ...]) -> bool:
         """Tell whether a unit may end with one of these tokens."""
@@ -166,6 +163,7 @@ class _Spacy:
                 self._last_outputs.add(whole[-1])
         self._lefts = {right: tuple(sorted(lefts)) for right, lefts in before.items()}
         self._any_second = tuple(before)
+        self._openers = self._first_outputs.union(before)
         self._affixes = Affixes(self._tokenizer, self._cases, before)
 
     def _renewed(self, rules: dict[str, Any] | None = None) -> Any:
@@ -201,20 +199,15 @@ class _Spacy:
             elif part:
                 yield from (token.text for token in self._tokenizer(part))
 
-    def cut_all(self, units: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    def cut_all(self, units: Sequence[str]) -> Sequence[Sequence[str]]:
         """Cut many units, through spaCy only those that need it."""
         if not self.regular or not self._affixes.usable:
-            yield from zip(units, self._cut_together(units), strict=True)
-            return
-        cut, left = self._affixes.cut, list[str]()
-        for unit in units:
-            if unit[0].isspace():
-                yield unit, (unit,)
-            elif len(unit) > LONGEST_UNIT or " " in unit or (tokens := cut(unit)) is None:
-                left.append(unit)
-            else:
-                yield unit, tokens
-        yield from zip(left, self._cut_together(left), strict=True)
+            return self._cut_together(units)
+        found = list(map(self._affixes.cut, units))
+        left = [i for i, tokens in enumerate(found) if tokens is None]
+        for i, tokens in zip(left, self._cut_together([units[i] for i in left]), strict=True):
+            found[i] = tuple(tokens)
+        return cast(list[tuple[str, ...]], found)
 
     def _cut_together(self, units: Sequence[str]) -> list[list[str]]:
         """Cut many units as one text, in which a newline keeps them apart."""
@@ -225,14 +218,20 @@ class _Spacy:
         starts = [0, *(end + 1 for end in ends)]
         return [cut[start:end] for start, end in zip(starts, [*ends, len(cut)], strict=True)]
 
-    def lefts(self, unit: str, tokens: Sequence[str]) -> tuple[str, ...]:
+    def lefts(self, units: Sequence[str], tokens_of: Iterable[Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Find the tokens that can stand before a unit within a special case."""
-        lefts = self._lefts.get(tokens[0], ())
-        # A special case found at the beginning of the unit hides which tokens were there.
-        hidden = len(tokens) > 1 and tokens[0] in self._first_outputs and unit not in self._cases
-        if hidden and unit.startswith(self._any_second):
-            lefts += tuple(e for token, ends in self._lefts.items() if unit.startswith(token) for e in ends)
-        return lefts
+        found: dict[str, tuple[str, ...]] = {}
+        for unit, tokens in zip(units, tokens_of, strict=True):
+            if tokens[0] not in self._openers:
+                continue
+            lefts = self._lefts.get(tokens[0], ())
+            # A special case found at the beginning of the unit hides which tokens were there.
+            hidden = len(tokens) > 1 and tokens[0] in self._first_outputs and unit not in self._cases
+            if hidden and unit.startswith(self._any_second):
+                lefts += tuple(e for token, ends in self._lefts.items() if unit.startswith(token) for e in ends)
+            if lefts:
+                found[unit] = lefts
+        return found
 
     def may_end_with(self, unit: str, tokens: tuple[str, ...]) -> bool:
         if not unit.endswith(tokens):

@@ -16,27 +16,28 @@ from numpy.typing import NDArray
 
 from ulmfit.errors import ConfigError, UlmfitError
 from ulmfit.text.counting import Encoder, Types
+from ulmfit.text.engine import Encoded, tokens_of
 from ulmfit.text.tokenizers import Tokenizer, batches
 from ulmfit.text.vocab import Vocab
 
-_Answer = tuple[bytes, list[int], list[str]]
-Encoded = tuple[NDArray[np.uint32], list[int]]
+_DOCUMENTS = 1_024  # that a process takes at once: few enough for all to end at about the same time
+_Answer = tuple[bytes, NDArray[np.int64], list[str]]
 
 
 def encode_parallel(
-    batches: Iterable[list[str]], tokenizer: Tokenizer, vocab: Vocab | None, types: Types, workers: int
+    texts: Iterable[str], tokenizer: Tokenizer, vocab: Vocab | None, types: Types, workers: int
 ) -> Iterator[Encoded]:
     """Turn texts into ids in several processes.
 
     Args:
-        batches: lists of texts.
+        texts: any number of texts.
         tokenizer: what cuts them.
         vocab: the vocabulary; None for provisional ids.
         types: where provisional ids are given and counted.
         workers: the number of processes.
 
     Yields:
-        For each list, in order, the ids of its texts and how many each text has.
+        For some texts after the others, their ids and how many each has.
 
     Raises:
         ConfigError: if the tokenizer cannot be sent to another process.
@@ -47,7 +48,7 @@ def encode_parallel(
     try:
         for _ in range(workers):
             remotes.append(_Remote(tokenizer, vocab))
-        feed = iter(batches)
+        feed = batches(texts, _DOCUMENTS)
         # Every process gets its batches in order and has one more waiting, so that it is never idle.
         turn = 0
         for batch in islice(feed, 2 * workers):
@@ -77,12 +78,9 @@ def tokenize_parallel(texts: Iterable[str], tokenizer: Tokenizer, workers: int) 
         The tokens of each text, in the order of the texts.
     """
     types, names = Types(), list[str]()
-    for ids, lengths in encode_parallel(batches(texts), tokenizer, None, types, workers):
+    for encoded in encode_parallel(texts, tokenizer, None, types, workers):
         names += islice(types.ids, len(names), None)
-        tokens, start = [names[i] for i in ids.tolist()], 0
-        for length in lengths:
-            yield tokens[start : start + length]
-            start += length
+        yield from tokens_of(encoded, names)
 
 
 class _Remote:
