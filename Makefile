@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format clean
+.PHONY: help demo test docs lint format clean
 
 help:
 	@echo 'make demo     install the package into $(VENV) and run its demonstration'
 	@echo 'make test     install the package and the tools into $(VENV); lint, types, fast tests'
+	@echo 'make docs     build the documentation into site/, strictly: a warning is an error'
 	@echo 'make lint     lint and types only'
 	@echo 'make format   rewrite the code in the one format, and mend what can be mended by machine'
 	@echo 'make clean    remove $(VENV), caches and build products'
@@ -21,6 +22,9 @@ demo: $(VENV)/installed-package
 
 test: lint
 	$(BIN)/python -m pytest
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -32,7 +36,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build dist demo-model .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site demo-model .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make reruns quick. Both installs are editable, so that either command can follow the other in the same environment.
@@ -49,4 +53,8 @@ $(VENV)/installed-package: $(VENV)/created pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/created pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/installed-package
+
+$(VENV)/installed-docs: $(VENV)/created pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/installed-package
