@@ -126,6 +126,19 @@ def mutable_state(name: str, source: str) -> Iterator[str]:
             yield f"{name}:{statement.lineno}: a container of the module that waits to be filled"
 
 
+def guesses_encoding(name: str, source: str) -> Iterator[str]:
+    """Text files opened with the encoding of the platform, which is another on Windows."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            call = dotted(node.func).rpartition(".")[2]
+            modes = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            text = call in {"read_text", "write_text"} or (
+                call in {"open", "fdopen"} and any(m in "ratw+" for m in modes)
+            )
+            if text and not any(k.arg == "encoding" for k in node.keywords):
+                yield f"{name}:{node.lineno}: {call}() without encoding"
+
+
 RULES: list[tuple[Callable[[str, str], Iterator[str]], str, str]] = [
     (wrong_direction, "text/a.py", "from ulmfit.models.config import AWDLSTMConfig"),
     (wrong_direction, "models/a.py", "from ..data import loaders"),
@@ -146,6 +159,9 @@ RULES: list[tuple[Callable[[str, str], Iterator[str]], str, str]] = [
     (runs_foreign_code, "data/a.py", "frame = pd.read_pickle(path)"),
     (runs_foreign_code, "data/a.py", "np.load(path, allow_pickle=True)"),
     (runs_foreign_code, "data/a.py", "eval(text)"),
+    (guesses_encoding, "data/a.py", "path.read_text()"),
+    (guesses_encoding, "data/a.py", "path.open('w')"),
+    (guesses_encoding, "data/a.py", "open(path, 'r')"),
     (mutable_state, "text/a.py", "def f():\n    global x\n    x = 1"),
     (mutable_state, "text/a.py", "CACHE: dict[str, int] = {}"),
     (mutable_state, "text/a.py", "seen = set()"),
@@ -176,6 +192,7 @@ def test_the_rule_finds_a_breach(rule: Callable[[str, str], Iterator[str]], name
         ("cli.py", "from ulmfit.training.recipes import train\nNAMES = ['a']\nnp.load(path, allow_pickle=False)"),
         ("text/all.py", "from ulmfit.training.learner import Learner"),
         ("models/a.py", "model.eval()\nself.load(path)"),
+        ("data/a.py", "path.open('rb')\nTokenStore.open(folder)\npath.write_text(x, encoding='utf-8')"),
     ],
 )
 def test_the_rules_leave_good_code_alone(name: str, source: str) -> None:

@@ -101,6 +101,7 @@ def test_a_program_killed_again_and_again_ends_with_the_same_weights_bit_for_bit
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals for another process")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
 def test_a_signal_saves_and_says_how_to_go_on(number, status, whole, tmp_path):
     folder = tmp_path / "told"
