@@ -3,8 +3,8 @@
     python benchmarks/tokenize_speed.py --data FOLDER --peer-python PEER/bin/python [--documents 5000] [--rounds 3]
 
 Both take turns, each time in a new process, so that nothing is remembered ("cold") and both meet the same other load.
-"Warm" is the same work once more in the same process; "cpu" is the cold one by the time that the processor worked for it,
-which other work on the machine changes less. What is timed begins after imports and after one short text.
+"Warm" is the same work once more in the same process; "cpu" is the cold one by the time that the processor worked for
+it, which other work on the machine changes less. What is timed begins after imports and after one short text.
 `--documents 100000` takes the whole set; `--peer-documents` then bounds what the peer is given, as its rate does not
 depend on the number.
 """

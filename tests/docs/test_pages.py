@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -21,11 +22,7 @@ from ulmfit.pretrained import weights
 
 SAMPLE = ROOT / "src" / "ulmfit" / "samples" / "tickets.csv"
 # The other pages train for longer.
-QUICK = {
-    "README.md",
-    *(f"docs/{name}.md" for name in ("text", "data", "models", "inference")),
-    "docs/design/tokenizer.md",
-}
+QUICK = {"README.md", "docs/data.md", "docs/models.md", "docs/inference.md", "docs/design/tokenizer.md"}
 WITH_PYTHON = [
     pytest.param(page, marks=[] if page in QUICK else pytest.mark.slow) for page in pages() if python_blocks(page)
 ]
@@ -33,8 +30,17 @@ WITH_PYTHON = [
 SMALLER = {"time_budget=120": "time_budget=8", "time_budget=180": "time_budget=8", "time_budget=600": "time_budget=8"}
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pretrained language model, so small that a page takes seconds."""
+    folder = tmp_path_factory.mktemp("bundled")
+    words = [*pd.read_csv(SAMPLE)["text"][::3], *make_reviews(90)[0]]
+    save_bundle(language_model(words, AWDLSTMConfig(emb_sz=12, n_hid=16, n_layers=3)), folder / "small")
+    return folder
+
+
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def world(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """What pages take for granted: a pretrained model, the current folder with some files, and names of data."""
     import matplotlib as mpl
 
@@ -44,10 +50,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     monkeypatch.setitem(ENCODERS, "gru", None)  # pages that add an entry leave none behind
     monkeypatch.setitem(CONFIGS, "gru", None)
     texts, labels = make_reviews(90)
-    words = [*pd.read_csv(SAMPLE)["text"], *texts]
-    config = AWDLSTMConfig(emb_sz=12, n_hid=16, n_layers=3)
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
-    save_bundle(language_model(words, config), tmp_path / "bundled" / "small")
+    monkeypatch.setattr(weights, "BUNDLED", base)
     save_bundle(classifier(), tmp_path / "my-model")
     (tmp_path / "articles").mkdir()
     imdb = tmp_path / "mirror" / "imdb"
@@ -105,3 +108,11 @@ def test_the_speeds_of_readme_are_those_of_the_page_on_models() -> None:
     assert len(rows) >= 4
     for row in rows:
         assert any(all(f" {figure} " in line for figure in row) for line in there), row
+
+
+def test_what_the_reference_shows_exists() -> None:
+    shown = [name for page in pages() for name in re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE)]
+    assert len(shown) > 30
+    for name in shown:
+        module, _, thing = name.rpartition(".")
+        assert hasattr(import_module(module), thing) or import_module(name)
