@@ -16,6 +16,7 @@ import time
 import numpy as np
 
 import ulmfit
+from ulmfit.inference.answers import TextPredictor
 
 WORDS = [
     "the",
@@ -49,7 +50,7 @@ def texts(n: int) -> list[str]:
     return [" ".join(rng.choices(WORDS, k=183)) for _ in range(n)]
 
 
-def latency(predictor: ulmfit.Predictor, n: int = 30) -> str:
+def latency(predictor: TextPredictor, n: int = 30) -> str:
     """Median and 95th percentile of single texts, in milliseconds."""
     seconds = []
     for text in texts(n + 3):
@@ -60,7 +61,7 @@ def latency(predictor: ulmfit.Predictor, n: int = 30) -> str:
     return f"one text: p50 {p50:.1f} ms, p95 {p95:.1f} ms"
 
 
-def throughput(predictor: ulmfit.Predictor, n: int = 512) -> str:
+def throughput(predictor: TextPredictor, n: int = 512) -> str:
     """Documents per second of many texts."""
     started = time.perf_counter()
     predictor.predict(texts(n))

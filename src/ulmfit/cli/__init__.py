@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from ulmfit._version import __version__
-from ulmfit.cli import use
+from ulmfit.cli import ship, use
 from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn
 from ulmfit.errors import ConfigError, UlmfitError
 
@@ -277,7 +277,7 @@ def convert(
     typer.echo(f"{len(bundle.vocab):,} words, {bundle.config.n_layers} layers: saved in {files[-1]}")
 
 
-for command in (use.predict, use.explain, use.evaluate, use.generate, use.serve, use.info):
+for command in (use.predict, use.explain, use.evaluate, use.generate, use.serve, use.info, ship.export):
     app.command()(command)
 
 

@@ -66,3 +66,26 @@ def as_documents(documents: Documents | Sequence[Any]) -> FlatDocuments:
         arrays.append(array)
     offsets = np.cumsum([0, *(len(a) for a in arrays)], dtype=np.int64)
     return FlatDocuments(np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.int64), offsets)
+
+
+def padded(
+    documents: Documents, rows: NDArray[np.int64], *, pad_idx: int, backwards: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Some documents as a batch.
+
+    Args:
+        documents: the documents.
+        rows: B numbers of documents.
+        pad_idx: what is written behind a document.
+        backwards: documents are read from their end.
+
+    Returns:
+        ids (B, T) and lengths (B,).
+    """
+    flat, offsets = documents.ids, documents.offsets
+    lengths = offsets[rows + 1] - offsets[rows]
+    ids = np.full((len(rows), int(lengths.max())), pad_idx, dtype=np.int64)
+    step = -1 if backwards else 1
+    for row, start, length in zip(ids, offsets[rows].tolist(), lengths.tolist(), strict=True):
+        row[:length] = flat[start : start + length][::step]
+    return ids, lengths

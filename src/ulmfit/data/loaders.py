@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ulmfit.data.documents import Documents, as_documents
+from ulmfit.data.documents import Documents, as_documents, padded
 from ulmfit.errors import ConfigError, DataError
 
 _BUCKET_BATCHES = 50  # batches' worth of shuffled documents that are sorted by length together
@@ -327,13 +327,7 @@ class ClassifierLoader(Loader):
 
     def collate(self, indices: NDArray[np.int64]) -> Batch:
         """The batch of these documents."""
-        lengths = self.lengths[indices]
-        ids = np.full((len(indices), int(lengths.max())), self.pad_idx, dtype=np.int64)
-        flat, offsets = self.documents.ids, self.documents.offsets
-        step = -1 if self.backwards else 1
-        starts = offsets[indices].tolist()
-        for row, start, length in zip(ids, starts, lengths.tolist(), strict=True):
-            row[:length] = flat[start : start + length][::step]
+        ids, lengths = padded(self.documents, indices, pad_idx=self.pad_idx, backwards=self.backwards)
         target = None if self.labels is None else torch.from_numpy(self.labels[indices])
         return Batch((torch.from_numpy(ids), torch.from_numpy(lengths)), target)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.answers import Prediction
+from ulmfit.inference.answers import Prediction, TextPredictor
 from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import TextClassifier
@@ -79,7 +79,7 @@ class Explanation:
     __str__ = to_text
 
 
-def explain(predictor: Predictor, text: str, *, label: str | None = None) -> Explanation:
+def explain(predictor: TextPredictor, text: str, *, label: str | None = None) -> Explanation:
     """The contribution of every token of a text to a class; see `Explanation` for the method.
 
     Args:
@@ -89,8 +89,10 @@ def explain(predictor: Predictor, text: str, *, label: str | None = None) -> Exp
 
     Raises:
         DataError: it is no text, or too long.
-        ConfigError: the model has no such class.
+        ConfigError: the model has no such class, or was exported: ONNX has no gradients.
     """
+    if not isinstance(predictor, Predictor):
+        raise ConfigError("an exported model cannot be explained, it has no gradients; use the folder it was made from")
     if not isinstance(text, str):
         raise DataError(f"expected a text, got {type(text).__name__}")
     prediction = predictor.predict(text)

@@ -18,9 +18,7 @@ from typing import Any
 
 from ulmfit._version import __version__
 from ulmfit.errors import ConfigError, DataError, MissingExtraError, UlmfitError
-from ulmfit.inference.answers import Prediction, check_texts
-from ulmfit.inference.explain import explain
-from ulmfit.inference.predictor import Predictor
+from ulmfit.inference.answers import Prediction, TextPredictor, check_texts
 
 try:
     import uvicorn
@@ -83,7 +81,7 @@ class Batcher:
         size: texts that are read together.
     """
 
-    def __init__(self, predictor: Predictor, size: int) -> None:
+    def __init__(self, predictor: TextPredictor, size: int) -> None:
         self.predictor = predictor
         self.size = size
         self.worker = ThreadPoolExecutor(1, thread_name_prefix="ulmfit")
@@ -178,7 +176,7 @@ class BodyLimit:
         await self.app(scope, replay, send)
 
 
-def create_app(predictor: Predictor, *, limits: Limits | None = None, name: str = "model") -> FastAPI:
+def create_app(predictor: TextPredictor, *, limits: Limits | None = None, name: str = "model") -> FastAPI:
     """The application: /predict, /explain, /labels, /health, /metrics, /openapi.json, and a page at /.
 
     Args:
@@ -215,7 +213,7 @@ def create_app(predictor: Predictor, *, limits: Limits | None = None, name: str 
     return app
 
 
-def _add_model(app: FastAPI, predictor: Predictor, batcher: Batcher, monitor: Monitor, limits: Limits) -> None:
+def _add_model(app: FastAPI, predictor: TextPredictor, batcher: Batcher, monitor: Monitor, limits: Limits) -> None:
     @app.get("/labels")
     async def labels() -> dict[str, Any]:
         return {"task": predictor.task, "labels": list(predictor.labels)}
@@ -234,6 +232,8 @@ def _add_model(app: FastAPI, predictor: Predictor, batcher: Batcher, monitor: Mo
 
     @app.post("/explain")
     async def explain_text(request: ExplainRequest) -> dict[str, Any]:
+        from ulmfit.inference.explain import explain  # brings torch, which an exported model does without
+
         _check([request.text], limits)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
@@ -306,7 +306,7 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(predictor: Predictor, place: socket.socket, *, limits: Limits | None = None, name: str = "model") -> None:
+def serve(predictor: TextPredictor, place: socket.socket, *, limits: Limits | None = None, name: str = "model") -> None:
     """Answer requests until interrupted; those that have begun are finished.
 
     Args:
@@ -318,7 +318,7 @@ def serve(predictor: Predictor, place: socket.socket, *, limits: Limits | None =
     server(predictor, limits=limits, name=name).run(sockets=[place])
 
 
-def server(predictor: Predictor, *, limits: Limits | None = None, name: str = "model") -> uvicorn.Server:
+def server(predictor: TextPredictor, *, limits: Limits | None = None, name: str = "model") -> uvicorn.Server:
     """The server that `serve` runs."""
     app = create_app(predictor, limits=limits, name=name)
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=30))
