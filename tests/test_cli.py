@@ -7,18 +7,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from bundles import language_model
 from invented import make_reviews
 
 from ulmfit import __version__
-from ulmfit.cli import main, parse_duration
+from ulmfit.cli import main
+from ulmfit.cli.options import parse_duration
 from ulmfit.errors import ConfigError
 from ulmfit.inference import bundle
-from ulmfit.inference.bundle import load_bundle
+from ulmfit.inference.bundle import load_bundle, save_bundle
 
 
 @dataclass
@@ -242,6 +244,26 @@ def test_labels_that_are_not_of_the_task(
     data.write_text("text,label\na,x\nb,2\nc,inf\nd,\n", encoding="utf-8")
     said = ulmfit("train", data, "--out", tmp_path / "m", *options)
     assert (said.code, message in said.err) == (2, True), said.err
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_language_model_is_fine_tuned_in_its_own_direction(
+    ulmfit: Callable[..., Outcome], tmp_path: Path, backwards: bool
+):
+    texts = make_reviews(60)[0]
+    save_bundle(replace(language_model(texts), backwards=backwards), tmp_path / "base")
+    data = write_reviews(tmp_path / "a.csv", 60, labels=False)
+    run = ("finetune", tmp_path / "base", data, "--out", tmp_path / "lm", "--lm-epochs", 2)
+    said = ulmfit(*run)
+    assert said.code == 0, said.err
+    found = load_bundle(tmp_path / "lm", kind="language_model")
+    assert found.backwards == backwards
+    assert found.metrics["texts"] == 60
+    assert found.history[-1]["valid_loss"] < found.history[0]["valid_loss"]
+    assert "already holds a model" in ulmfit(*run).err
+    assert "begins with none" in ulmfit("finetune", "none", data, "--out", tmp_path / "x").err
+    other = ("train", data, "--base", tmp_path / "lm", "--out", tmp_path / "x")
+    assert ("reads texts from their end" in ulmfit(*other).err) == backwards
 
 
 def bad_csv(tmp_path: Path, content: str | bytes) -> Path:

@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 an unexpected error (a bug: please report it); 2 bad usage
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.cli import ship, use
-from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn
+from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn, parse_duration
 from ulmfit.errors import ConfigError, UlmfitError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -277,18 +276,5 @@ def convert(
     typer.echo(f"{len(bundle.vocab):,} words, {bundle.config.n_layers} layers: saved in {files[-1]}")
 
 
-for command in (use.predict, use.explain, use.evaluate, use.generate, use.serve, use.info, ship.export):
+for command in (use.predict, use.explain, use.evaluate, use.generate, use.serve, use.info, ship.export, ship.finetune):
     app.command()(command)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a time such as 90s, 20m, 1h30m or 2h.
-
-    Raises:
-        ConfigError: it is not such a time, or zero.
-    """
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
-    seconds = sum(float(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0.0
-    if seconds <= 0:
-        raise ConfigError(f"{text!r} is not a time; write it like 90s, 20m or 1h30m")
-    return seconds

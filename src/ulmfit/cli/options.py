@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ulmfit.errors import ConfigError
 
 Encoding = Annotated[str, typer.Option(help="Encoding of the text files.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Name of the text column.")]
@@ -18,3 +21,16 @@ Seed = Annotated[
 ]
 Model = Annotated[Path, typer.Argument(help="A model folder, as `ulmfit train` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a time such as 90s, 20m, 1h30m or 2h.
+
+    Raises:
+        ConfigError: it is not such a time, or zero.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
+    seconds = sum(float(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0.0
+    if seconds <= 0:
+        raise ConfigError(f"{text!r} is not a time; write it like 90s, 20m or 1h30m")
+    return seconds

@@ -1,4 +1,4 @@
-"""Commands that turn a trained model into another form."""
+"""Commands that turn a model into another: a language model of other texts, a classifier in another form."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, TextColumn
+from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, Overwrite, Seed, TextColumn, parse_duration
 from ulmfit.errors import ConfigError
 
 
@@ -27,7 +28,7 @@ def export(
     label_delim: LabelDelim = None,
     encoding: Encoding = "utf-8",
     force: Annotated[bool, typer.Option("--force", help="Write it even if it is slower or worse.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that --out already holds.")] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Write a classifier in a form that needs no torch to predict; compare both first, and refuse one that is worse.
@@ -67,3 +68,34 @@ def export(
         typer.echo(json.dumps({"output": str(out), **asdict(found[0])}))
     else:
         typer.echo(f"{found[0].to_text()}\nSaved in {out}")
+
+
+def finetune(
+    base: Annotated[
+        str, typer.Argument(help="A model folder, or the name of a bundled language model.", show_default=False)
+    ],
+    data: Annotated[
+        list[Path], typer.Argument(help="CSV, TSV, JSONL, Parquet or text files, or folders of .txt files.")
+    ],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    text: TextColumn = None,
+    lm_epochs: Annotated[
+        float | None, typer.Option(help="Epochs; chosen from the number of tokens if not given.")
+    ] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Time for the run, such as 20m.")] = None,
+    valid_pct: Annotated[float, typer.Option(help="Share of the texts held out to choose the best epoch.")] = 0.1,
+    seed: Seed = 0,
+    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    encoding: Encoding = "utf-8",
+    overwrite: Overwrite = False,
+) -> None:
+    """Fine-tune a language model on texts; classifiers start from it with `ulmfit train --base`.
+
+    Example: ulmfit finetune en-small articles.csv --text body --out my-lm
+    """
+    seconds = None if time_budget is None else parse_duration(time_budget)
+    from ulmfit.training.finetune import finetune as run
+    from ulmfit.training.recipes import Recipe
+
+    recipe = Recipe(lm_epochs=lm_epochs, time_budget=seconds, valid_pct=valid_pct, seed=seed, precision=precision)
+    run(base, data, out, recipe, Console(), text=text, encoding=encoding, overwrite=overwrite)

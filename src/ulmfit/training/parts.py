@@ -173,7 +173,9 @@ class Stores:
     @classmethod
     def build(
         cls,
-        texts: Texts,
+        train: Sequence[str],
+        valid: Sequence[str],
+        unlabelled: Sequence[str],
         tokenizer: Tokenizer,
         *,
         min_freq: int,
@@ -183,21 +185,20 @@ class Stores:
     ) -> Stores:
         """Tokenize all parts; the vocabulary is made from the texts to learn from, and holds that of the base."""
         started = time.perf_counter()
-        all_texts = [*texts.train[0], *texts.unlabelled]
+        all_texts = [*train, *unlabelled]
         if base is None:
             lm = TokenStore.build(all_texts, tokenizer, min_freq=min_freq, max_vocab=max_vocab)
         else:
             lm = TokenStore.build(all_texts, tokenizer, min_freq=1, max_vocab=_NO_LIMIT)
             lm = _with_vocab(lm, widen(counts(lm), base, min_freq=min_freq, max_vocab=max_vocab))
-        train = _first(lm, len(texts.train[0]))
-        valid = TokenStore.build(texts.valid[0], tokenizer, vocab=lm.vocab)
+        checked = TokenStore.build(valid, tokenizer, vocab=lm.vocab)
         unknown = float((np.asarray(lm.ids) == lm.vocab.unk_idx).mean())
         say(
             console,
             f"{len(all_texts):,} texts, {lm.n_tokens:,} tokens, vocabulary {len(lm.vocab):,} words "
             f"({unknown:.1%} of the tokens are not in it), {time.perf_counter() - started:.0f} s",
         )
-        return cls(lm=lm, train=train, valid=valid)
+        return cls(lm=lm, train=_first(lm, len(train)), valid=checked)
 
 
 def counts(store: TokenStore) -> dict[str, int]:

@@ -169,7 +169,9 @@ def _one_direction(
     tokenizer = base.tokenizer if base is not None else Tokenizer()
     config = base.config if base is not None else size_config(recipe.size)
     stores = Stores.build(
-        texts,
+        texts.train[0],
+        texts.valid[0],
+        texts.unlabelled,
         tokenizer,
         min_freq=recipe.min_freq,
         max_vocab=recipe.max_vocab or max(MAX_VOCAB[recipe.size], len(base.vocab) if base is not None else 0),

@@ -1,0 +1,92 @@
+"""The first stage of the recipe alone: a language model that goes on learning from other texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ulmfit.data.sources import load_texts
+from ulmfit.data.splitters import RandomSplitter
+from ulmfit.errors import ConfigError
+from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
+from ulmfit.inference.folder import check_target
+from ulmfit.training.bases import load_base
+from ulmfit.training.clock import Clock
+from ulmfit.training.facts import machine, peak_memory_mb
+from ulmfit.training.lm_stage import train_language_model
+from ulmfit.training.parts import Stores
+from ulmfit.training.progress import say
+from ulmfit.training.recipes import MAX_VOCAB, Recipe
+
+
+def finetune(
+    base: str,
+    data: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    console: Console | None = None,
+    *,
+    text: str | None = None,
+    encoding: str = "utf-8",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Fine-tune a language model, in its own direction, and write its folder.
+
+    Args:
+        base: as for `load_base`, but not "none".
+        data: tables, text files or folders of text files, as `load_texts` reads them.
+        out: the folder to write; `ulmfit train --base` starts from it.
+        recipe: the settings; those of the classifier do not matter.
+        console: where to print; by default nothing is printed.
+        text: name of the text column.
+        encoding: of the files.
+        overwrite: replace a model at `out`.
+
+    Returns:
+        what metrics.json holds.
+
+    Raises:
+        UlmfitError: bad data or settings; nothing is written then.
+    """
+    clock, console = Clock(recipe.time_budget), console or Console(quiet=True)
+    check_target(out, overwrite=overwrite)
+    start = load_base(base)
+    if start is None:
+        raise ConfigError("fine-tuning needs a language model to start from; ulmfit pretrain begins with none")
+    texts = [t for path in data for t in load_texts(path, text=text, encoding=encoding).texts]
+    train, valid = RandomSplitter(recipe.valid_pct, recipe.seed)(texts)
+    stores = Stores.build(
+        [],
+        [texts[i] for i in valid],
+        [texts[i] for i in train],
+        start.tokenizer,
+        min_freq=recipe.min_freq,
+        max_vocab=recipe.max_vocab or max(MAX_VOCAB[recipe.size], len(start.vocab)),
+        console=console,
+        base=start.vocab,
+    )
+    model, history, report = train_language_model(
+        stores, start.config, recipe, clock.share(1.0), console, start, backwards=start.backwards
+    )
+    metrics = {**report, "base": base, "texts": len(texts), "peak_memory_mb": peak_memory_mb(), "machine": machine()}
+    bundle = Bundle(
+        kind=LANGUAGE_MODEL,
+        config=model.config,
+        weights=model.state_dict(),
+        tokenizer=start.tokenizer,
+        vocab=stores.vocab,
+        bptt=recipe.bptt,
+        backwards=start.backwards,
+        metrics=metrics,
+        history=tuple(history),
+        card=(
+            f"# Language model\n\nFine-tuned from `{base}` on {len(train)} texts; perplexity "
+            f"{report['perplexity']:.1f} on {len(valid)} others. Start from it: `ulmfit train DATA --base FOLDER`.\n"
+        ),
+    )
+    save_bundle(bundle, out, overwrite=overwrite)
+    say(console, f"perplexity {report['perplexity']:.1f} on {len(valid):,} texts held out. Model saved in {out}")
+    return metrics
