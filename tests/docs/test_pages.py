@@ -56,7 +56,8 @@ def world(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     imdb = tmp_path / "mirror" / "imdb"
     monkeypatch.setenv("ULMFIT_MIRROR", str(imdb.parent))
     for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        (tmp_path / "articles" / f"{i}.txt").write_text(" ".join(texts[i : i + 3]), encoding="utf-8")
+        if i < 40:
+            (tmp_path / "articles" / f"{i}.txt").write_text(" ".join(texts[i : i + 12]), encoding="utf-8")
         file = imdb / ("train", "test")[i // 2 % 2] / label / f"{i}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
