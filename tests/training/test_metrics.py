@@ -23,6 +23,7 @@ from ulmfit.training.metrics import (
     accuracy_multi,
     make_metric,
     make_metrics,
+    msle,
     rmse,
     top_k_accuracy,
 )
@@ -185,3 +186,25 @@ def test_what_makes_a_metric_is_no_metric():
         classifier_learner(metrics=[sk.F1Score])
     with pytest.raises(ConfigError, match="AvgMetric needs arguments"):
         classifier_learner(metrics=AvgMetric)
+
+
+def test_further_metrics_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    logits, target = torch.from_numpy(rng.normal(size=(40, 2))), torch.from_numpy(rng.integers(0, 2, 40))
+    several = torch.from_numpy(rng.integers(0, 2, (40, 2)))
+    values, wanted = logits[:, :1].float(), torch.from_numpy(rng.normal(size=40)).float()
+    answers, p, said = logits.argmax(1), logits.softmax(1)[:, 1], logits.sigmoid() > 0.5
+    skm = sklearn.metrics
+    for metric, x, y, expected in (
+        (sk.Jaccard(), logits, target, skm.jaccard_score(target, answers)),
+        (sk.HammingLoss(), logits, target, skm.hamming_loss(target, answers)),
+        (sk.BrierScore(), logits, target, skm.brier_score_loss(target, p)),
+        (sk.RocAucBinary(), logits, target, skm.roc_auc_score(target, p)),
+        (sk.APScoreBinary(), logits, target, skm.average_precision_score(target, p)),
+        (sk.JaccardMulti(), logits, several, skm.jaccard_score(several, said, average="macro")),
+        (sk.FBetaMulti(2.0), logits, several, skm.fbeta_score(several, said, beta=2.0, average="macro")),
+        (sk.MatthewsCorrCoefMulti(), logits, several, skm.matthews_corrcoef(several.ravel(), said.ravel().long())),
+        (sk.ExplainedVariance(), values, wanted, skm.explained_variance_score(wanted, values[:, 0])),
+    ):
+        assert seen(metric, x, y) == pytest.approx(expected, abs=1e-6), metric.name
+    assert float(msle(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))) == pytest.approx(math.log(2) ** 2 / 2)

@@ -14,8 +14,11 @@ from ulmfit.data.block import DataBlock
 from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import load_bundle
+from ulmfit.inference.interpretation import Interpretation
+from ulmfit.inference.predictor import load
 from ulmfit.models.core import AWD_LSTM, AWD_QRNN
 from ulmfit.training.exporting import load_learner
+from ulmfit.training.losses import BCEWithLogitsLossFlat
 from ulmfit.training.metrics import Perplexity, accuracy
 from ulmfit.training.text_learner import language_model_learner, text_classifier_learner
 
@@ -143,11 +146,30 @@ def test_export_and_load(dls_lm, dls_clas, tmp_path):
         load_learner(tmp_path / "nothing")
 
 
+def exported_answers_are_the_learner_s(learn, folder):
+    learn.export(folder)
+    again, predictor = load_learner(folder), load(folder)
+    assert again.task == learn.task
+    for text in TEXTS[:4]:
+        answer, tensor, probabilities = learn.predict(text)
+        answer_again, tensor_again, probabilities_again = again.predict(text)
+        assert torch.allclose(probabilities, probabilities_again, atol=1e-5)
+        assert tensor_again.tolist() == pytest.approx(tensor.tolist(), abs=1e-5)
+        predicted = predictor.predict(text)
+        if learn.task == "multi_label":
+            assert answer_again == list(predicted.labels) == answer
+        else:
+            assert [answer_again, predicted.values[0]] == pytest.approx([answer, answer], abs=1e-5)
+    assert again.get_preds(dl=again.dls.test_dl(TEXTS[:3]))[0].shape == (3, learn.dls.n_out)
+
+
 def test_multi_label_and_regression(tmp_path):
     table = frame().assign(tags=[f"{label};even" if i % 2 else label for i, label in enumerate(LABELS)])
     dls = TextDataLoaders.from_df(table, tmp_path, seed=1, text_col="text", label_col="tags", label_delim=";", bs=8)
-    learn = text_classifier_learner(dls, metrics=["accuracy", "f1", "roc_auc"], **SMALL)
+    thresh = BCEWithLogitsLossFlat(thresh=0.2)
+    learn = text_classifier_learner(dls, metrics=["accuracy", "f1", "roc_auc"], loss_func=thresh, **SMALL)
     learn.fit_one_cycle(1, 1e-2)
+    exported_answers_are_the_learner_s(learn, tmp_path / "several")
     labels, applies, probabilities = learn.predict(TEXTS[0])
     assert set(labels) <= {"even", "neg", "pos"}
     assert applies.shape == probabilities.shape == (3,)
@@ -164,6 +186,7 @@ def test_multi_label_and_regression(tmp_path):
     value, tensor, _ = learn.predict(TEXTS[0])
     assert 0 < value < 7
     assert float(tensor) == pytest.approx(value)
+    exported_answers_are_the_learner_s(learn, tmp_path / "values")
 
 
 def test_arguments_that_are_not_known_or_do_not_fit(dls_lm, dls_clas):
@@ -249,3 +272,16 @@ def test_a_look_at_the_results_does_not_change_the_training(dls_clas):
     before = learn.random_state().clone()
     learn.results_table()
     assert torch.equal(learn.random_state(), before)
+
+
+def test_what_a_learner_gets_right_and_wrong(dls_clas):
+    learn = text_classifier_learner(dls_clas, metrics=accuracy, **SMALL)
+    learn.fit_one_cycle(2, 3e-2)
+    seen = Interpretation.from_learner(learn)
+    assert seen.figures()["accuracy"] == pytest.approx(learn.validate()["accuracy"])
+    assert int(seen.confusion_matrix().sum()) == len(seen.texts) == len(dls_clas.valid.labels)
+    worst = seen.top_losses(3)
+    assert [case.loss for case in worst] == sorted((case.loss for case in worst), reverse=True)
+    assert worst[0].label in ("neg", "pos")
+    with pytest.raises(ConfigError, match="no labels to compare"):
+        Interpretation.from_learner(learn, dl=dls_clas.test_dl(TEXTS[:3]))

@@ -33,8 +33,8 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
         rows.append((f"{len(bundle.labels)} classes", ", ".join(bundle.labels)))
     if bundle.kind == CLASSIFIER:
         rows.append(("task", bundle.task.replace("_", " ")))
-    if bundle.calibration:
-        c = Calibration.from_dict(bundle.calibration)
+    c = Calibration.from_dict(bundle.calibration)
+    if c.n:
         change = f"{c.ece_before or 0:.4f} before, {c.ece_after or 0:.4f} after, on the same {c.n} texts"
         rows.append(("calibration", f"temperature {c.temperature:.2f}; expected error {change}"))
     for part in ("valid", "test"):

@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import classification_report, confusion_matrix
 
-from ulmfit.errors import MissingExtraError
+from ulmfit.data.show import Shown
+from ulmfit.errors import ConfigError, MissingExtraError
 from ulmfit.inference.answers import TextPredictor
 from ulmfit.inference.calibrate import Bin, Coverage, coverage_curve, reliability
 from ulmfit.inference.evaluate import class_ids, figures
+
+if TYPE_CHECKING:
+    from ulmfit.training.answering import TextLearner
+    from ulmfit.training.loaders import Loader
 
 _SHOWN = 5
 _TINY = 1e-38  # float32 has nothing much smaller
@@ -72,12 +76,36 @@ class Interpretation:
         target = class_ids(predictor, labels)
         return cls(predictor.labels, tuple(texts), target, predictor.predict_proba(texts))
 
+    @classmethod
+    def from_learner(cls, learn: TextLearner, ds_idx: int = 1, dl: Loader | None = None) -> Self:
+        """Of a part of a learner's texts, read once.
+
+        Args:
+            learn: of a classifier of one class for each text.
+            ds_idx: 0 for the training part, 1 for the validation part.
+            dl: a loader of labelled texts instead.
+
+        Raises:
+            ConfigError: the learner's task is another one, or the texts have no labels.
+        """
+        if learn.task != "single_label":
+            raise ConfigError(f"an Interpretation is of texts with one class each; this learner's task is {learn.task}")
+        ids, probabilities, target = learn.get_preds(ds_idx, dl, with_input=True)
+        if target is None:
+            raise ConfigError("the texts have no labels to compare with; give labelled ones")
+        step = -1 if learn.dls.backwards else 1
+        detokenize, vocab = learn.dls.tokenizer.detokenize, learn.dls.text_vocab
+        texts = tuple(detokenize([vocab[i] for i in row.tolist()[::step]]) for row in ids)
+        return cls(tuple(map(str, learn.dls.labels)), texts, target.numpy(), probabilities.numpy())
+
     def figures(self) -> dict[str, Any]:
         """Accuracy, macro F1, log loss and expected calibration error."""
         return figures(self.probabilities, self.target)
 
     def confusion_matrix(self) -> NDArray[np.int64]:
         """How many texts of each class (rows) get which (columns), (C, C)."""
+        from sklearn.metrics import confusion_matrix
+
         said = self.probabilities.argmax(1)
         matrix: NDArray[np.int64] = confusion_matrix(self.target, said, labels=range(len(self.labels)))
         return matrix
@@ -91,6 +119,8 @@ class Interpretation:
 
     def classification_report(self) -> str:
         """Precision, recall and F1 of each class, as a table."""
+        from sklearn.metrics import classification_report
+
         said = self.probabilities.argmax(1)
         numbers = range(len(self.labels))
         return str(
@@ -101,6 +131,13 @@ class Interpretation:
         """The texts whose own label the model finds least likely, worst first."""
         of_label = self._of_label()
         return [self._case(int(i)) for i in np.argsort(of_label, kind="stable")[:k]]
+
+    def plot_top_losses(self, k: int = 9) -> None:
+        """Show `top_losses` as a table in the notebook or the terminal."""
+        rows = [
+            [_title(c.text), c.label, c.predicted, f"{c.probability:.3f}", f"{c.loss:.2f}"] for c in self.top_losses(k)
+        ]
+        Shown(("text", "label", "predicted", "probability of the label", "loss"), rows).show()
 
     def suspected_label_errors(self) -> list[Case]:
         """Texts whose label may be wrong, most suspicious first.

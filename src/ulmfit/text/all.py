@@ -48,6 +48,7 @@ from ulmfit.data.splitters import (
 from ulmfit.data.tables import read_files
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
 from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
+from ulmfit.inference.interpretation import Interpretation
 from ulmfit.inference.loading import load
 from ulmfit.models.config import size_config
 from ulmfit.models.core import *
@@ -85,22 +86,41 @@ from ulmfit.training.metrics import (
     error_rate,
     mae,
     mse,
+    msle,
     rmse,
     top_k_accuracy,
 )
 from ulmfit.training.mixup import MixUp
 from ulmfit.training.names import TensorText, distrib_barrier, get_model, load_model_text, rank_distrib, save_model
-from ulmfit.training.optimizer import SGD, Adam
+from ulmfit.training.optimizer import SGD, Adam, RAdam, RMSProp
+from ulmfit.training.param_scheduler import (
+    ParamScheduler,
+    SchedCos,
+    SchedExp,
+    SchedLin,
+    SchedNo,
+    SchedPoly,
+    combine_scheds,
+    combined_cos,
+)
 from ulmfit.training.recorder import Recorder
 from ulmfit.training.sklearn_metrics import (
+    APScoreBinary,
     APScoreMulti,
     BalancedAccuracy,
+    BrierScore,
     CohenKappa,
+    ExplainedVariance,
     F1Score,
     F1ScoreMulti,
     FBeta,
+    FBetaMulti,
+    HammingLoss,
     HammingLossMulti,
+    Jaccard,
+    JaccardMulti,
     MatthewsCorrCoef,
+    MatthewsCorrCoefMulti,
     PearsonCorrCoef,
     Precision,
     PrecisionMulti,
@@ -108,6 +128,7 @@ from ulmfit.training.sklearn_metrics import (
     Recall,
     RecallMulti,
     RocAuc,
+    RocAucBinary,
     RocAucMulti,
     SklearnMetric,
     SpearmanCorrCoef,
@@ -121,10 +142,14 @@ from ulmfit.training.tracking import (
     ReduceLROnPlateau,
     SaveBest,
     SaveModelCallback,
+    TrackerCallback,
 )
 
 TextDataLoader = TextDataLoaders
 TerminateOnNaNCallback = TerminateOnNaN
+ClassificationInterpretation = Interpretation
+FocalLoss = FocalLossFlat
+LabelSmoothingCrossEntropyFlat = LabelSmoothingCrossEntropy
 """The names under which some programs have them."""
 
 if TYPE_CHECKING:

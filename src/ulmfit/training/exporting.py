@@ -14,6 +14,7 @@ import numpy as np
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
+from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.folder import is_model_folder
 from ulmfit.inference.network import classifier_of, language_model_of
 from ulmfit.models.classifier import TextClassifier
@@ -22,6 +23,7 @@ from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training.arguments import checked
+from ulmfit.training.losses import BCEWithLogitsLossFlat, default_loss
 from ulmfit.training.optimizer import name_of
 from ulmfit.training.progress import say
 
@@ -61,6 +63,8 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
         encoder = model.document_encoder
         details = {"labels": dls.labels, "bptt": encoder.bptt, "pool_words": encoder.pool_words}
         details |= {"max_len": encoder.max_len or _UNLIMITED, "task": learn.task, "y_range": model.head.y_range}
+        if isinstance(learn.loss_func, BCEWithLogitsLossFlat):
+            details["calibration"] = Calibration(thresholds=learn.loss_func.by_label(dls.labels)).to_dict()
     bundle = Bundle(
         kind=LANGUAGE_MODEL if isinstance(model, LanguageModel) else CLASSIFIER,
         config=model.config,
@@ -208,6 +212,10 @@ def load_learner(fname: Path | str) -> TextLearner:
         train=NoData(),
         valid=NoData(),
     )
-    learn = (LMLearner if is_lm else TextLearner)(dls, network, precision="fp32", verbose=1)
+    loss = None if is_lm else default_loss(bundle.task)
+    if isinstance(loss, BCEWithLogitsLossFlat):
+        thresholds = Calibration.from_dict(bundle.calibration).thresholds
+        loss.thresh = [thresholds.get(label, 0.5) for label in bundle.labels]
+    learn = (LMLearner if is_lm else TextLearner)(dls, network, loss, precision="fp32", verbose=1)
     learn.history = [dict(row) for row in bundle.history]
     return learn

@@ -8,7 +8,7 @@ N documents, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -115,13 +115,13 @@ class BCEWithLogitsLossFlat:
     """Binary cross-entropy of each class on its own, for texts with any number of classes.
 
     Args:
-        thresh: a class is given to a text if its probability is higher.
+        thresh: a class is given to a text if its probability is higher; one for all classes, or (C,) one for each.
         pos_weight: (C,) weight of each class's positive examples.
     """
 
     @checked
-    def __init__(self, thresh: float = 0.5, pos_weight: Tensor | None = None) -> None:
-        if not 0 < thresh < 1:
+    def __init__(self, thresh: float | Sequence[float] = 0.5, pos_weight: Tensor | None = None) -> None:
+        if not all(0 < t < 1 for t in (thresh if isinstance(thresh, Sequence) else [thresh])):
             raise ConfigError(f"thresh={thresh} must be between 0 and 1")
         self.thresh = thresh
         self.pos_weight = _positive("pos_weight", pos_weight)
@@ -131,13 +131,18 @@ class BCEWithLogitsLossFlat:
         pos_weight = None if self.pos_weight is None else self.pos_weight.to(logits.device)
         return F.binary_cross_entropy_with_logits(logits.float(), target.float(), pos_weight=pos_weight)
 
+    def by_label(self, labels: Sequence[str]) -> dict[str, float]:
+        """The threshold of each label."""
+        each = self.thresh if isinstance(self.thresh, Sequence) else [self.thresh] * len(labels)
+        return dict(zip(labels, map(float, each), strict=True))
+
     def activation(self, logits: Tensor) -> Tensor:
         """Probability of each class."""
         return logits.float().sigmoid()
 
     def decodes(self, logits: Tensor) -> Tensor:
         """Whether each class is given."""
-        return self.activation(logits) > self.thresh
+        return self.activation(logits) > torch.tensor(self.thresh, device=logits.device)
 
 
 class _Values:

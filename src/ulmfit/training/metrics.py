@@ -211,12 +211,18 @@ def rmse(logits: Tensor, target: Tensor) -> Tensor:
     return mse(logits, target).sqrt()
 
 
+def msle(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean square of the differences of the logarithms of 1 + x; nothing may be at or below -1."""
+    values, target = flat_pair(logits, target)
+    return torch.nn.functional.mse_loss(values.log1p(), target.log1p())
+
+
 _TASKS: dict[Callable[..., Any], tuple[str, ...]] = {
     accuracy: ("lm", "single_label"),
     error_rate: ("lm", "single_label"),
     top_k_accuracy: ("lm", "single_label"),
     accuracy_multi: ("multi_label",),
-    **dict.fromkeys((mse, mae, rmse), ("regression",)),
+    **dict.fromkeys((mse, mae, rmse, msle), ("regression",)),
 }
 
 

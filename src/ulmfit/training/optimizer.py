@@ -40,6 +40,26 @@ def SGD(params: list[dict[str, Any]], *, mom: float = 0.0) -> torch.optim.Optimi
     return torch.optim.SGD(params, lr=0.0, momentum=mom, fused=True)
 
 
+@checked
+def RAdam(
+    params: list[dict[str, Any]], *, mom: float = 0.9, sqr_mom: float = 0.99, eps: float = 1e-5
+) -> torch.optim.Optimizer:
+    """Adam whose steps are held back while its averages are uncertain, with decoupled weight decay.
+
+    Source: Liu et al. 2019, "On the Variance of the Adaptive Learning Rate and Beyond".
+    """
+    betas = (mom, sqr_mom)
+    return torch.optim.RAdam(params, lr=0.0, betas=betas, eps=eps, decoupled_weight_decay=True, foreach=True)
+
+
+@checked
+def RMSProp(
+    params: list[dict[str, Any]], *, sqr_mom: float = 0.99, mom: float = 0.0, eps: float = 1e-8
+) -> torch.optim.Optimizer:
+    """Gradients divided by the root of their mean square; weight decay is added to the gradient."""
+    return torch.optim.RMSprop(params, lr=0.0, alpha=sqr_mom, momentum=mom, eps=eps, foreach=True)
+
+
 def make_optimizer(
     groups: list[list[nn.Parameter]], *, wd: float, opt_func: OptimizerFactory = Adam, wd_bn_bias: bool = False
 ) -> torch.optim.Optimizer:

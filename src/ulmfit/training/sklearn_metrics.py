@@ -179,9 +179,45 @@ def HammingLossMulti(thresh: float = 0.5) -> Metric:
 
 
 @checked
+def FBetaMulti(beta: float, thresh: float = 0.5, average: Average = "macro") -> Metric:
+    """Weighted harmonic mean of precision and recall where a text has any number of classes."""
+    return _averaged("fbeta_score", "fbeta_score", average, multi=True, thresh=thresh, beta=beta)
+
+
+@checked
+def Jaccard(average: Average | None = None) -> Metric:
+    """Of the texts that have a class or are given it, the share where both are so."""
+    return _averaged("jaccard_score", "jaccard_score", average, multi=False, thresh=0.5)
+
+
+@checked
+def JaccardMulti(thresh: float = 0.5, average: Average = "macro") -> Metric:
+    """The same where a text has any number of classes."""
+    return _averaged("jaccard_score", "jaccard_score", average, multi=True, thresh=thresh)
+
+
+@checked
+def HammingLoss() -> Metric:
+    """Share of wrong answers."""
+    return SklearnMetric("hamming_loss", "hamming_loss", higher_is_better=False)
+
+
+@checked
+def BrierScore() -> Metric:
+    """Mean square of the differences of probabilities and classes; two classes."""
+    return SklearnMetric("brier_score_loss", "brier_score_loss", kind="probabilities", higher_is_better=False)
+
+
+@checked
 def MatthewsCorrCoef() -> Metric:
     """Correlation of answers and targets."""
     return SklearnMetric("matthews_corrcoef", "matthews_corrcoef")
+
+
+@checked
+def MatthewsCorrCoefMulti(thresh: float = 0.5) -> Metric:
+    """Correlation of answers and targets over texts and classes, where a text has any number of classes."""
+    return SklearnMetric(_flat_mcc, "matthews_corrcoef", kind="multi_classes", thresh=thresh)
 
 
 @checked
@@ -201,6 +237,18 @@ def RocAuc(average: str = "macro", multi_class: str = "ovr") -> Metric:
     """Area under the ROC curve, from probabilities; with more than two classes one against the rest."""
     settings = {"average": average, "multi_class": multi_class}
     return SklearnMetric("roc_auc_score", "roc_auc_score", kind="probabilities", settings=settings)
+
+
+@checked
+def RocAucBinary() -> Metric:
+    """Area under the ROC curve, of two classes."""
+    return SklearnMetric("roc_auc_score", "roc_auc_score", kind="probabilities")
+
+
+@checked
+def APScoreBinary() -> Metric:
+    """Average precision, of two classes."""
+    return SklearnMetric("average_precision_score", "average_precision_score", kind="probabilities")
 
 
 @checked
@@ -225,6 +273,12 @@ def R2Score() -> Metric:
 
 
 @checked
+def ExplainedVariance() -> Metric:
+    """Share of the variance that is explained, whatever the mean of the values."""
+    return SklearnMetric("explained_variance_score", "explained_variance_score", kind="values")
+
+
+@checked
 def PearsonCorrCoef() -> Metric:
     """Linear correlation of values and targets."""
     return SklearnMetric(_pearson, "pearsonr", kind="values")
@@ -234,6 +288,12 @@ def PearsonCorrCoef() -> Metric:
 def SpearmanCorrCoef() -> Metric:
     """Correlation of the ranks of values and targets."""
     return SklearnMetric(_spearman, "spearmanr", kind="values")
+
+
+def _flat_mcc(targets: np.ndarray[Any, Any], answers: np.ndarray[Any, Any]) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(targets.ravel().astype(bool), answers.ravel().astype(bool)))
 
 
 def _pearson(targets: np.ndarray[Any, Any], answers: np.ndarray[Any, Any]) -> float:

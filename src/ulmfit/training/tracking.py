@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LOSSES = ("train_loss", "valid_loss")
 
 
-class Monitor(Callback):
+class TrackerCallback(Callback):
     """Knows the best value of a column so far.
 
     Args:
@@ -84,7 +84,7 @@ class Monitor(Callback):
             setattr(self, name, value)
 
 
-class SaveBest(Monitor):
+class SaveBest(TrackerCallback):
     """Keeps the weights of the best epoch in memory, over one or several fits.
 
     Args:
@@ -122,13 +122,13 @@ class SaveBest(Monitor):
         super().load_state({k: v for k, v in state.items() if not k.startswith("weights.")})
 
 
-class SaveModelCallback(Monitor):
+class SaveModelCallback(TrackerCallback):
     """Saves the model whenever it is better than before, and takes the best one back when the fit ends.
 
     Args:
         monitor: a column of the history.
-        comp: as for `Monitor`.
-        min_delta: as for `Monitor`.
+        comp: as for `TrackerCallback`.
+        min_delta: as for `TrackerCallback`.
         fname: name of the file, as for `Learner.save`.
         every_epoch: save every epoch as `fname_EPOCH` instead.
         with_opt: save the optimizer's state too.
@@ -166,13 +166,13 @@ class SaveModelCallback(Monitor):
             learn.load(self.fname, with_opt=self.with_opt)
 
 
-class EarlyStoppingCallback(Monitor):
+class EarlyStoppingCallback(TrackerCallback):
     """Ends the fit when an epoch has been no better than the best for some time.
 
     Args:
         monitor: a column of the history.
-        comp: as for `Monitor`.
-        min_delta: as for `Monitor`.
+        comp: as for `TrackerCallback`.
+        min_delta: as for `TrackerCallback`.
         patience: epochs without improvement that end the fit.
         reset_on_fit: every fit starts anew.
     """
@@ -203,13 +203,13 @@ class EarlyStoppingCallback(Monitor):
             raise CancelFitException
 
 
-class ReduceLROnPlateau(Monitor):
+class ReduceLROnPlateau(TrackerCallback):
     """Lowers all learning rates when an epoch has been no better than the best for some time, under any schedule.
 
     Args:
         monitor: a column of the history.
-        comp: as for `Monitor`.
-        min_delta: as for `Monitor`.
+        comp: as for `TrackerCallback`.
+        min_delta: as for `TrackerCallback`.
         patience: epochs without improvement.
         factor: the rates are divided by this.
         min_lr: rates of the highest group do not fall below this.
