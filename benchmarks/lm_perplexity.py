@@ -26,7 +26,7 @@ from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.perplexity import measure
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.training.bases import load_base
-from ulmfit.training.facts import machine
+from ulmfit.training.manifest import machine
 
 
 def wikitext(data: Path) -> tuple[list[str], int]:

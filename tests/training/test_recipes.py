@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from invented import make_reviews
 from rich.console import Console
 
@@ -13,6 +15,7 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.classifier_stages import default_epochs
 from ulmfit.training.clock import Clock
+from ulmfit.training.facts import run_facts
 from ulmfit.training.lm_stage import default_lm_epochs
 from ulmfit.training.parts import prepare_texts
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -115,3 +118,20 @@ def test_both_directions_are_trained_and_averaged(tiny_models):
     alone = [Predictor(b).predict_proba(parts.valid[0]) for b in (replace(trained.classifier, backward=None), twin)]
     np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-6)
     assert "from their end" in out.getvalue()
+
+
+def test_a_run_says_how_to_repeat_it(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/ulmfit", "train", "/home/someone/a.csv", "--out", "there/m"])
+    texts = prepare_texts(examples(20), None, (), valid_pct=0.2, seed=0)
+    recipe = Recipe(lr=3e-3)
+    facts = run_facts(texts, recipe, 1.0)
+    run = facts["run"]
+    assert json.loads(json.dumps(facts)) == facts
+    assert run["command"] == "ulmfit train a.csv --out m"
+    assert Recipe(**run["settings"]) == recipe
+    assert run["machine"]["torch"] == torch.__version__
+    rows, labels = texts.train
+    for other in ((rows, labels[::-1]), (rows[::-1], labels), (rows[1:], labels[1:])):
+        changed = run_facts(replace(texts, train=other), recipe, 1.0)["run"]["data"]
+        assert changed["train"] != run["data"]["train"]
+        assert changed["valid"] == run["data"]["valid"]

@@ -15,7 +15,7 @@ from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import load_bundle
 from ulmfit.inference.interpretation import Interpretation
-from ulmfit.inference.predictor import load
+from ulmfit.inference.loading import load
 from ulmfit.models.core import AWD_LSTM, AWD_QRNN
 from ulmfit.training.exporting import load_learner
 from ulmfit.training.losses import BCEWithLogitsLossFlat
@@ -141,6 +141,7 @@ def test_export_and_load(dls_lm, dls_clas, tmp_path):
         run = json.loads((folder / "metrics.json").read_text())["run"]
         assert run["data"]["train"] != run["data"]["valid"]
         assert run["settings"]["optimizer"] == "Adam"
+        assert run["machine"]["torch"] == torch.__version__
         assert load_bundle(folder).history[0]["valid_loss"] == pytest.approx(learn.history[0]["valid_loss"])
     with pytest.raises(FormatError, match="no such folder"):
         load_learner(tmp_path / "nothing")

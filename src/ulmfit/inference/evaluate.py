@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_absolute_error, r2_score, root_mean_squared_error
 
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ulmfit.data.targets import Measurement, MultiLabel
@@ -47,6 +46,8 @@ def evaluate(predictor: TextPredictor, texts: Sequence[str], labels: Sequence[An
 
 def figures(probabilities: NDArray[np.floating[Any]], ids: NDArray[np.int64]) -> dict[str, Any]:
     """What `evaluate` gives for one class each, from probabilities (N, C) and class ids (N,)."""
+    from sklearn.metrics import accuracy_score, f1_score, log_loss
+
     probabilities = probabilities.astype(np.float64)
     probabilities /= probabilities.sum(1, keepdims=True)  # float32 rows miss 1 by more than scikit-learn accepts
     said, classes = probabilities.argmax(1), list(range(probabilities.shape[1]))
@@ -63,6 +64,8 @@ def multi_label_figures(
     probabilities: NDArray[np.floating[Any]], target: NDArray[Any], thresholds: NDArray[np.float64]
 ) -> dict[str, Any]:
     """What `evaluate` gives for several classes, from probabilities and 0 or 1 (N, C), and thresholds (C,)."""
+    from sklearn.metrics import f1_score
+
     truth, said = target > 0.5, probabilities >= thresholds
     p = np.clip(probabilities.astype(np.float64), _TINY, 1 - _TINY)
     return {
@@ -77,6 +80,8 @@ def multi_label_figures(
 
 def value_figures(values: NDArray[np.floating[Any]], target: NDArray[Any]) -> dict[str, Any]:
     """What `evaluate` gives for values, from those of the model (N, n) and the true ones (N,) or (N, n)."""
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
     target = target.reshape(values.shape)
     return {
         "n": len(target),

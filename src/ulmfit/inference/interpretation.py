@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,6 @@ from ulmfit.errors import ConfigError, MissingExtraError
 from ulmfit.inference.answers import TextPredictor
 from ulmfit.inference.calibrate import Bin, Coverage, coverage_curve, reliability
 from ulmfit.inference.evaluate import class_ids, figures
-
-if TYPE_CHECKING:
-    from ulmfit.training.answering import TextLearner
-    from ulmfit.training.loaders import Loader
 
 _SHOWN = 5
 _TINY = 1e-38  # float32 has nothing much smaller
@@ -77,11 +73,11 @@ class Interpretation:
         return cls(predictor.labels, tuple(texts), target, predictor.predict_proba(texts))
 
     @classmethod
-    def from_learner(cls, learn: TextLearner, ds_idx: int = 1, dl: Loader | None = None) -> Self:
+    def from_learner(cls, learn: Any, ds_idx: int = 1, dl: Any = None) -> Self:
         """Of a part of a learner's texts, read once.
 
         Args:
-            learn: of a classifier of one class for each text.
+            learn: a `TextLearner` of a classifier of one class for each text.
             ds_idx: 0 for the training part, 1 for the validation part.
             dl: a loader of labelled texts instead.
 
@@ -135,7 +131,7 @@ class Interpretation:
     def plot_top_losses(self, k: int = 9) -> None:
         """Show `top_losses` as a table in the notebook or the terminal."""
         rows = [
-            [_title(c.text), c.label, c.predicted, f"{c.probability:.3f}", f"{c.loss:.2f}"] for c in self.top_losses(k)
+            [title(c.text), c.label, c.predicted, f"{c.probability:.3f}", f"{c.loss:.2f}"] for c in self.top_losses(k)
         ]
         Shown(("text", "label", "predicted", "probability of the label", "loss"), rows).show()
 

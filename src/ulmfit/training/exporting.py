@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.errors import ConfigError, DataError
@@ -24,6 +20,7 @@ from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training.arguments import checked
 from ulmfit.training.losses import BCEWithLogitsLossFlat, default_loss
+from ulmfit.training.manifest import fingerprint, fingerprint_texts, run_manifest
 from ulmfit.training.optimizer import name_of
 from ulmfit.training.progress import say
 
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
 _UNLIMITED = 1_000_000_000  # of a text's tokens
-_FULL = 50_000_000  # ids that are read in full for a fingerprint; of more, every so many-th
 
 
 def export_folder(learn: Learner, fname: Path | str) -> Path:
@@ -86,47 +82,28 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
 
 
 def manifest(learn: Learner) -> dict[str, Any]:
-    """What it takes to repeat a run: versions, command, settings, and fingerprints of the data."""
-    from ulmfit.training.facts import machine
-
+    """What it takes to repeat a learner's training."""
     vocab = getattr(learn.dls, "text_vocab", None)
-    return {
-        "command": sys.argv,
-        "versions": machine(),
-        "settings": {
-            "optimizer": name_of(learn.opt_func),
-            "wd": learn.wd,
-            "moms": list(learn.moms),
-            "alpha": learn.alpha,
-            "beta": learn.beta,
-            "clip": learn.clip,
-            "precision": learn.precision,
-            "device": learn.device.type,
-            "processes": learn.processes.n,
-            "seed": learn.seed,
-            "n_steps": learn.n_steps,
-            "n_targets": learn.n_targets,
-        },
-        "data": {
-            "vocabulary": None if vocab is None else hashlib.sha256("\n".join(vocab.itos).encode()).hexdigest(),
-            "train": fingerprint(learn.dls.train),
-            "valid": fingerprint(learn.dls.valid),
-        },
+    settings = {
+        "optimizer": name_of(learn.opt_func),
+        "wd": learn.wd,
+        "moms": list(learn.moms),
+        "alpha": learn.alpha,
+        "beta": learn.beta,
+        "clip": learn.clip,
+        "precision": learn.precision,
+        "device": learn.device.type,
+        "processes": learn.processes.n,
+        "seed": learn.seed,
+        "n_steps": learn.n_steps,
+        "n_targets": learn.n_targets,
     }
-
-
-def fingerprint(loader: object) -> str | None:
-    """A hash of the ids, the ends of the texts and the targets of a loader; None where it does not show them."""
-    documents = getattr(loader, "documents", None)
-    if documents is None:
-        return None
-    digest = hashlib.sha256(np.ascontiguousarray(documents.offsets).data)
-    n = len(documents.ids)
-    digest.update(np.ascontiguousarray(documents.ids[:: 1 + n // _FULL]).data)
-    labels = getattr(loader, "labels", None)
-    if labels is not None:
-        digest.update(np.ascontiguousarray(labels).data)
-    return digest.hexdigest()
+    return run_manifest(
+        settings,
+        vocabulary=None if vocab is None else fingerprint_texts(vocab.itos),
+        train=fingerprint(learn.dls.train),
+        valid=fingerprint(learn.dls.valid),
+    )
 
 
 def _card(learn: TextLearner) -> str:

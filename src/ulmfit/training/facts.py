@@ -1,22 +1,18 @@
-"""What is noted of a run beside its figures: time, memory, sizes, machine."""
+"""What is noted of a run beside its figures: time, memory, sizes, how to repeat it."""
 
 from __future__ import annotations
 
-import platform
-import shutil
-import subprocess
 import sys
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-import torch
-
-from ulmfit._version import __version__
+from ulmfit.training.manifest import fingerprint_texts, run_manifest
 from ulmfit.training.parts import Texts
+from ulmfit.training.recipes import Recipe
 
 
-def run_facts(texts: Texts, seconds: float) -> dict[str, Any]:
-    """What metrics.json says of a run beside its figures: time, memory, sizes of the parts, machine."""
+def run_facts(texts: Texts, recipe: Recipe, seconds: float) -> dict[str, Any]:
+    """What metrics.json says of a run beside its figures: time, memory, sizes of the parts, how to repeat it."""
     return {
         "seconds": round(seconds, 1),
         "peak_memory_mb": peak_memory_mb(),
@@ -25,7 +21,12 @@ def run_facts(texts: Texts, seconds: float) -> dict[str, Any]:
             "unlabelled": len(texts.unlabelled),
             **_of_labels(texts),
         },
-        "machine": machine(),
+        "run": run_manifest(
+            asdict(recipe),
+            train=fingerprint_texts(*texts.train),
+            valid=fingerprint_texts(*texts.valid),
+            unlabelled=fingerprint_texts(texts.unlabelled),
+        ),
     }
 
 
@@ -44,25 +45,3 @@ def peak_memory_mb() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "ulmfit": __version__,
-        "commit": _commit(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the code, if it runs from a checkout."""
-    git, root = shutil.which("git"), Path(__file__).parents[3]
-    if git is None or not (root / ".git").exists():
-        return None
-    command = [git, "-C", str(root), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (nothing of a user's)
-    return found.stdout.strip() or None

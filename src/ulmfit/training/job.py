@@ -149,7 +149,7 @@ def train_and_measure(
     metrics = {**trained.classifier.metrics, "valid": evaluate(predictor, *texts.valid)}
     if test is not None:
         metrics["test"] = evaluate(predictor, *test)
-    return trained, metrics | run_facts(texts, clock.used)
+    return trained, metrics | run_facts(texts, recipe, clock.used)
 
 
 def calibrated(classifier: Bundle, texts: Texts) -> Bundle:

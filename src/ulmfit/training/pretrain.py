@@ -7,8 +7,6 @@ falls in the last part of the run; the checkpoint from before the fall is kept, 
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -34,8 +32,8 @@ from ulmfit.text.tokenizers import CharTokenizer, SubwordTokenizer, Tokenizer, W
 from ulmfit.training.bases import load_base
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
-from ulmfit.training.facts import machine
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.manifest import fingerprint_ids, run_manifest
 from ulmfit.training.pretrain_job import PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
 from ulmfit.training.schedules import trapezoid
@@ -264,9 +262,11 @@ def _metrics(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Le
         "base": None if base is None else _lineage(job.base, base),
         "seconds": round(learn.seconds, 1),
         "licence": job.licence,
-        "settings": {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]},
-        "command": _command(),
-        "machine": machine(),
+        **run_manifest(
+            {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]},
+            train=fingerprint_ids(corpora.train),
+            valid=fingerprint_ids(corpora.valid),
+        ),
     }
 
 
@@ -275,13 +275,6 @@ def _lineage(name: str, base: Bundle) -> dict[str, Any]:
     before = base.metrics.get("base") or {}
     seen = [m["tokens_seen"] for m in (base.metrics, before) if "tokens_seen" in m]
     return {"name": Path(name).name, "backwards": base.backwards, "tokens_seen": sum(seen)}
-
-
-def _command() -> str | None:
-    """The command line, with the names of files only: where they lie on this machine is nobody's business."""
-    if not Path(sys.argv[0]).name.startswith("ulmfit"):
-        return None
-    return shlex.join(["ulmfit", *(Path(a).name or a for a in sys.argv[1:])])
 
 
 def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
