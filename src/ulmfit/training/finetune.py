@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
 from ulmfit.training.bases import load_base
 from ulmfit.training.clock import Clock
-from ulmfit.training.facts import machine, peak_memory_mb
+from ulmfit.training.facts import peak_memory_mb
 from ulmfit.training.lm_stage import train_language_model
+from ulmfit.training.manifest import fingerprint_texts, run_manifest
 from ulmfit.training.parts import Stores
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
@@ -71,7 +73,8 @@ def finetune(
     model, history, report = train_language_model(
         stores, start.config, recipe, clock.share(1.0), console, start, backwards=start.backwards
     )
-    metrics = {**report, "base": base, "texts": len(texts), "peak_memory_mb": peak_memory_mb(), "machine": machine()}
+    metrics = {**report, "base": base, "texts": len(texts), "peak_memory_mb": peak_memory_mb()}
+    metrics["run"] = run_manifest(asdict(recipe), texts=fingerprint_texts(texts))
     bundle = Bundle(
         kind=LANGUAGE_MODEL,
         config=model.config,
