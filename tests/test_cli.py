@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,6 +188,18 @@ def test_a_model_is_measured_and_explains_itself(trained: Path, ulmfit: Callable
 def test_a_server_that_cannot_listen_says_so(trained: Path, ulmfit: Callable[..., Outcome]):
     outcome = ulmfit("serve", trained / "model", "--port", 70000)
     assert (outcome.code, "port=70000 must be" in outcome.err) == (2, True)
+
+
+def test_a_server_bounds_what_is_kept_for_each_shape_of_a_batch(
+    ulmfit: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.setenv(name, "7")
+    ulmfit("serve", "nowhere", "--port", 70000)
+    assert os.environ[name] == "7"
+    monkeypatch.delenv(name)
+    ulmfit("serve", "nowhere", "--port", 70000)
+    assert os.environ[name] == "32"
 
 
 def test_info(trained: Path, ulmfit: Callable[..., Outcome]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,10 @@ from rich.console import Console
 
 from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, TextColumn
 from ulmfit.errors import ConfigError, DataError
+
+# oneDNN keeps what it has compiled for each shape of a batch, 1,024 of them unless told otherwise: some hundred MB in a
+# server, whose batches have many shapes. Read once, when torch first computes.
+_KEPT_SHAPES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 
 def predict(
@@ -164,6 +169,7 @@ def serve(
 
     Example: ulmfit serve my-model --port 8000
     """
+    os.environ.setdefault(*_KEPT_SHAPES)
     from ulmfit.inference.loading import load
     from ulmfit.integrations.serve import Limits, listen
     from ulmfit.integrations.serve import serve as run_server
