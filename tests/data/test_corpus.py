@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -46,10 +47,13 @@ def test_the_parts_are_disjoint_and_complete_and_depend_on_the_seed_only(tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.parquet", b"not parquet", "cannot be read as Parquet"),
+        ("a.parquet", b"not parquet", "cannot be read as PARQUET"),
         ("a.jsonl", b'{"text": "x"}\nno json', "line 2: not JSON"),
-        ("a.jsonl", b'{"text": 3}', "object 1: field 'text' is not text but int"),
-        ("a.jsonl", b'{"other": "x", "more": "y"}', "which column holds the texts.*other, more"),
+        ("a.jsonl", b'{"text": 3}', "row 1: column 'text' is not text but int"),
+        ("a.jsonl", b'{"other": "x", "more": "y"}', "which column holds the text; .*'other', 'more'"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": "caf\xe9"}\n', r"a\.jsonl: the bytes at offset 27 are not utf-8"),
+        ("a.csv", b"text\ncaf\xe9\n", r"a\.csv: the bytes at offset 8 are not utf-8"),
+        ("a.csv", b"text,text\na,b\n", "columns stand twice: 'text'"),
         ("a.txt", b"\xff\xfe\xff", "not utf-8"),
     ],
 )
@@ -61,9 +65,9 @@ def test_a_bad_file_is_named_with_its_fault(tmp_path, name, content, message):
 
 def test_a_bad_column_is_named(tmp_path):
     pd.DataFrame({"n": [1]}).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"no column 'text'\. Columns: n"):
+    with pytest.raises(DataError, match=r"no column 'text'\. Columns: 'n'"):
         list(Corpus(paths=(tmp_path,), text="text"))
-    with pytest.raises(DataError, match="column 'n' is not text but int64"):
+    with pytest.raises(DataError, match="row 1: column 'n' is not text but int"):
         list(Corpus(paths=(tmp_path,)))
 
 
@@ -74,3 +78,26 @@ def test_paths_are_checked_at_once(tmp_path):
         Corpus(paths=(tmp_path,))
     with pytest.raises(DataError, match="at least one"):
         Corpus(paths=())
+
+
+def test_texts_that_are_missing_or_empty_are_left_out(tmp_path):
+    (tmp_path / "a.csv").write_text("label,text\nx,one\nx,\nx\nx,two\n", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text('{"text": "three"}\n{"label": 1}\n{"text": null}\n', encoding="utf-8")
+    assert list(Corpus(paths=(tmp_path,))) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_large_table_is_not_held_in_memory(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    with path.open("w", encoding="utf-8") as file:
+        file.write("text\n" if ending == "csv" else "")
+        for i in range(8_000):
+            text = f"{i} {'word ' * 80}"
+            file.write(f"{text}\n" if ending == "csv" else json.dumps({"text": text}) + "\n")
+    tracemalloc.start()
+    try:
+        n = sum(len(text) for text in Corpus(paths=(tmp_path,)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < n / 2

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ulmfit.data import tables
+from ulmfit.data import rows, tables
 from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.data.tables import as_table, is_frame, read_files
 from ulmfit.data.texts import TableTexts
@@ -78,7 +78,7 @@ def test_a_data_set_knows_the_names_of_its_classes():
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
 def test_files_are_read_piece_by_piece_and_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tables, "_CHUNK", 4)
+    monkeypatch.setattr(rows, "_PIECE", 4)
     frame = pd.DataFrame({"label": list("ab") * 12 + ["a"], "text": TEXTS, "more": ['x\n"y",\tz'] * 25})
     path = tmp_path / name
     if name.endswith("jsonl"):
@@ -94,12 +94,11 @@ def test_files_are_read_piece_by_piece_and_again(name: str, tmp_path: Path, monk
     for _ in range(2):
         assert list(table.rows("text")) == [(text,) for text in TEXTS]
     assert list(table.rows("more", "label"))[1] == ('x\n"y",\tz', "b")
-    rows = table.name(0), table.name(-1)
-    assert rows == ("label", "more")
+    assert (table.name(0), table.name(-1)) == ("label", "more")
 
 
 def test_blank_lines_in_the_middle_keep_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tables, "_CHUNK", 2)
+    monkeypatch.setattr(rows, "_PIECE", 2)
     (tmp_path / "a.csv").write_text("text\na\n\n\n\nb\n\n", encoding="utf-8")
     assert [cell for (cell,) in read_files(tmp_path / "a.csv").rows("text")] == ["a", *[""] * 3, "b"]
 
@@ -127,6 +126,8 @@ def test_files_that_do_not_fit(tmp_path: Path):
         (write("a.parquet", b"x"), "cannot be read as PARQUET"),
         (write("a.jsonl", b'{"a": 1}\n{'), "line 2: not JSON"),
         (write("b.jsonl", b"\n"), "no rows"),
+        (write("c.jsonl", b'{"text": "caf\xe9"}\n'), r"c\.jsonl: the bytes at offset 13 are not utf-8"),
+        (write("long.csv", b"text,label\na,x\n" + b"a,x\n" * 3_000 + b"b,y,2\n"), "in line 3003, saw 3"),
     ):
         with pytest.raises(DataError, match=message):
             read_files(path)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ulmfit.data.reading import json_lines, read_text_file
-from ulmfit.data.sources import TEXT_COLUMNS, load_texts
+from ulmfit.data.reading import read_text_file
+from ulmfit.data.rows import TABLE_SUFFIXES, file_rows
+from ulmfit.data.sources import is_missing, text_column_of
 from ulmfit.errors import DataError
-
-_ROWS = 256  # of a Parquet file that are in memory at once
-_STREAMED = (".parquet", ".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
     """The texts of files and folders, in order, without those that another part holds.
 
-    Iterating reads the files anew; one text (or a few hundred rows of a Parquet file) is in memory at a time, except
-    for CSV and TSV files, which are read whole one by one. Texts that are empty are left out; `n_empty` counts them.
+    Iterating reads the files anew; one text (or a piece of a table) is in memory at a time. Texts that are missing or
+    empty are left out.
 
     Args:
         paths: Parquet, JSONL, CSV, TSV or text files, and folders of these at any depth.
@@ -79,56 +77,17 @@ class Corpus:
 
 
 def _is_readable(path: Path) -> bool:
-    return (
-        path.is_file() and not path.name.startswith(".") and path.suffix.lower() in (".txt", ".csv", ".tsv", *_STREAMED)
-    )
+    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in (".txt", *TABLE_SUFFIXES)
 
 
 def _texts_of(path: Path, column: str | None, encoding: str) -> Iterator[str]:
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        yield from _parquet_texts(path, column)
-    elif suffix in _STREAMED:
-        for number, row in enumerate(json_lines(path, encoding), start=1):
-            name = _text_column(list(row), column, path)
-            value = row[name]
-            if not isinstance(value, str):
-                raise DataError(f"{path}, object {number}: field {name!r} is not text but {type(value).__name__}")
-            yield value
-    elif suffix in (".csv", ".tsv"):
-        yield from load_texts(path, text=column, encoding=encoding).texts
-    else:
+    if path.suffix.lower() == ".txt":
         yield read_text_file(path, encoding)
-
-
-def _parquet_texts(path: Path, column: str | None) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    with file:
-        name = _text_column(file.schema_arrow.names, column, path)
-        kind = file.schema_arrow.field(name).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise DataError(f"{path}: column {name!r} is not text but {kind}")
-        try:
-            for batch in file.iter_batches(batch_size=_ROWS, columns=[name]):
-                yield from (value or "" for value in batch.column(0).to_pylist())
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path} is damaged: {error}") from error
-
-
-def _text_column(columns: Sequence[str], asked: str | None, path: Path) -> str:
-    if asked is not None:
-        if asked not in columns:
-            raise DataError(f"{path}: there is no column {asked!r}. Columns: {', '.join(columns)}")
-        return asked
-    matches = [c for c in columns if c.lower() in TEXT_COLUMNS]
-    if len(matches) != 1 and len(columns) == 1:
-        matches = list(columns)
-    if len(matches) != 1:
-        raise DataError(f"{path}: which column holds the texts? Name it (--text). Columns: {', '.join(columns)}")
-    return matches[0]
+        return
+    rows = file_rows(path, encoding)
+    name = text_column_of(rows.head(), column, str(path), [])
+    for number, (value,) in enumerate(rows.read([name]), start=1):
+        if isinstance(value, str):
+            yield value
+        elif not is_missing(value):
+            raise DataError(f"{path}, row {number}: column {name!r} is not text but {type(value).__name__}")

@@ -12,7 +12,8 @@ from typing import Any
 from ulmfit.data.block import DataBlock, TextBlock
 from ulmfit.data.collection import L
 from ulmfit.data.getters import ColReader, get_text_files, named, parent_label
-from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes, label_name, named_columns
+from ulmfit.data.rows import named_columns
+from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes, label_name
 from ulmfit.data.splitters import ColSplitter, IndexSplitter, RandomSplitter, Split, Splitter, stratified_split
 from ulmfit.data.tables import Table, as_table
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, TargetBlock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ulmfit.errors import DataError
@@ -19,9 +20,9 @@ def json_lines(path: Path, encoding: str) -> Iterator[dict[str, object]]:
     """The objects of a JSONL file, one after the other.
 
     Raises:
-        DataError: a line is not a JSON object; the message names it.
+        DataError: a line is not a JSON object, the message names it; or the file cannot be read or decoded.
     """
-    with path.open(encoding=codec(encoding)) as lines:
+    with _errors_named(path, encoding), path.open(encoding=codec(encoding)) as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -67,8 +68,17 @@ def read_text_file(path: Path, encoding: str = "utf-8") -> str:
     Raises:
         DataError: missing, unreadable or not decodable.
     """
-    try:
+    with _errors_named(path, encoding):
         return path.read_text(encoding=codec(encoding))
+
+
+@contextmanager
+def _errors_named(path: Path, encoding: str) -> Iterator[None]:
+    """What can go wrong in reading a file of text, as one message."""
+    try:
+        yield
+    except DataError:
+        raise
     except UnicodeDecodeError as error:
         raise decoding_error(path, encoding) from error
     except UnicodeError as error:

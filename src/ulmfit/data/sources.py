@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ulmfit.data.reading import codec, decoding_error, json_lines, read_text_file
+from ulmfit.data.reading import read_text_file
+from ulmfit.data.rows import named_columns
+from ulmfit.data.tables import read_table
 from ulmfit.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from ulmfit.data.labelling import Labelling
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
 LABEL_COLUMNS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "topic")
 UNLABELLED_FOLDERS = ("unsup", "unlabelled", "unlabeled")
@@ -48,79 +49,6 @@ class Examples:
             raise DataError(f"{self.source} has no labels")
         pairs = [(text, label) for text, label in zip(self.texts, self.labels, strict=True) if label is not None]
         return [text for text, _ in pairs], [label for _, label in pairs]
-
-
-def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV, TSV, JSONL or Parquet file, every cell as it stands (no value is turned into NaN).
-
-    Raises:
-        DataError: the file is missing, empty, not decodable or not of its format.
-    """
-    import pandas as pd
-
-    check_table_file(path)
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            table = pd.read_parquet(path)
-            if any(name is not None for name in table.index.names):
-                table = table.reset_index()
-        elif suffix in (".jsonl", ".ndjson"):
-            table = pd.DataFrame(list(json_lines(path, encoding)), dtype=object)
-        else:
-            table = _read_separated(path, "\t" if suffix == ".tsv" else ",", encoding)
-    except UnicodeDecodeError as error:
-        raise decoding_error(path, encoding) from error
-    except LookupError as error:
-        raise DataError(f"encoding {encoding!r} is not known to Python") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read as {suffix[1:].upper()}: {error}") from error
-    if table.empty:
-        raise DataError(f"{path} has a header but no rows" if len(table.columns) else f"{path} has no rows")
-    return table
-
-
-def check_table_file(path: Path) -> None:
-    """Refuse a file that is missing, empty or of an unknown format.
-
-    Raises:
-        DataError: saying which.
-    """
-    if not path.exists():
-        raise DataError(f"{path} does not exist")
-    suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        raise DataError(
-            f"{path}: the ending {suffix or '(none)'} is not known; "
-            f"expected one of {', '.join(TABLE_SUFFIXES)} or a folder"
-        )
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty")
-
-
-def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
-    """Every cell as text; a row with more cells than the header is an error, not an index."""
-    import pandas as pd
-
-    table = pd.read_csv(
-        path,
-        sep=separator,
-        header=None,  # pandas would rename columns that stand twice
-        dtype=str,
-        keep_default_na=False,
-        index_col=False,
-        skip_blank_lines=False,  # so that rows stay where they are in the file
-        encoding=codec(encoding),
-    )
-    header = [str(name) for name in table.iloc[0]]
-    twice = [name for name, n in Counter(header).items() if n > 1]
-    if twice:
-        raise DataError(f"{path}: columns stand twice: {named_columns(twice)}")
-    blank = table.isna() | (table == "")
-    end = len(table) - int(blank.all(axis=1)[::-1].cumprod().sum())  # without blank lines at the end of the file
-    return table.iloc[1:end].set_axis(header, axis=1).reset_index(drop=True)
 
 
 def load_examples(
@@ -164,15 +92,10 @@ def examples_of_table(
 ) -> Examples:
     """The texts and labels of a table that was read from `path`; else as `load_examples`."""
     notes: list[str] = []
-    text_column = _column(table, text, TEXT_COLUMNS, "text", path, notes)
-    if text_column is None:
-        raise DataError(
-            f"{path}: cannot tell which column holds the text; name it with --text. "
-            f"Columns: {named_columns(table.columns)}"
-        )
+    text_column = text_column_of(list(table.columns), text, str(path), notes)
     if not need_labels:
         return Examples(texts=_texts(table[text_column], path, text_column), labels=None, source=str(path), notes=notes)
-    label_column = _column(table, label, LABEL_COLUMNS, "label", path, notes, taken=text_column)
+    label_column = _column(list(table.columns), label, LABEL_COLUMNS, "label", str(path), notes, taken=text_column)
     if label_column is None:
         raise DataError(
             f"{path}: cannot tell which column holds the label; name it with --label. "
@@ -213,20 +136,39 @@ def load_texts(path: Path, *, text: str | None = None, encoding: str = "utf-8") 
     return load_examples(path, text=text, encoding=encoding, need_labels=False)
 
 
+def text_column_of(columns: Sequence[str], asked: str | None, source: str, notes: list[str]) -> str:
+    """The column that holds the texts.
+
+    Args:
+        columns: all names.
+        asked: its name, if it was given; else it is found where only one can be meant.
+        source: what they are from, for messages.
+        notes: what was guessed is added.
+
+    Raises:
+        DataError: there is no such column, or it is not plain which one it is.
+    """
+    found = _column(columns, asked, TEXT_COLUMNS, "text", source, notes)
+    if found is None:
+        raise DataError(
+            f"{source}: cannot tell which column holds the text; name it with --text. Columns: {named_columns(columns)}"
+        )
+    return found
+
+
 def _column(
-    table: pd.DataFrame,
+    columns: Sequence[str],
     asked: str | None,
     known: Sequence[str],
     role: str,
-    path: Path,
+    source: str,
     notes: list[str],
     taken: str | None = None,
 ) -> str | None:
     """The column that is meant, or None if that is not plain."""
-    columns = [str(c) for c in table.columns]
     if asked is not None:
         if asked not in columns:
-            raise DataError(f"{path}: there is no column {asked!r}. Columns: {named_columns(columns)}")
+            raise DataError(f"{source}: there is no column {asked!r}. Columns: {named_columns(columns)}")
         return asked
     free = [c for c in columns if c != taken]
     matches = [c for c in free if c.lower() in known]
@@ -289,11 +231,6 @@ def label_name(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of integers with a gap is read as floats
     return str(value).strip() or None
-
-
-def named_columns(columns: Sequence[object] | pd.Index) -> str:
-    """Columns as a message names them."""
-    return ", ".join(repr(str(c)) for c in columns)
 
 
 def _more(items: Sequence[object]) -> str:

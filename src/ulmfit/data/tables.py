@@ -6,16 +6,13 @@ Files are read piece by piece, again for each pass, so that they may be larger t
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ulmfit.data.reading import codec, decoding_error, json_lines
-from ulmfit.data.sources import TABLE_SUFFIXES, check_table_file, named_columns
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.data.rows import TABLE_SUFFIXES, file_rows, named_columns, refuse_twice
+from ulmfit.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +57,7 @@ class Table:
     frame: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        if twice := [name for name, n in Counter(self.names).items() if n > 1]:
-            raise DataError(f"{self.source}: columns stand twice: {named_columns(twice)}")
+        refuse_twice(self.names, self.source)
 
     def __len__(self) -> int:
         return self.n_rows
@@ -181,26 +177,13 @@ def read_files(
         DataError: a file is missing, empty, not decodable or not of its format, or the columns differ.
         ConfigError: `header` is none of these.
     """
-    if header != "infer" and header is not None and (type(header) is not int or header < 0):
-        raise ConfigError(
-            f"header={header!r}: expected 'infer', the number of the line with the names of the columns (from 0), or "
-            "None if no line has them"
-        )
     files = _files(paths)
-    csv_options = {
-        "header": 0 if header == "infer" else header,
-        "sep": delimiter,
-        "quoting": quoting,
-        "encoding": encoding,
-    }
-    readers = [_file_reader(file, encoding, csv_options) for file in files]
-    names, n_rows = readers[0].names, 0
-    for file, reader in zip(files, readers, strict=True):
-        if reader.names != names:
-            raise DataError(
-                f"{file} has the columns {named_columns(reader.names)}, but {files[0]} {named_columns(names)}"
-            )
-        n_rows += reader.n_rows
+    readers = [file_rows(file, encoding, delimiter=delimiter, header=header, quoting=quoting) for file in files]
+    scans = [reader.scan() for reader in readers]
+    names = scans[0][0]
+    for file, (others, _) in zip(files, scans, strict=True):
+        if others != names:
+            raise DataError(f"{file} has the columns {named_columns(others)}, but {files[0]} {named_columns(names)}")
     source = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more files"
 
     def read(columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -209,7 +192,7 @@ def read_files(
 
     return Table(
         names=names,
-        n_rows=n_rows,
+        n_rows=sum(n for _, n in scans),
         read=read,
         source=source,
         files=tuple(files),
@@ -232,105 +215,18 @@ def _files(paths: Path | Sequence[Path]) -> list[Path]:
     return files
 
 
-def _file_reader(path: Path, encoding: str, csv_options: Mapping[str, Any]) -> Table:
-    suffix = path.suffix.lower()
-    if csv_options["sep"] is None or suffix in (".parquet", ".jsonl", ".ndjson"):
-        check_table_file(path)
-    elif not path.is_file():
-        raise DataError(f"{path} does not exist")
-    if suffix == ".parquet":
-        return _of_parquet(path)
-    if suffix in (".jsonl", ".ndjson"):
-        return _of_json_lines(path, encoding)
-    return _of_csv(path, {**csv_options, "sep": csv_options["sep"] or ("\t" if suffix == ".tsv" else ",")})
+def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a CSV, TSV, JSONL or Parquet file whole, every cell as it stands (no value is turned into NaN).
 
-
-def _of_parquet(path: Path) -> Table:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        names, n_rows = tuple(file.schema_arrow.names), file.metadata.num_rows
-        file.close()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as PARQUET: {error}") from error
-
-    def read(columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_CHUNK, columns=list(columns)):
-                yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-
-    return Table(names=names, n_rows=n_rows, read=read, source=str(path))
-
-
-def _of_json_lines(path: Path, encoding: str) -> Table:
-    names: dict[str, None] = {}
-    n_rows = 0
-    try:
-        for row in json_lines(path, encoding):
-            names.update(dict.fromkeys(row))
-            n_rows += 1
-    except UnicodeDecodeError as error:
-        raise decoding_error(path, encoding) from error
-    if not n_rows:
-        raise DataError(f"{path} has no rows")
-
-    def read(columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        return (tuple(row.get(name) for name in columns) for row in json_lines(path, encoding))
-
-    return Table(names=tuple(names), n_rows=n_rows, read=read, source=str(path))
-
-
-def _of_csv(path: Path, options: Mapping[str, Any]) -> Table:
-    encoding = options["encoding"]
-    names: list[str] = []
-    n_rows = 0
-    for chunk in _csv_chunks(path, options):
-        names = names or [str(name) for name in chunk.columns]
-        n_rows += len(chunk)
-    if not n_rows:
-        raise DataError(f"{path} has a header but no rows")
-    if options["header"] is not None:  # pandas renames columns that stand twice
-        with path.open(encoding=codec(encoding), newline="") as file:
-            lines = csv.reader(file, delimiter=options["sep"], quoting=options["quoting"])
-            names = next(islice(lines, options["header"], None))
-
-    def read(columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        places = [names.index(name) for name in columns]
-        for chunk in _csv_chunks(path, options):
-            yield from zip(*(chunk.iloc[:, place].tolist() for place in places), strict=True)
-
-    return Table(names=tuple(names), n_rows=n_rows, read=read, source=str(path))
-
-
-def _csv_chunks(path: Path, options: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
-    """Every cell as text; blank lines at the end of the file are no rows."""
+    Raises:
+        DataError: as for `read_files`.
+    """
     import pandas as pd
 
-    blank: list[pd.DataFrame] = []
-    try:
-        with pd.read_csv(
-            path,
-            **{**options, "encoding": codec(options["encoding"])},
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            skip_blank_lines=False,  # so that rows stay where they are in the file
-            chunksize=_CHUNK,
-        ) as chunks:
-            for chunk in chunks:
-                empty = (chunk.isna() | (chunk == "")).all(axis=1)
-                n_blank = int(empty[::-1].cumprod().sum())
-                if n_blank < len(chunk):
-                    yield from blank
-                    blank = []
-                    yield chunk.iloc[: len(chunk) - n_blank]
-                if n_blank:
-                    blank.append(chunk.iloc[len(chunk) - n_blank :])
-    except UnicodeDecodeError as error:
-        raise decoding_error(path, options["encoding"]) from error
-    except LookupError as error:
-        raise DataError(f"encoding {options['encoding']!r} is not known to Python") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    table = read_files(path, encoding=encoding)
+    if not len(table):
+        raise DataError(f"{path} has no rows")
+    if path.suffix.lower() == ".parquet":  # which says of what type its columns are
+        frame = pd.read_parquet(path)
+        return frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+    return pd.DataFrame(table.rows(*table.names), columns=list(table.names), dtype=object)

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ulmfit.data.labelling import REGRESSION
-from ulmfit.data.sources import examples_of_table, read_table
+from ulmfit.data.sources import examples_of_table
+from ulmfit.data.tables import read_table
 from ulmfit.errors import DataError
 from ulmfit.inference.answers import Prediction, TextPredictor
 
