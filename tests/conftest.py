@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.pretrained import weights
 
 # The models of the tests are so small that a second thread only waits, for long on a busy machine.
 torch.set_num_threads(1)
+
+# Nor does a busy machine make a property false.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture

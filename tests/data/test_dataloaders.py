@@ -434,12 +434,27 @@ def test_messages_name_the_rows_of_the_source(frame: pd.DataFrame):
         DataBlock(TextBlock.from_df("text", is_lm=True), splitter=lambda _: (range(20, 40), range(20))).datasets(empty)
 
 
-@pytest.mark.parametrize("mark", [";", "|", ","])
-def test_labels_that_are_others_joined_are_pointed_out(mark: str):
-    labels = ["a", "b", f"a{mark} b", "b"]
-    with pytest.warns(UserWarning, match=rf"1 labels are other labels joined.*label_delim='\{mark}'"):
-        assert len(CategoryBlock().fit(labels, "source").labels) == 3
-    assert CategoryBlock().fit([f"x{mark}y", "a"], "source").n_out == 2  # nothing to warn of
+def test_several_labels_in_a_cell_are_not_taken_for_one(frame: pd.DataFrame, tmp_path: Path):
+    frame["label"] = ["a;b", "a", "b;c", "c"] * 10
+    message = r"column 'label': 2 of the labels look like several labels joined by ';': 'a;b', 'b;c'\..*label_delim=';'"
+    with pytest.raises(DataError, match=message):
+        TextDataLoaders.from_df(frame)
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(DataError, match="labels.csv, " + message):
+        TextDataLoaders.from_csv(tmp_path)
+    with pytest.raises(DataError, match=message):
+        DataBlock((TextBlock.from_df("text"), CategoryBlock), get_y=ColReader("label")).dataloaders(frame)
+    with pytest.raises(DataError, match=r"40 items: 2 of the labels.*CategoryBlock\(vocab="):
+        TextDataLoaders.from_texts(TEXTS, frame["label"])
+    assert TextDataLoaders.from_df(frame, label_delim=";").labels == ("a", "b", "c")
+    whole = ("a", "a;b", "b;c", "c")
+    assert TextDataLoaders.from_df(frame, label_delim="").labels == whole
+    assert TextDataLoaders.from_df(frame, y_block=CategoryBlock()).labels == whole
+    assert TextDataLoaders.from_texts(TEXTS, frame["label"], y_block=CategoryBlock()).labels == whole
+    said = ((CategoryBlock, ColReader("label", label_delim="")), (CategoryBlock(whole), ColReader("label")))
+    for target, get_y in said:
+        block = DataBlock((TextBlock.from_df("text"), target), get_y=get_y)
+        assert block.dataloaders(frame).labels == whole
 
 
 def test_labels_are_one_plain_value_each():

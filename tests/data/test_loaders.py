@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -125,6 +126,43 @@ def test_a_pass_can_begin_at_any_batch(size, random_bptt: bool, epoch: int, data
         assert len(again) == len(whole)
         with pytest.raises(ConfigError, match=f"start={len(whole) + 1}: epoch {epoch} has {len(whole)} batches"):
             again.set_epoch(epoch, len(whole) + 1)
+
+
+@pytest.mark.parametrize("random_bptt", [None, False, True])
+def test_each_pass_is_the_next_epoch(random_bptt: bool | None):
+    docs = documents([7] * 40)
+
+    def make() -> LMDataLoader | ClassifierLoader:
+        if random_bptt is None:
+            return ClassifierLoader(docs, range(40), bs=4, shuffle=True)
+        return LMDataLoader(docs, bs=2, seq_len=10, shuffle=True, random_bptt=random_bptt)
+
+    def passes(loader: LMDataLoader | ClassifierLoader, n: int) -> list[list[list[int]]]:
+        return [[batch.target.ravel().tolist() for batch in loader] for _ in range(n)]
+
+    chosen = []
+    for epoch in range(4):
+        loader = make()
+        loader.set_epoch(epoch)
+        chosen += passes(loader, 1)
+    by_hand = make()
+    assert passes(by_hand, 3) == chosen[:3]
+    assert all(one != other for one, other in pairwise(chosen))
+    assert by_hand.epoch == 2  # that of the pass that was last begun
+    for _ in range(2):
+        assert by_hand.one_batch().target.ravel().tolist() == chosen[2][0]  # a look is no pass
+    for batch in by_hand:
+        assert batch.target.ravel().tolist() == chosen[3][0]
+        break
+    by_hand.set_epoch(by_hand.epoch, 1)  # what was broken off goes on
+    assert passes(by_hand, 1) == [chosen[3][1:]]
+    first, second = iter(by_hand), make()
+    second.set_epoch(4)
+    by_hand.set_epoch(0)  # a pass that was begun keeps its order
+    assert [batch.target.ravel().tolist() for batch in first] == passes(second, 1)[0]
+    if random_bptt is None:
+        order = [batch.target.tolist() for batch in by_hand]
+        assert order == [indices.tolist() for indices in by_hand.batch_indices()]
 
 
 def test_random_lengths_are_spread_and_lose_nothing():

@@ -19,5 +19,8 @@ def test_portions_make_up_the_pass_and_can_begin_anywhere():
     assert len(found) == 16 == len(whole) // 4 * 4
     assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=False))
     portions.set_epoch(5, 2)
-    assert torch.equal(next(iter(portions)).target, whole[6])
-    assert len(list(portions)) == 2
+    for i in (6, 8):  # the pass after it is the next portion
+        assert torch.equal(portions.one_batch().target, whole[i // 4 * 4])
+        for batch, expected in zip(portions, whole[i : i // 4 * 4 + 4], strict=True):
+            assert torch.equal(batch.target, expected)
+        portions.set_epoch(portions.epoch + 1)

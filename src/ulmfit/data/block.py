@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.data.datasets import Datasets, TextDataset
+from ulmfit.data.delimiters import refuse_joined
+from ulmfit.data.getters import parent_label
 from ulmfit.data.items import Items, make_items
 from ulmfit.data.options import LoaderOptions, Loading, Unpack
+from ulmfit.data.rows import named_columns
 from ulmfit.data.show import Shown
 from ulmfit.data.splitters import RandomSplitter, Splitter, checked_split
 from ulmfit.data.stores import build_store, vocab_of
-from ulmfit.data.targets import Picked, Target, TargetBlock
+from ulmfit.data.targets import CategoryBlock, Picked, Target, TargetBlock
 from ulmfit.errors import ConfigError
 from ulmfit.text.rules import Rule
 from ulmfit.text.tokenizers import BareTokenizer, Tokenizer
@@ -253,11 +256,13 @@ class DataBlock:
             UlmfitError: there is something wrong with the items; see the message.
         """
         got, items = self.items(source)
+        values = [] if self.target is None else items.values()
+        if isinstance(self.target, CategoryBlock) and self.target.vocab is None:
+            self._refuse_joined(values, items.source)
         train_rows, valid_rows = checked_split(self.splitter(got), len(items))
         target: Target | None = None
         targets: tuple[Any, Any] = None, None
         if self.target is not None:
-            values = items.values()
             parts = [Picked((values[i] for i in rows), (rows + 1).tolist()) for rows in (train_rows, valid_rows)]
             sources = [f"{items.source}, {part}" for part in ("part to learn from", "part to check with")]
             target = self.target.fit(parts[0], sources[0])
@@ -280,6 +285,13 @@ class DataBlock:
             sets.append(TextDataset(store, numbers, items.take(rows)))
         title = "" if self.target is None else self.target.title
         return Datasets(train=sets[0], valid=sets[1], target=target, title=title)
+
+    def _refuse_joined(self, values: Sequence[Any], source: str) -> None:
+        """One class for each text was asked for; unless it was said that a label is one, it must look like one."""
+        said = self.get_y is parent_label or getattr(self.get_y, "label_delim", None) is not None
+        if not said:
+            columns = getattr(self.get_y, "cols", None)
+            refuse_joined(values, source if columns is None else f"{source}, column {named_columns(columns)}")
 
     def dataloaders(self, source: Any, path: str | Path | None = None, **loading: Unpack[Loading]) -> TextDataLoaders:
         """Read a source and make loaders of it.

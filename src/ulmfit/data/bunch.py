@@ -50,7 +50,7 @@ class _DataBunch:
             train_df: the part to learn from.
             valid_df: the part to check with; None for a share of the other.
             label_cols: label column, by name or position, or several.
-            label_delim: a cell holds several labels, separated by this.
+            label_delim: a cell holds several labels, separated by this; "" to say that each is one label.
             bptt: steps of a batch of a language model.
             options: the text columns (`text_cols`, by default 1), `tokenizer`, `vocab` and so on; for what is not
                 said here see `TextDataLoaders.from_df`.
@@ -91,7 +91,7 @@ class _DataBunch:
             header: "infer" or 0 if the first row has the names of the columns, None if it has not.
             delimiter: between the cells.
             label_cols: label column, by name or position, or several.
-            label_delim: a cell holds several labels, separated by this.
+            label_delim: a cell holds several labels, separated by this; "" to say that each is one label.
             bptt: steps of a batch of a language model.
             options: as for `from_df`.
         """

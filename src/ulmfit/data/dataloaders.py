@@ -8,6 +8,7 @@ from typing import Any
 
 from ulmfit.data.block import DataBlock, TextBlock
 from ulmfit.data.factory import folder_block, joined, pairs_of, split_for, table_block
+from ulmfit.data.getters import ColReader
 from ulmfit.data.options import Batching, Unpack, refuse_unknown
 from ulmfit.data.parts import PartLoaders
 from ulmfit.data.splitters import Splitter
@@ -161,7 +162,7 @@ class TextDataLoaders(PartLoaders):
             seed: of the split and of the order of batches; None is 0.
             text_col: name or position of the text column, or of several.
             label_col: name or position of the label column, or of several.
-            label_delim: a cell holds several labels, separated by this.
+            label_delim: a cell holds several labels, separated by this; "" to say that each is one label.
             y_block: what the labels are; None for one class each (several with `label_delim` or several columns).
             text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of the part to learn from.
             is_lm: for a language model: no labels.
@@ -294,6 +295,7 @@ class TextDataLoaders(PartLoaders):
         target = None if is_lm else y_block or CategoryBlock()
         block = DataBlock(
             text if target is None else (text, target),
+            get_y=None if target is None or y_block is None else ColReader(1, label_delim=""),
             splitter=split_for(target, lambda items: (item[1] for item in items), valid_pct, seed),
         )
         return block.dataloaders(pairs_of(texts, labels), path=path, seed=seed, **batching)

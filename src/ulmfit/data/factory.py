@@ -114,7 +114,8 @@ def table_block(
     target, reader = None, None
     text.text_cols = [table.name(col) for col in text.text_cols]  # by name, as in other tables they may stand elsewhere
     if not text.is_lm:
-        reader = ColReader(label_col, label_delim=label_delim)
+        said = "" if y_block is not None and label_delim is None else label_delim  # that a cell is one label
+        reader = ColReader(label_col, label_delim=said)
         target = y_block or _target_of(table, reader)
         names = [table.name(col) for col in reader.cols]
         reader.cols = list(names)
@@ -135,7 +136,7 @@ def table_block(
 def _target_of(table: Table, reader: ColReader) -> TargetBlock:
     """One column of labels, one of several labels in a cell, or a column of 0 and 1 for each label."""
     if len(reader.cols) == 1:
-        return CategoryBlock() if reader.label_delim is None else MultiCategoryBlock()
+        return MultiCategoryBlock() if reader.label_delim else CategoryBlock()
     names = [table.name(col) for col in reader.cols]
     cells = {str(cell) for row in table.rows(*names) for cell in row}
     if cells <= {"0", "1", "0.0", "1.0"}:

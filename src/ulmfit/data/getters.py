@@ -214,7 +214,7 @@ class ColReader:
         cols: a name or a position, or several.
         pref: put before the value.
         suff: put behind it.
-        label_delim: the value is several labels, separated by this.
+        label_delim: the value is several labels, separated by this; "" to say that it is one, whatever is in it.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class ColReader:
         return done[0] if len(done) == 1 else done
 
     def _one(self, value: Any) -> Any:
-        if self.label_delim is not None and isinstance(value, str):
+        if self.label_delim and isinstance(value, str):
             return [part for part in value.split(self.label_delim) if part]
         return f"{self.pref}{value}{self.suff}" if self.pref or self.suff else value
 

@@ -5,8 +5,10 @@ B batch, T time, N documents, C classes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,11 @@ class Batch:
         return tuple(self)[i]
 
 
-class Loader:
+class Loader(ABC):
     """What the loaders share: an order that depends on seed and epoch only, a place to start from, and shards.
+
+    Each pass is an epoch: one that follows another has the order of the next epoch, unless `set_epoch` says otherwise.
+    What was interrupted goes on in the same order with `set_epoch(loader.epoch, batches_seen)`.
 
     Args:
         bs: rows of a batch.
@@ -62,9 +67,25 @@ class Loader:
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.start = 0
+        self._begun = False
 
+    @abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """Batches of this epoch, in this process, those before the start included."""
+
+    @abstractmethod
+    def _batches(self, start: int) -> Iterator[Batch]:
+        """The batches of this epoch from one on, whatever epoch is chosen before they have all been given."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._begun:
+            self.set_epoch(self.epoch + 1)
+        self._begun = True
+        return self._batches(self.start)
+
+    def one_batch(self) -> Batch:
+        """The first batch of this epoch. Looking at it is no pass."""
+        return next(self._batches(0))
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose the order of the next pass, and the batch it starts at.
@@ -82,6 +103,7 @@ class Loader:
         if not 0 <= start <= len(self):
             raise ConfigError(f"start={start}: epoch {epoch} has {len(self)} batches")
         self.start = start
+        self._begun = False
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.epoch, purpose])
@@ -160,17 +182,21 @@ class LMDataLoader(Loader):
         cuts = np.cumsum(steps)
         return np.concatenate([[0], cuts[cuts < self.row_len], [self.row_len]])
 
-    def __iter__(self) -> Iterator[Batch]:
+    def _batches(self, start: int) -> Iterator[Batch]:
         lengths = np.diff(self.documents.offsets)
         order = np.arange(len(lengths))
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(len(lengths))
         ends = np.cumsum(lengths[order])
         rows = np.arange(self.rank * self.bs, (self.rank + 1) * self.bs, dtype=np.int64) * self.row_len
-        cuts = self._cuts()
-        for start, end in zip(cuts[self.start : -1].tolist(), cuts[self.start + 1 :].tolist(), strict=True):
-            tokens = torch.from_numpy(self._read(rows + start, end - start + 1, order, ends))
-            yield Batch((tokens[:, :-1],), tokens[:, 1:])
+        return (
+            self._batch(rows + first, last - first, order, ends)
+            for first, last in pairwise(self._cuts()[start:].tolist())
+        )
+
+    def _batch(self, starts: NDArray[np.int64], steps: int, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Batch:
+        tokens = torch.from_numpy(self._read(starts, steps + 1, order, ends))
+        return Batch((tokens[:, :-1],), tokens[:, 1:])
 
     def _read(
         self, starts: NDArray[np.int64], steps: int, order: NDArray[np.int64], ends: NDArray[np.int64]
@@ -264,7 +290,10 @@ class ClassifierLoader(Loader):
         return len(self.batch_indices())
 
     def batch_indices(self) -> list[NDArray[np.int64]]:
-        """The documents of each batch of this epoch, in this process. The start of a pass does not matter here."""
+        """The documents of each batch of this epoch, in this process, those before the start included.
+
+        This epoch is that of the last pass that was begun, or if there was none, of the next.
+        """
         epoch = self.epoch if self.shuffle else 0
         if self._composed is None or self._composed[0] != epoch:
             self._composed = epoch, self._compose()[self.rank :: self.world_size]
@@ -321,9 +350,8 @@ class ClassifierLoader(Loader):
             raise DataError(f"{len(self.lengths)} documents are too few for {self.world_size} processes")
         return [*batches[: -surplus - 1], np.concatenate(batches[-surplus - 1 :])]
 
-    def __iter__(self) -> Iterator[Batch]:
-        for indices in self.batch_indices()[self.start :]:
-            yield self.collate(indices)
+    def _batches(self, start: int) -> Iterator[Batch]:
+        return map(self.collate, self.batch_indices()[start:])
 
     def collate(self, indices: NDArray[np.int64]) -> Batch:
         """The batch of these documents."""

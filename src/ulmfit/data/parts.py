@@ -176,7 +176,7 @@ class PartLoaders:
 
     def one_batch(self) -> Batch:
         """The first batch of the part to learn from."""
-        return next(iter(self.train))
+        return self.train.one_batch()
 
     def test_dl(self, items: Any, with_labels: bool = False, bs: int | None = None) -> LMDataLoader | ClassifierLoader:
         """A loader of further texts.

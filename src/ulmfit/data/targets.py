@@ -5,7 +5,6 @@ N documents, C classes. Each block describes a kind of target; `fit` learns the 
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,19 +75,6 @@ def _numbered(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 
 def _label_names(values: Sequence[Any]) -> Picked:
     return Picked(map(label_name, values), (number for number, _ in _numbered(values)))
-
-
-def _warn_of_joined(labels: Sequence[str], source: str) -> None:
-    """Tell of labels such as `a;b` beside `a` and `b`: they may be two labels each."""
-    known = set(labels)
-    for mark in ";|,":
-        joined = [label for label in labels if mark in label and known.issuperset(map(str.strip, label.split(mark)))]
-        if joined:
-            warnings.warn(
-                f"{source}: {len(joined)} labels are other labels joined by {mark!r}, and are taken as classes "
-                f"of their own: {named(joined)}. If these are several labels of a text, give label_delim={mark!r}",
-                stacklevel=2,
-            )
 
 
 def _refuse_missing(values: Sequence[Any], source: str) -> None:
@@ -269,7 +255,6 @@ class CategoryBlock:
             if not self.add_na:
                 _refuse_missing(names, source)
             labels = _in_order(name for name in names if name)
-            _warn_of_joined(labels, source)
         labels = ([NOT_KNOWN] if self.add_na else []) + [label for label in labels if label != NOT_KNOWN]
         if len(labels) < 2:
             raise DataError(

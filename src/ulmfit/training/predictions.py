@@ -51,6 +51,7 @@ def get_preds(
     """
     says = meaning(learn.loss_func, learn.task)
     act = act or says.activation
+    loader.set_epoch(0)
     learn.model.eval()
     learn.reset()
     logits: list[Tensor] = []
