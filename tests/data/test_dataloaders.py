@@ -11,12 +11,13 @@ import pytest
 import torch
 from invented import make_reviews
 
-from ulmfit.data.block import DataBlock, TextBlock
+from ulmfit.data.block import DataBlock
 from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.data.getters import ColReader, get_text_files, parent_label
 from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
 from ulmfit.data.splitters import ColSplitter, GrandparentSplitter
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
+from ulmfit.data.text_block import TextBlock
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.text.vocab import Vocab
 
@@ -483,7 +484,7 @@ def test_further_tables_are_read_by_the_names_of_the_columns(frame: pd.DataFrame
         ({"is_lm": True, "balanced": True}, "balanced is for texts with labels"),
         ({"is_lm": True, "max_tokens": 500}, "max_tokens is for texts with labels"),
         ({"val_bs": 0}, "val_bs=0 must be at least 1"),
-        ({"n_workers": -1}, "workers is -1"),
+        ({"n_workers": -1}, "n_workers=-1 must be at least 0"),
         ({"device": "gpu"}, "device='gpu' is not known"),
     ],
 )

@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmfit.data.loaders import ClassifierLoader, LMDataLoader, balanced_weights
+from ulmfit.data.loaders import ClassifierLoader, LMDataLoader
 from ulmfit.data.splitters import stratified_split
+from ulmfit.data.weights import balanced_weights
 from ulmfit.errors import ConfigError, DataError
 
 

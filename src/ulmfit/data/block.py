@@ -6,182 +6,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ulmfit.data.checks import functions, path_of, several
+from ulmfit.data.collection import L
 from ulmfit.data.datasets import Datasets, TextDataset
 from ulmfit.data.delimiters import refuse_joined
 from ulmfit.data.getters import parent_label
 from ulmfit.data.items import Items, make_items
-from ulmfit.data.options import LoaderOptions, Loading, Unpack
+from ulmfit.data.loaders import ClassifierLoader, LMDataLoader, Loader
+from ulmfit.data.options import LoaderOptions, Loading, Unpack, taken
 from ulmfit.data.rows import named_columns
 from ulmfit.data.show import Shown
 from ulmfit.data.splitters import RandomSplitter, Splitter, checked_split
-from ulmfit.data.stores import build_store, vocab_of
+from ulmfit.data.stores import build_store
 from ulmfit.data.targets import CategoryBlock, Picked, Target, TargetBlock
-from ulmfit.errors import ConfigError
-from ulmfit.text.rules import Rule
-from ulmfit.text.tokenizers import BareTokenizer, Tokenizer
-from ulmfit.text.vocab import Vocab
+from ulmfit.data.text_block import TextBlock
+from ulmfit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from ulmfit.data.dataloaders import TextDataLoaders
-
-
-class TextBlock:
-    """Says how texts become ids, and what they are for.
-
-    Args:
-        tok_tfm: what cuts them into tokens; None for words.
-        vocab: the vocabulary; None to make one of the part to learn from.
-        is_lm: they are for a language model.
-        seq_len: steps of a batch of a language model (bptt).
-        backwards: texts are read from their end.
-        min_freq: the least count of a token in a vocabulary that is made.
-        max_vocab: its largest number of entries.
-        text_cols: columns with text, where items are rows.
-        tok_text_col: a name for all of them together, which a `ColReader` may use.
-        mark_fields: write `xxfld` and its number before each column; None for if there are several.
-        n_workers: processes that tokenize.
-        encoding: of text files.
-        cache: keep ids in the user's cache folder, in this folder, or (False) in memory.
-    """
-
-    def __init__(
-        self,
-        tok_tfm: Tokenizer | BareTokenizer | None = None,
-        vocab: Vocab | Sequence[str] | None = None,
-        is_lm: bool = False,
-        seq_len: int = 72,
-        backwards: bool = False,
-        *,
-        min_freq: int = 3,
-        max_vocab: int = 60_000,
-        text_cols: str | int | Sequence[str | int] = (),
-        tok_text_col: str = "text",
-        mark_fields: bool | None = None,
-        n_workers: int = 1,
-        encoding: str = "utf-8",
-        cache: bool | Path = True,
-    ) -> None:
-        self.tokenizer = tok_tfm if isinstance(tok_tfm, Tokenizer) else Tokenizer(tok_tfm)
-        self.vocab = vocab_of(vocab)
-        self.is_lm, self.seq_len, self.backwards = is_lm, seq_len, backwards
-        self.min_freq, self.max_vocab = min_freq, max_vocab
-        self.text_cols = [text_cols] if isinstance(text_cols, str | int) else list(text_cols)
-        self.tok_text_col, self.mark_fields = tok_text_col, mark_fields
-        self.n_workers, self.encoding, self.cache = n_workers, encoding, cache
-
-    @classmethod
-    def from_df(
-        cls,
-        text_cols: str | int | Sequence[str | int],
-        vocab: Vocab | Sequence[str] | None = None,
-        is_lm: bool = False,
-        seq_len: int = 72,
-        backwards: bool = False,
-        min_freq: int = 3,
-        max_vocab: int = 60_000,
-        *,
-        tok: Tokenizer | BareTokenizer | None = None,
-        rules: Sequence[Rule] | None = None,
-        n_workers: int = 1,
-        mark_fields: bool | None = None,
-        tok_text_col: str = "text",
-        cache: bool | Path = True,
-    ) -> TextBlock:
-        """Texts of a data frame; see the class for what is not said here.
-
-        Args:
-            text_cols: columns with text.
-            vocab: see the class.
-            is_lm: see the class.
-            seq_len: see the class.
-            backwards: see the class.
-            min_freq: see the class.
-            max_vocab: see the class.
-            tok: what cuts texts into tokens; None for words.
-            rules: as for `Tokenizer`.
-            n_workers: see the class.
-            mark_fields: see the class.
-            tok_text_col: see the class.
-            cache: see the class.
-        """
-        return cls(
-            with_rules(tok, rules),
-            vocab,
-            is_lm,
-            seq_len,
-            backwards,
-            min_freq=min_freq,
-            max_vocab=max_vocab,
-            text_cols=text_cols,
-            tok_text_col=tok_text_col,
-            mark_fields=mark_fields,
-            n_workers=n_workers,
-            cache=cache,
-        )
-
-    @classmethod
-    def from_folder(
-        cls,
-        path: str | Path,
-        vocab: Vocab | Sequence[str] | None = None,
-        is_lm: bool = False,
-        seq_len: int = 72,
-        backwards: bool = False,
-        min_freq: int = 3,
-        max_vocab: int = 60_000,
-        *,
-        tok: Tokenizer | BareTokenizer | None = None,
-        rules: Sequence[Rule] | None = None,
-        n_workers: int = 1,
-        encoding: str = "utf-8",
-        cache: bool | Path = True,
-    ) -> TextBlock:
-        """Texts of the files of a folder; see the class for what is not said here.
-
-        Args:
-            path: the folder. Which of its files are read is the matter of `get_items`.
-            vocab: see the class.
-            is_lm: see the class.
-            seq_len: see the class.
-            backwards: see the class.
-            min_freq: see the class.
-            max_vocab: see the class.
-            tok: what cuts texts into tokens; None for words.
-            rules: as for `Tokenizer`.
-            n_workers: see the class.
-            encoding: see the class.
-            cache: see the class.
-
-        Raises:
-            ConfigError: there is no such folder.
-        """
-        if not Path(path).is_dir():
-            raise ConfigError(f"{path} is not a folder")
-        return cls(
-            with_rules(tok, rules),
-            vocab,
-            is_lm,
-            seq_len,
-            backwards,
-            min_freq=min_freq,
-            max_vocab=max_vocab,
-            n_workers=n_workers,
-            encoding=encoding,
-            cache=cache,
-        )
-
-
-def with_rules(tok: Tokenizer | BareTokenizer | None, rules: Sequence[Rule] | None) -> Tokenizer:
-    """A tokenizer of these rules.
-
-    Raises:
-        ConfigError: the tokenizer has rules of its own.
-    """
-    if isinstance(tok, Tokenizer):
-        if rules is not None:
-            raise ConfigError("give rules or a Tokenizer, which has rules of its own, not both")
-        return tok
-    return Tokenizer(tok, rules)
 
 
 class DataBlock:
@@ -194,6 +36,9 @@ class DataBlock:
         splitter: gives the indices of both parts; None for a fifth of the items at random to check with.
         get_x: gives the text of an item, or the path of its file.
         get_y: gives the label of an item.
+        dl_type: the class of loaders; None, or that which there is: `LMDataLoader` for a language model, else
+            `ClassifierLoader`.
+        others: keywords of fastai that change nothing.
 
     Raises:
         ConfigError: the blocks make no sense together.
@@ -208,7 +53,10 @@ class DataBlock:
         splitter: Splitter | None = None,
         get_x: Callable[[Any], Any] | None = None,
         get_y: Callable[[Any], Any] | None = None,
+        dl_type: type[Loader] | None = None,
+        **others: object,
     ) -> None:
+        taken(type(self), others)
         given = list(blocks) if isinstance(blocks, list | tuple) else [blocks or TextBlock]
         made = [block() if isinstance(block, type) else block for block in given]
         if not made or not isinstance(made[0], TextBlock):
@@ -223,12 +71,53 @@ class DataBlock:
                 "for a language model, TextBlock(is_lm=True) alone"
             )
         self.target: TargetBlock | None = None if self.text.is_lm else made[1]
+        if self.target is not None and not hasattr(self.target, "fit"):
+            raise ConfigError(
+                f"blocks: {made[1]!r:.60} is no block for a target; expected CategoryBlock, MultiCategoryBlock or "
+                "RegressionBlock"
+            )
+        there = LMDataLoader if self.text.is_lm else ClassifierLoader
+        if dl_type not in (None, there):
+            raise ConfigError(
+                f"dl_type={dl_type!r:.80}: these blocks need a {there.__name__}, which is taken anyway. What it does "
+                "is chosen with the keywords of LoaderOptions"
+            )
+        functions(get_items=get_items, splitter=splitter, get_x=get_x, get_y=get_y)
         if getters is not None and (get_x is not None or get_y is not None):
             raise ConfigError("give getters, or get_x and get_y, not both")
+        for i, getter in enumerate(several("getters", getters or [], "a function for each block")):
+            functions(**{f"getters[{i}]": getter})
+            if i >= wanted:
+                raise ConfigError(f"getters has {len(list(getters or []))} functions for {wanted} block(s)")
         pair = [*(getters or [get_x, get_y]), None, None]
         self.get_x, self.get_y = pair[0], pair[1]
         self.get_items = get_items
         self.splitter = splitter or RandomSplitter()
+
+    @classmethod
+    def from_columns(
+        cls,
+        blocks: Any = None,
+        getters: Sequence[Callable[[Any], Any] | None] | None = None,
+        get_items: Callable[[Any], Any] | None = None,
+        **others: Any,
+    ) -> DataBlock:
+        """A block for a source that is a column for each block: texts, and labels.
+
+        Args:
+            blocks: see the class.
+            getters: what gets text and label of a pair; None for its first and its second.
+            get_items: gives the columns of a source; None if the source is the columns.
+            others: as for the class.
+        """
+
+        def pairs(source: Any) -> L[Any]:
+            columns = [list(column) for column in (source if get_items is None else get_items(source))]
+            if len({len(column) for column in columns}) > 1:
+                raise DataError(f"the columns are of different lengths: {', '.join(str(len(c)) for c in columns)}")
+            return L(list(zip(*columns, strict=True)))
+
+        return cls(blocks, getters=getters, get_items=pairs, **others)
 
     def items(self, source: Any) -> tuple[Any, Items]:
         """The items of a source: as they came, for the splitter, and with their texts and labels."""
@@ -246,15 +135,17 @@ class DataBlock:
             mark_fields=text.mark_fields,
         )
 
-    def datasets(self, source: Any) -> Datasets:
+    def datasets(self, source: Any, **others: object) -> Datasets:
         """Read a source and turn it into ids and numbers.
 
         Args:
             source: what `get_items` takes, or the items.
+            others: keywords of fastai that change nothing.
 
         Raises:
             UlmfitError: there is something wrong with the items; see the message.
         """
+        taken(self.datasets, others)
         got, items = self.items(source)
         values = [] if self.target is None else items.values()
         if isinstance(self.target, CategoryBlock) and self.target.vocab is None:
@@ -274,6 +165,7 @@ class DataBlock:
                 items.texts(rows),
                 text.tokenizer,
                 vocab=vocab,
+                special_toks=text.special_toks,
                 min_freq=text.min_freq,
                 max_vocab=text.max_vocab,
                 n_workers=text.n_workers,
@@ -284,7 +176,19 @@ class DataBlock:
             vocab = store.vocab
             sets.append(TextDataset(store, numbers, items.take(rows)))
         title = "" if self.target is None else self.target.title
-        return Datasets(train=sets[0], valid=sets[1], target=target, title=title)
+        return Datasets(
+            train=sets[0],
+            valid=sets[1],
+            target=target,
+            title=title,
+            tokenizer=text.tokenizer,
+            read_items=self._read_more,
+            loading=self._loading,
+        )
+
+    @property
+    def _loading(self) -> Loading:
+        return {"seq_len": self.text.seq_len, "backwards": self.text.backwards}
 
     def _refuse_joined(self, values: Sequence[Any], source: str) -> None:
         """One class for each text was asked for; unless it was said that a label is one, it must look like one."""
@@ -304,19 +208,19 @@ class DataBlock:
         Raises:
             UlmfitError: there is something wrong with the items or a setting; see the message.
         """
-        from ulmfit.data.dataloaders import TextDataLoaders  # which is built on this module
-
-        options = LoaderOptions(**({"seq_len": self.text.seq_len, "backwards": self.text.backwards} | loading))
-        sets = self.datasets(source)
+        given = taken(self.dataloaders, loading, Loading)
+        LoaderOptions(**{**self._loading, **given})  # a wrong setting is told before anything is read
         if path is None:
             path = source if isinstance(source, str | Path) and Path(source).is_dir() else "."
-        return TextDataLoaders(
-            sets,
-            tokenizer=self.text.tokenizer,
-            path=path,
-            options=options,
-            read_items=self._read_more,
-        )
+        return self.datasets(source).dataloaders(path_of("path", path), **given)
+
+    def weighted_dataloaders(self, source: Any, wgts: Sequence[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
+        """Read a source and make loaders that draw the texts to learn from with weights; see `Datasets`."""
+        return self.dataloaders(source, weights=wgts, bs=bs, **loading)
+
+    def partial_dataloaders(self, source: Any, partial_n: int, bs: int = 64, **loading: Any) -> TextDataLoaders:
+        """Read a source and make loaders that draw so many texts for each epoch of training; see `Datasets`."""
+        return self.dataloaders(source, partial_n=partial_n, bs=bs, **loading)
 
     def _read_more(self, source: Any) -> Items:
         """Items to predict: of the kind that the block was made for, or texts and files."""

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmfit.data.block import DataBlock, TextBlock
+from ulmfit.data.block import DataBlock
 from ulmfit.data.factory import folder_block, joined, pairs_of, split_for, table_block
 from ulmfit.data.getters import ColReader
-from ulmfit.data.options import Batching, Unpack, refuse_unknown
+from ulmfit.data.options import Batching, Unpack, taken
 from ulmfit.data.parts import PartLoaders
 from ulmfit.data.splitters import Splitter
 from ulmfit.data.stores import vocab_of
 from ulmfit.data.tables import Table, read_files
 from ulmfit.data.targets import CategoryBlock, TargetBlock
+from ulmfit.data.text_block import TextBlock
 from ulmfit.text.tokenizers import BareTokenizer, Tokenizer
 
 
@@ -99,7 +100,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: there are no files, or something is wrong with them; see the message.
         """
-        refuse_unknown(cls.from_folder, batching, Batching)
+        batching = taken(cls.from_folder, batching, Batching)  # type: ignore[assignment]
         text = TextBlock(
             tok_tfm,
             vocab_of(text_vocab),
@@ -182,7 +183,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: a column is not there, or something is wrong with its cells; see the message.
         """
-        refuse_unknown(cls.from_df, batching, Batching)
+        batching = taken(cls.from_df, batching, Batching)  # type: ignore[assignment]
         text = TextBlock(
             tok_tfm,
             vocab_of(text_vocab),
@@ -239,7 +240,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: a file or a column is not there, or something is wrong with its cells; see the message.
         """
-        refuse_unknown(cls.from_csv, from_df, FromTable)
+        from_df = taken(cls.from_csv, from_df, FromTable)  # type: ignore[assignment]
         root = Path(path)
         names = [csv_fname] if isinstance(csv_fname, str | Path) else list(csv_fname)
 
@@ -290,7 +291,7 @@ class TextDataLoaders(PartLoaders):
         Raises:
             DataError: an item is not text, or there is something wrong with the labels; see the message.
         """
-        refuse_unknown(cls.from_texts, batching, Batching)
+        batching = taken(cls.from_texts, batching, Batching)  # type: ignore[assignment]
         text = TextBlock(tok_tfm, vocab_of(text_vocab), is_lm, seq_len, backwards, n_workers=n_workers, cache=cache)
         target = None if is_lm else y_block or CategoryBlock()
         block = DataBlock(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ulmfit.data.items import Items
+from ulmfit.data.options import LoaderOptions, Loading, Unpack, taken
 from ulmfit.data.targets import Target
 from ulmfit.text.store import TokenStore
+from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
+
+if TYPE_CHECKING:
+    from ulmfit.data.dataloaders import TextDataLoaders
 
 
 class TextDataset:
@@ -50,9 +58,47 @@ class Datasets:
         valid: the part to check with.
         target: between labels and numbers; None for a language model.
         title: of the target, where it is shown.
+        tokenizer: what cut the texts.
+        read_items: takes items to predict.
+        loading: how batches are made, if loaders are not told otherwise.
     """
 
     train: TextDataset
     valid: TextDataset
     target: Target | None
     title: str
+    tokenizer: Tokenizer
+    read_items: Callable[[Any], Items]
+    loading: Loading
+
+    def dataloaders(self, path: str | Path = ".", **loading: Unpack[Loading]) -> TextDataLoaders:
+        """Make loaders.
+
+        Args:
+            path: where a learner keeps its models.
+            loading: how batches are made; see `LoaderOptions`.
+        """
+        from ulmfit.data.dataloaders import TextDataLoaders  # which is built on this module
+
+        given = taken(self.dataloaders, loading, Loading)
+        return TextDataLoaders(self, path=path, options=LoaderOptions(**{**self.loading, **given}))
+
+    def weighted_dataloaders(self, wgts: Sequence[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
+        """Make loaders that draw the texts to learn from with these weights.
+
+        Args:
+            wgts: how often each text to learn from is drawn in relation to the others (N).
+            bs: rows of a batch.
+            loading: as for `dataloaders`.
+        """
+        return self.dataloaders(weights=wgts, bs=bs, **loading)
+
+    def partial_dataloaders(self, partial_n: int, bs: int = 64, **loading: Any) -> TextDataLoaders:
+        """Make loaders that draw so many of the texts to learn from for each epoch.
+
+        Args:
+            partial_n: number of texts.
+            bs: rows of a batch.
+            loading: as for `dataloaders`.
+        """
+        return self.dataloaders(partial_n=partial_n, bs=bs, **loading)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ulmfit.data.block import DataBlock, TextBlock
+from ulmfit.data.block import DataBlock
 from ulmfit.data.collection import L
 from ulmfit.data.getters import ColReader, get_text_files, named, parent_label
 from ulmfit.data.rows import named_columns
@@ -17,6 +17,7 @@ from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes, label_name
 from ulmfit.data.splitters import ColSplitter, IndexSplitter, RandomSplitter, Split, Splitter, stratified_split
 from ulmfit.data.tables import Table, as_table
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, TargetBlock
+from ulmfit.data.text_block import TextBlock
 from ulmfit.errors import ConfigError, DataError
 
 

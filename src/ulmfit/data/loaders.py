@@ -16,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ulmfit.data.checks import whole_number, yes_or_no
 from ulmfit.data.documents import Documents, as_documents, padded
+from ulmfit.data.weights import probabilities
 from ulmfit.errors import ConfigError, DataError
 
 _BUCKET_BATCHES = 50  # batches' worth of shuffled documents that are sorted by length together
@@ -59,8 +61,10 @@ class Loader(ABC):
     """
 
     def __init__(self, *, bs: int, seed: int, rank: int, world_size: int) -> None:
-        if bs < 1:
-            raise ConfigError(f"bs={bs} must be at least 1")
+        whole_number("bs", bs)
+        whole_number("seed", seed, 0)
+        whole_number("world_size", world_size)
+        whole_number("rank", rank, 0)
         if not 0 <= rank < world_size:
             raise ConfigError(f"rank={rank} must be at least 0 and below world_size={world_size}")
         self.bs, self.seed = bs, seed
@@ -97,10 +101,10 @@ class Loader(ABC):
         Raises:
             ConfigError: the epoch has no such batch.
         """
-        if epoch < 0:
-            raise ConfigError(f"epoch={epoch} must be at least 0")
+        whole_number("epoch", epoch, 0)
+        whole_number("start", start, 0)
         self.epoch = epoch
-        if not 0 <= start <= len(self):
+        if start > len(self):
             raise ConfigError(f"start={start}: epoch {epoch} has {len(self)} batches")
         self.start = start
         self._begun = False
@@ -152,8 +156,8 @@ class LMDataLoader(Loader):
         world_size: int = 1,
     ) -> None:
         super().__init__(bs=bs, seed=seed, rank=rank, world_size=world_size)
-        if seq_len < 1:
-            raise ConfigError(f"seq_len={seq_len} must be at least 1")
+        whole_number("seq_len", seq_len)
+        yes_or_no(shuffle=shuffle, backwards=backwards, random_bptt=random_bptt)
         self.documents = as_documents(documents)
         self.seq_len = seq_len
         self.shuffle = shuffle
@@ -240,6 +244,7 @@ class ClassifierLoader(Loader):
             documents come by falling length.
         weights: how often each document is drawn in relation to the others (N,). An epoch then draws N times with
             replacement. For training only: needs `shuffle`.
+        partial_n: draw so many documents for an epoch instead of N. For training only: needs `shuffle`.
         backwards: every document is read from its end.
         pad_idx: id of the padding token.
         seed: composition and order depend on it and on the epoch only.
@@ -260,6 +265,7 @@ class ClassifierLoader(Loader):
         max_tokens: int | None = None,
         shuffle: bool = False,
         weights: Sequence[float] | NDArray[Any] | None = None,
+        partial_n: int | None = None,
         backwards: bool = False,
         pad_idx: int = 1,
         seed: int = 0,
@@ -273,13 +279,19 @@ class ClassifierLoader(Loader):
             raise DataError("there are no documents to load")
         if int(self.lengths.min()) < 1:
             raise DataError(f"document {int(self.lengths.argmin())} has no tokens")
-        if max_tokens is not None and max_tokens < 1:
-            raise ConfigError(f"max_tokens={max_tokens} must be at least 1")
+        whole_number("max_tokens", max_tokens, none="for batches of bs documents")
+        whole_number("partial_n", partial_n, none="for all documents")
+        yes_or_no(shuffle=shuffle, backwards=backwards)
+        if partial_n is not None and (partial_n > len(self.lengths) or not shuffle):
+            raise ConfigError(
+                f"partial_n={partial_n} of {len(self.lengths)} documents are drawn at random: it needs so many "
+                "documents at least, and shuffle=True"
+            )
         self.labels = _targets(labels, len(self.lengths))
-        self.probabilities = _probabilities(weights, len(self.lengths))
+        self.probabilities = probabilities(weights, len(self.lengths))
         if self.probabilities is not None and not shuffle:
             raise ConfigError("weights choose what to draw at random: they need shuffle=True")
-        self.max_tokens = max_tokens
+        self.max_tokens, self.partial_n = max_tokens, partial_n
         self.shuffle = shuffle
         self.backwards = backwards
         self.pad_idx = pad_idx
@@ -305,10 +317,11 @@ class ClassifierLoader(Loader):
             order = np.argsort(-self.lengths, kind="stable")
             return self._share(self._cut(order))
         rng = np.random.default_rng([self.seed, self.epoch])
-        n = len(self.lengths)
-        order = rng.permutation(n) if self.probabilities is None else rng.choice(n, n, p=self.probabilities)
-        pool = _BUCKET_BATCHES * (self.bs if self.max_tokens is None else -(-self.max_tokens * n // self.lengths.sum()))
-        pools = (order[i : i + pool] for i in range(0, n, int(pool)))
+        n, total = len(self.lengths), int(self.lengths.sum())
+        drawn = self.partial_n or n
+        order = rng.permutation(n)[:drawn] if self.probabilities is None else rng.choice(n, drawn, p=self.probabilities)
+        pool = _BUCKET_BATCHES * (self.bs if self.max_tokens is None else -(-self.max_tokens * n // total))
+        pools = (order[i : i + pool] for i in range(0, drawn, pool))
         order = np.concatenate([part[np.argsort(-self.lengths[part], kind="stable")] for part in pools])
         batches = self._cut(order)
         if len(batches) > 1 and len(batches[-1]) < self._least:
@@ -369,25 +382,3 @@ def _targets(labels: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[Any
     if len(targets) != n:
         raise DataError(f"{n} documents but {len(targets)} labels")
     return targets.astype(np.int64 if targets.dtype.kind in "biu" and targets.ndim == 1 else np.float32)
-
-
-def _probabilities(weights: Sequence[float] | NDArray[Any] | None, n: int) -> NDArray[np.float64] | None:
-    if weights is None:
-        return None
-    given = np.asarray(weights, dtype=np.float64)
-    if given.shape != (n,) or not np.isfinite(given).all() or (given < 0).any() or given.sum() <= 0:
-        raise ConfigError(f"weights of shape {given.shape}: expected {n} numbers, none negative and not all zero")
-    return np.asarray(given / given.sum())
-
-
-def balanced_weights(classes: NDArray[Any]) -> NDArray[np.float64]:
-    """Weights with which every class is drawn as often as any other.
-
-    Args:
-        classes: class ids (N,).
-
-    Returns:
-        A weight for each document (N,).
-    """
-    counts = np.bincount(classes)
-    return np.asarray(1.0 / counts[classes], dtype=np.float64)

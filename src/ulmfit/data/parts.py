@@ -5,7 +5,7 @@ B batch, T time, N documents, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -13,15 +13,15 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
+from ulmfit.data.checks import path_of, whole_number, yes_or_no
 from ulmfit.data.datasets import Datasets, TextDataset
-from ulmfit.data.items import Items
-from ulmfit.data.loaders import Batch, ClassifierLoader, LMDataLoader, balanced_weights
-from ulmfit.data.options import LoaderOptions
+from ulmfit.data.loaders import Batch, ClassifierLoader, LMDataLoader
+from ulmfit.data.options import LoaderOptions, Loading, Unpack, taken
 from ulmfit.data.show import Shown
 from ulmfit.data.targets import Target
+from ulmfit.data.weights import balanced_weights
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.text.store import TokenStore
-from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 
 _SHOWN_TOKENS = 150
@@ -32,26 +32,18 @@ class PartLoaders:
 
     Args:
         sets: both parts as ids and numbers.
-        tokenizer: what cut the texts.
         path: where a learner keeps its models.
         options: how batches are made.
-        read_items: takes items to predict.
     """
 
-    def __init__(
-        self,
-        sets: Datasets,
-        *,
-        tokenizer: Tokenizer,
-        path: str | Path,
-        options: LoaderOptions,
-        read_items: Callable[[Any], Items],
-    ) -> None:
-        self.sets, self.tokenizer = sets, tokenizer
+    n_inp = 1
+    """Inputs that a user gives for each answer: the text."""
+
+    def __init__(self, sets: Datasets, *, path: str | Path, options: LoaderOptions) -> None:
+        self.sets, self.tokenizer = sets, sets.tokenizer
         self.train_ds, self.valid_ds = sets.train, sets.valid
         self.target: Target | None = sets.target
-        self.path, self.options = Path(path), options
-        self._read_items = read_items
+        self.path, self.options = path_of("path", path), options
         self.train = self._loader(sets.train, options.bs, train=True)
         self.valid = self._loader(sets.valid, options.val_bs or options.bs, train=False)
 
@@ -59,8 +51,8 @@ class PartLoaders:
         o = self.options
         shuffle, seed = train and o.shuffle, o.seed or 0
         if self.target is None:
-            for name in ("balanced", "weights", "max_tokens"):
-                if getattr(o, name):
+            for name in ("balanced", "weights", "partial_n", "max_tokens"):
+                if getattr(o, name) not in (None, False):
                     raise ConfigError(f"{name} is for texts with labels; a language model reads one stream of tokens")
             try:
                 return LMDataLoader(
@@ -89,6 +81,7 @@ class PartLoaders:
             max_tokens=o.max_tokens,
             shuffle=shuffle,
             weights=weights,
+            partial_n=o.partial_n if train else None,
             backwards=o.backwards,
             pad_idx=self.text_vocab.pad_idx,
             seed=seed,
@@ -164,21 +157,31 @@ class PartLoaders:
         """
         return self.new(rank=rank, world_size=world_size)
 
-    def new(self, **changes: Any) -> Self:
+    def new(self, **changes: Unpack[Loading]) -> Self:
         """The same parts with other options; see `LoaderOptions`."""
-        return type(self)(
-            self.sets,
-            tokenizer=self.tokenizer,
-            path=self.path,
-            options=replace(self.options, **changes),
-            read_items=self._read_items,
-        )
+        options = replace(self.options, **taken(self.new, changes, Loading))
+        return type(self)(self.sets, path=self.path, options=options)
+
+    def to(self, device: Any) -> Self:
+        """Have a learner put model and batches on this device; None for what is there."""
+        self.options = replace(self.options, device=device)
+        return self
+
+    def cpu(self) -> Self:
+        """The same as `to("cpu")`."""
+        return self.to("cpu")
+
+    def cuda(self) -> Self:
+        """The same as `to("cuda")`."""
+        return self.to("cuda")
 
     def one_batch(self) -> Batch:
         """The first batch of the part to learn from."""
         return self.train.one_batch()
 
-    def test_dl(self, items: Any, with_labels: bool = False, bs: int | None = None) -> LMDataLoader | ClassifierLoader:
+    def test_dl(
+        self, items: Any, with_labels: bool = False, bs: int | None = None, **others: object
+    ) -> LMDataLoader | ClassifierLoader:
         """A loader of further texts.
 
         The batches of a classifier are sorted by length; `loader.batch_indices()` tells which texts each batch has.
@@ -187,11 +190,15 @@ class PartLoaders:
             items: texts, paths of files, or whatever the loaders were made from.
             with_labels: read their labels too.
             bs: rows of a batch; None for as many as when checking.
+            others: keywords of fastai that change nothing.
 
         Raises:
             DataError: an item is not text, or a label is missing or not known.
         """
-        read = self._read_items([items] if isinstance(items, str | Path) else items)
+        taken(self.test_dl, others)
+        yes_or_no(with_labels=with_labels)
+        whole_number("bs", bs, none="for as many rows as when checking")
+        read = self.sets.read_items([items] if isinstance(items, str | Path) else items)
         rows = np.arange(len(read))
         store = TokenStore.build(read.texts(rows), self.tokenizer, vocab=self.text_vocab)
         targets = None
@@ -200,17 +207,20 @@ class PartLoaders:
         dataset = TextDataset(store, targets, read.take(rows))
         return self._loader(dataset, bs or self.options.val_bs or self.options.bs, train=False)
 
-    def show_batch(self, b: Batch | None = None, max_n: int = 9) -> None:
+    def show_batch(self, b: Batch | None = None, max_n: int = 9, **others: object) -> None:
         """Show the texts and targets of a batch, as a table.
 
         Args:
             b: the batch; None for the first of the part to learn from.
             max_n: rows at most.
+            others: keywords of fastai that change nothing.
         """
+        taken(self.show_batch, others)
         self.batch_table(b, max_n).show()
 
     def batch_table(self, b: Batch | None = None, max_n: int = 9) -> Shown:
         """The texts and targets of a batch, as a table; see `show_batch`."""
+        whole_number("max_n", max_n)
         batch = self.one_batch() if b is None else b
         ids = list(batch.inputs[0][:max_n])
         if self.target is None:

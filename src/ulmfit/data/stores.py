@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ulmfit.errors import DataError, FormatError
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.progress import progress_bar
 from ulmfit.text.rules import BOS
-from ulmfit.text.store import TokenStore
+from ulmfit.text.store import TokenStore, vocabulary_setting
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 
@@ -38,6 +38,7 @@ def build_store(
     tokenizer: Tokenizer,
     *,
     vocab: Vocab | None = None,
+    special_toks: Sequence[str] | None = None,
     min_freq: int = 3,
     max_vocab: int = 60_000,
     n_workers: int = 1,
@@ -53,6 +54,7 @@ def build_store(
         texts: N texts, which can be passed over again.
         tokenizer: what cuts them.
         vocab: which id each token has; None to make a vocabulary of these texts.
+        special_toks: its first entries; None for the usual nine.
         min_freq: the least count of a token in a vocabulary that is made.
         max_vocab: its largest number of entries.
         n_workers: processes that tokenize.
@@ -71,7 +73,12 @@ def build_store(
     if root is not None and isinstance(texts, FromFiles):
         tokenizer.fit(texts)
         stamp, latest = texts.stamp()
-        setting = [__version__, stamp, tokenizer.fingerprint(), vocab.itos if vocab else [min_freq, max_vocab]]
+        setting = [
+            __version__,
+            stamp,
+            tokenizer.fingerprint(),
+            vocab.itos if vocab else vocabulary_setting(min_freq, max_vocab, special_toks),
+        ]
         pointer = root / _POINTERS / hashlib.sha256(json.dumps(setting).encode("utf-8", "surrogatepass")).hexdigest()
         if (found := _follow(pointer, root)) is not None:
             return found
@@ -84,6 +91,7 @@ def build_store(
             texts,
             tokenizer,
             vocab=vocab,
+            special_toks=special_toks,
             min_freq=min_freq,
             max_vocab=max_vocab,
             workers=n_workers or 1,  # 0 is this process too

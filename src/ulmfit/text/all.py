@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, tensor
 
-from ulmfit.data.block import DataBlock, TextBlock
+from ulmfit.data.block import DataBlock
 from ulmfit.data.bunch import TextClasDataBunch, TextLMDataBunch
 from ulmfit.data.collection import L, coll_repr, first
 from ulmfit.data.dataloaders import TextDataLoaders
@@ -47,6 +47,7 @@ from ulmfit.data.splitters import (
 )
 from ulmfit.data.tables import read_files
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
+from ulmfit.data.text_block import TextBlock
 from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
 from ulmfit.inference.interpretation import Interpretation
 from ulmfit.inference.loading import load

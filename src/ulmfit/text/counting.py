@@ -73,17 +73,21 @@ class Types:
             self.ids = {token: i for token, i in self.ids.items() if self._counts[i] >= least}
         return True
 
-    def finish(self, min_freq: int, max_vocab: int) -> tuple[Vocab, NDArray[np.uint32]]:
+    def finish(
+        self, min_freq: int, max_vocab: int, special_toks: Sequence[str] | None = None
+    ) -> tuple[Vocab, NDArray[np.uint32]]:
         """Choose the vocabulary.
 
         Args:
             min_freq: as for `make_vocab`.
             max_vocab: likewise.
+            special_toks: likewise.
 
         Returns:
             The vocabulary, and the final id for each provisional one.
         """
-        vocab = make_vocab({token: int(self._counts[i]) for token, i in self.ids.items()}, min_freq, max_vocab)
+        counts = {token: int(self._counts[i]) for token, i in self.ids.items()}
+        vocab = make_vocab(counts, min_freq, max_vocab, special_toks)
         final = np.full(self.n, vocab.unk_idx, dtype=np.uint32)
         for token, i in self.ids.items():
             final[i] = vocab.stoi.get(token, vocab.unk_idx)

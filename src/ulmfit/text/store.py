@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class TokenStore:
         vocab: Vocab | None = None,
         min_freq: int = 3,
         max_vocab: int = 60_000,
+        special_toks: Sequence[str] | None = None,
         workers: int = 1,
         cache_dir: Path | None = None,
         progress: Progress | None = None,
@@ -95,6 +96,7 @@ class TokenStore:
             vocab: which id each token has; None to make a vocabulary from these texts.
             min_freq: as for `make_vocab`, if a vocabulary is made.
             max_vocab: likewise.
+            special_toks: likewise.
             workers: the number of processes that tokenize; 1 for this one.
             cache_dir: the folder of all stores, such as `default_cache_dir()`; None to keep the store in memory and
                 touch no disk. With a folder, memory is bounded however many texts there are.
@@ -113,11 +115,15 @@ class TokenStore:
             raise ConfigError(f"min_freq is {min_freq} and max_vocab {max_vocab}; they must be at least 1 and 9.")
         refuse_one_text(texts)
         tokenizer.fit(texts)
-        job = _Job(tokenizer, vocab, min_freq, max_vocab, workers, progress, _length(texts))
+        job = _Job(tokenizer, vocab, min_freq, max_vocab, special_toks, workers, progress, _length(texts))
         if cache_dir is None:
             return job.in_memory(texts)
         root = usable_folder(Path(cache_dir))
-        setting = [_FORMAT_VERSION, tokenizer.fingerprint(), vocab.itos if vocab else [min_freq, max_vocab]]
+        setting = [
+            _FORMAT_VERSION,
+            tokenizer.fingerprint(),
+            vocab.itos if vocab else vocabulary_setting(min_freq, max_vocab, special_toks),
+        ]
         if iter(texts) is not texts:
             known = root / ContentHash(setting).update(texts).hexdigest()
             if (found := _open_if_sound(known)) is not None:
@@ -186,6 +192,11 @@ class TokenStore:
         return cls(ids, np.frombuffer(offsets, dtype="<i8"), vocab, folder)
 
 
+def vocabulary_setting(min_freq: int, max_vocab: int, special_toks: Sequence[str] | None) -> list[Any]:
+    """What a vocabulary that is made depends on beside the texts, in terms of JSON."""
+    return [min_freq, max_vocab] + ([] if special_toks is None else [list(special_toks)])
+
+
 def _length(texts: Any) -> int | None:
     return len(texts) if hasattr(texts, "__len__") else None
 
@@ -242,6 +253,7 @@ class _Job:
     vocab: Vocab | None
     min_freq: int
     max_vocab: int
+    special_toks: Sequence[str] | None
     workers: int
     progress: Progress | None
     total: int | None
@@ -265,7 +277,7 @@ class _Job:
         if self.vocab is not None:
             dtype = self.vocab.dtype
             return self.vocab, lambda ids: ids.astype(dtype)
-        vocab, final = types.finish(self.min_freq, self.max_vocab)
+        vocab, final = types.finish(self.min_freq, self.max_vocab, self.special_toks)
         table = final.astype(vocab.dtype)
         return vocab, lambda ids: table[ids]
 

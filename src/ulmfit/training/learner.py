@@ -112,6 +112,7 @@ class Learner(Fitting):
             dl: a loader to measure on instead.
         """
         loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
+        loader.set_epoch(0)  # figures of the training part do not depend on the passes before
         return self.evaluate(loader)
 
     @checked

@@ -334,7 +334,6 @@ class Loop:
     @torch.no_grad()
     def evaluate(self, loader: Loader) -> dict[str, float]:
         """Mean loss per target and the metrics over a loader."""
-        loader.set_epoch(0)  # figures of the training part do not depend on the passes before
         self.model.eval()
         self.reset()
         total, n = 0.0, 0

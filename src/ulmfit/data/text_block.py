@@ -1,0 +1,228 @@
+"""What a `DataBlock` is told about texts: how they become ids, and what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ulmfit.data.checks import column_names, path_of, several, string, whole_number, yes_or_no
+from ulmfit.data.options import taken
+from ulmfit.data.stores import vocab_of
+from ulmfit.errors import ConfigError
+from ulmfit.text.base import BareTokenizer
+from ulmfit.text.rules import BOS, PAD, UNK, Rule
+from ulmfit.text.tokenizers import Tokenizer, WordTokenizer
+from ulmfit.text.vocab import Vocab
+
+
+class TextBlock:
+    """Says how texts become ids, and what they are for.
+
+    Args:
+        tok_tfm: what cuts them into tokens; None for words.
+        vocab: the vocabulary; None to make one of the part to learn from.
+        is_lm: they are for a language model.
+        seq_len: steps of a batch of a language model (bptt).
+        backwards: texts are read from their end.
+        min_freq: the least count of a token in a vocabulary that is made.
+        max_vocab: its largest number of entries.
+        special_toks: its first entries, which the tokenizer for words does not cut; None for the usual nine.
+        text_cols: columns with text, where items are rows.
+        tok_text_col: a name for all of them together, which a `ColReader` may use.
+        mark_fields: write `xxfld` and its number before each column; None for if there are several.
+        n_workers: processes that tokenize.
+        encoding: of text files.
+        cache: keep ids in the user's cache folder, in this folder, or (False) in memory.
+    """
+
+    def __init__(
+        self,
+        tok_tfm: Tokenizer | BareTokenizer | None = None,
+        vocab: Vocab | Sequence[str] | None = None,
+        is_lm: bool = False,
+        seq_len: int = 72,
+        backwards: bool = False,
+        *,
+        min_freq: int = 3,
+        max_vocab: int = 60_000,
+        special_toks: Sequence[str] | None = None,
+        text_cols: str | int | Sequence[str | int] = (),
+        tok_text_col: str = "text",
+        mark_fields: bool | None = None,
+        n_workers: int = 1,
+        encoding: str = "utf-8",
+        cache: bool | Path = True,
+    ) -> None:
+        whole_number("seq_len", seq_len)
+        whole_number("min_freq", min_freq)
+        whole_number("max_vocab", max_vocab)
+        whole_number("n_workers", n_workers, 0)
+        yes_or_no(is_lm=is_lm, backwards=backwards)
+        string("tok_text_col", tok_text_col)
+        string("encoding", encoding)
+        if mark_fields is not None:
+            yes_or_no(mark_fields=mark_fields)
+        self.special_toks = special_tokens(special_toks)
+        self.tokenizer = tokenizer_of(tok_tfm, self.special_toks)
+        self.vocab = vocab_of(vocab)
+        self.is_lm, self.seq_len, self.backwards = is_lm, seq_len, backwards
+        self.min_freq, self.max_vocab = min_freq, max_vocab
+        self.text_cols = column_names("text_cols", text_cols)
+        self.tok_text_col, self.mark_fields = tok_text_col, mark_fields
+        self.n_workers, self.encoding = n_workers, encoding
+        self.cache = cache if isinstance(cache, bool) else path_of("cache", cache)
+
+    @classmethod
+    def from_df(
+        cls,
+        text_cols: str | int | Sequence[str | int],
+        vocab: Vocab | Sequence[str] | None = None,
+        is_lm: bool = False,
+        seq_len: int = 72,
+        backwards: bool = False,
+        min_freq: int = 3,
+        max_vocab: int = 60_000,
+        *,
+        tok: Tokenizer | BareTokenizer | None = None,
+        special_toks: Sequence[str] | None = None,
+        rules: Sequence[Rule] | None = None,
+        n_workers: int = 1,
+        mark_fields: bool | None = None,
+        tok_text_col: str = "text",
+        cache: bool | Path = True,
+        **others: object,
+    ) -> TextBlock:
+        """Texts of a data frame; see the class for what is not said here.
+
+        Args:
+            text_cols: columns with text.
+            vocab: see the class.
+            is_lm: see the class.
+            seq_len: see the class.
+            backwards: see the class.
+            min_freq: see the class.
+            max_vocab: see the class.
+            tok: what cuts texts into tokens; None for words.
+            special_toks: see the class.
+            rules: as for `Tokenizer`.
+            n_workers: see the class.
+            mark_fields: see the class.
+            tok_text_col: see the class.
+            cache: see the class.
+            others: keywords of fastai that change nothing.
+        """
+        taken(cls.from_df, others)
+        return cls(
+            tokenizer_of(tok, special_toks, rules),
+            vocab,
+            is_lm,
+            seq_len,
+            backwards,
+            min_freq=min_freq,
+            max_vocab=max_vocab,
+            special_toks=special_toks,
+            text_cols=text_cols,
+            tok_text_col=tok_text_col,
+            mark_fields=mark_fields,
+            n_workers=n_workers,
+            cache=cache,
+        )
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | Path,
+        vocab: Vocab | Sequence[str] | None = None,
+        is_lm: bool = False,
+        seq_len: int = 72,
+        backwards: bool = False,
+        min_freq: int = 3,
+        max_vocab: int = 60_000,
+        *,
+        tok: Tokenizer | BareTokenizer | None = None,
+        special_toks: Sequence[str] | None = None,
+        rules: Sequence[Rule] | None = None,
+        n_workers: int = 1,
+        encoding: str = "utf-8",
+        cache: bool | Path = True,
+        **others: object,
+    ) -> TextBlock:
+        """Texts of the files of a folder; see the class for what is not said here.
+
+        Args:
+            path: the folder. Which of its files are read is the matter of `get_items`.
+            vocab: see the class.
+            is_lm: see the class.
+            seq_len: see the class.
+            backwards: see the class.
+            min_freq: see the class.
+            max_vocab: see the class.
+            tok: what cuts texts into tokens; None for words.
+            special_toks: see the class.
+            rules: as for `Tokenizer`.
+            n_workers: see the class.
+            encoding: see the class.
+            cache: see the class.
+            others: keywords of fastai that change nothing.
+
+        Raises:
+            ConfigError: there is no such folder.
+        """
+        taken(cls.from_folder, others)
+        if not path_of("path", path).is_dir():
+            raise ConfigError(f"{path} is not a folder")
+        return cls(
+            tokenizer_of(tok, special_toks, rules),
+            vocab,
+            is_lm,
+            seq_len,
+            backwards,
+            min_freq=min_freq,
+            max_vocab=max_vocab,
+            special_toks=special_toks,
+            n_workers=n_workers,
+            encoding=encoding,
+            cache=cache,
+        )
+
+
+def special_tokens(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The first entries of a vocabulary that is made; None for the usual nine.
+
+    Raises:
+        ConfigError: they are no strings, one stands twice, or one is missing that nothing works without.
+    """
+    if given is None:
+        return None
+    tokens = several("special_toks", given, "the special tokens")
+    for token in tokens:
+        string("special_toks: one", token)
+    missing = [token for token in (UNK, PAD, BOS) if token not in tokens]
+    if missing or len(set(tokens)) < len(tokens):
+        raise ConfigError(
+            f"special_toks={tokens}: each once, and {UNK}, {PAD} and {BOS} among them, as in "
+            "special_toks=[*SPECIAL_TOKENS, 'xxurl']"
+        )
+    return tuple(tokens)
+
+
+def tokenizer_of(
+    given: Tokenizer | BareTokenizer | None,
+    special_toks: Sequence[str] | None = None,
+    rules: Sequence[Rule] | None = None,
+) -> Tokenizer:
+    """Take a tokenizer, with or without rules of its own; None for words.
+
+    Raises:
+        ConfigError: it is none, or it has rules of its own and others are given.
+    """
+    if isinstance(given, Tokenizer):
+        if rules is not None:
+            raise ConfigError("give rules or a Tokenizer, which has rules of its own, not both")
+        return given
+    if given is not None and not callable(getattr(given, "tokenize_units", None)):
+        raise ConfigError(
+            f"{given!r:.80} is no tokenizer; expected a Tokenizer, or what it is made of, such as "
+            "SubwordTokenizer(vocab_sz=15_000)"
+        )
+    return Tokenizer(WordTokenizer(special_toks=special_toks) if given is None else given, rules)
