@@ -17,9 +17,10 @@ PACKAGE = Path(ulmfit.__file__).parent
 
 # What each stage may import of the package besides itself. Imports under `if TYPE_CHECKING` and inside functions count:
 # a stage that needs the type of a later one knows too much. Whatever is not named here stands above all stages.
-EVERYWHERE = {"errors", "_version"}
+EVERYWHERE = {"errors", "arguments", "_version"}
 MAY_IMPORT = {
     "errors": set[str](),
+    "arguments": {"errors"},
     "_version": set[str](),
     "text": set[str](),
     "models": {"text"},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ulmfit.data.checks import functions, path_of, several
+from ulmfit.arguments import checked
 from ulmfit.data.collection import L
 from ulmfit.data.datasets import Datasets, TextDataset
 from ulmfit.data.delimiters import refuse_joined
@@ -44,6 +44,7 @@ class DataBlock:
         ConfigError: the blocks make no sense together.
     """
 
+    @checked
     def __init__(
         self,
         blocks: Any = None,
@@ -82,19 +83,17 @@ class DataBlock:
                 f"dl_type={dl_type!r:.80}: these blocks need a {there.__name__}, which is taken anyway. What it does "
                 "is chosen with the keywords of LoaderOptions"
             )
-        functions(get_items=get_items, splitter=splitter, get_x=get_x, get_y=get_y)
         if getters is not None and (get_x is not None or get_y is not None):
             raise ConfigError("give getters, or get_x and get_y, not both")
-        for i, getter in enumerate(several("getters", getters or [], "a function for each block")):
-            functions(**{f"getters[{i}]": getter})
-            if i >= wanted:
-                raise ConfigError(f"getters has {len(list(getters or []))} functions for {wanted} block(s)")
+        if len(getters or []) > wanted:
+            raise ConfigError(f"getters has {len(getters or [])} functions for {wanted} block(s)")
         pair = [*(getters or [get_x, get_y]), None, None]
         self.get_x, self.get_y = pair[0], pair[1]
         self.get_items = get_items
         self.splitter = splitter or RandomSplitter()
 
     @classmethod
+    @checked
     def from_columns(
         cls,
         blocks: Any = None,
@@ -197,6 +196,7 @@ class DataBlock:
             columns = getattr(self.get_y, "cols", None)
             refuse_joined(values, source if columns is None else f"{source}, column {named_columns(columns)}")
 
+    @checked
     def dataloaders(self, source: Any, path: str | Path | None = None, **loading: Unpack[Loading]) -> TextDataLoaders:
         """Read a source and make loaders of it.
 
@@ -212,9 +212,9 @@ class DataBlock:
         LoaderOptions(**{**self._loading, **given})  # a wrong setting is told before anything is read
         if path is None:
             path = source if isinstance(source, str | Path) and Path(source).is_dir() else "."
-        return self.datasets(source).dataloaders(path_of("path", path), **given)
+        return self.datasets(source).dataloaders(path, **given)
 
-    def weighted_dataloaders(self, source: Any, wgts: Sequence[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
+    def weighted_dataloaders(self, source: Any, wgts: Iterable[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
         """Read a source and make loaders that draw the texts to learn from with weights; see `Datasets`."""
         return self.dataloaders(source, weights=wgts, bs=bs, **loading)
 
@@ -237,6 +237,7 @@ class DataBlock:
             mark_fields=text.mark_fields,
         )
 
+    @checked
     def summary(self, source: Any, bs: int = 4, show_batch: bool = False) -> Shown:
         """Go through the steps from a source to a batch, and tell what each gives.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ulmfit.arguments import checked
 from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.data.options import Batching, Unpack
 from ulmfit.text.tokenizers import BareTokenizer, Tokenizer
@@ -23,7 +24,7 @@ class OlderOptions(Batching, total=False):
     valid_pct: float
     seed: int | None
     backwards: bool
-    cache: bool | Path
+    cache: bool | str | Path
 
 
 class _DataBunch:
@@ -32,6 +33,7 @@ class _DataBunch:
     is_lm = False
 
     @classmethod
+    @checked
     def from_df(
         cls,
         path: str | Path,
@@ -71,6 +73,7 @@ class _DataBunch:
         )
 
     @classmethod
+    @checked
     def from_csv(
         cls,
         path: str | Path,
@@ -112,6 +115,7 @@ class _DataBunch:
         )
 
     @classmethod
+    @checked
     def from_folder(
         cls,
         path: str | Path,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ulmfit.arguments import checked
 from ulmfit.data.block import DataBlock
 from ulmfit.data.factory import folder_block, joined, pairs_of, split_for, table_block
 from ulmfit.data.getters import ColReader
@@ -39,7 +40,7 @@ class FromTable(Batching, total=False):
     min_freq: int
     max_vocab: int
     n_workers: int
-    cache: bool | Path
+    cache: bool | str | Path
 
 
 class TextDataLoaders(PartLoaders):
@@ -49,6 +50,7 @@ class TextDataLoaders(PartLoaders):
     """
 
     @classmethod
+    @checked
     def from_folder(
         cls,
         path: str | Path,
@@ -69,7 +71,7 @@ class TextDataLoaders(PartLoaders):
         min_freq: int = 3,
         max_vocab: int = 60_000,
         n_workers: int = 1,
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
         **batching: Unpack[Batching],
     ) -> TextDataLoaders:
         """Loaders of text files whose folder is their label.
@@ -128,6 +130,7 @@ class TextDataLoaders(PartLoaders):
         return block.dataloaders(root, path=root, seed=seed, **batching)
 
     @classmethod
+    @checked
     def from_df(
         cls,
         df: Any,
@@ -151,7 +154,7 @@ class TextDataLoaders(PartLoaders):
         min_freq: int = 3,
         max_vocab: int = 60_000,
         n_workers: int = 1,
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
         **batching: Unpack[Batching],
     ) -> TextDataLoaders:
         """Loaders of the rows of a data frame.
@@ -213,6 +216,7 @@ class TextDataLoaders(PartLoaders):
         return block.dataloaders(table, path=path, seed=seed, **batching)
 
     @classmethod
+    @checked
     def from_csv(
         cls,
         path: str | Path,
@@ -252,6 +256,7 @@ class TextDataLoaders(PartLoaders):
         return cls.from_df(read(names), root, valid_df=valid, **from_df)
 
     @classmethod
+    @checked
     def from_texts(
         cls,
         texts: Iterable[Any],
@@ -267,7 +272,7 @@ class TextDataLoaders(PartLoaders):
         seq_len: int = 72,
         backwards: bool = False,
         n_workers: int = 1,
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
         **batching: Unpack[Batching],
     ) -> TextDataLoaders:
         """Loaders of texts from anywhere.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ulmfit.arguments import checked
 from ulmfit.data.items import Items
 from ulmfit.data.options import LoaderOptions, Loading, Unpack, taken
 from ulmfit.data.targets import Target
@@ -71,6 +72,7 @@ class Datasets:
     read_items: Callable[[Any], Items]
     loading: Loading
 
+    @checked
     def dataloaders(self, path: str | Path = ".", **loading: Unpack[Loading]) -> TextDataLoaders:
         """Make loaders.
 
@@ -83,7 +85,8 @@ class Datasets:
         given = taken(self.dataloaders, loading, Loading)
         return TextDataLoaders(self, path=path, options=LoaderOptions(**{**self.loading, **given}))
 
-    def weighted_dataloaders(self, wgts: Sequence[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
+    @checked
+    def weighted_dataloaders(self, wgts: Iterable[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
         """Make loaders that draw the texts to learn from with these weights.
 
         Args:
@@ -93,6 +96,7 @@ class Datasets:
         """
         return self.dataloaders(weights=wgts, bs=bs, **loading)
 
+    @checked
     def partial_dataloaders(self, partial_n: int, bs: int = 64, **loading: Any) -> TextDataLoaders:
         """Make loaders that draw so many of the texts to learn from for each epoch.
 

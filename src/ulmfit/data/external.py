@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from ulmfit.arguments import checked
 from ulmfit.data.archives import ARCHIVE_SUFFIXES, archive_stem, unpack
 from ulmfit.data.collection import L
 from ulmfit.data.download import NotThereError, download, file_sha256
@@ -89,6 +90,7 @@ def data_folder() -> Path:
     return base / "ulmfit"
 
 
+@checked
 def untar_data(
     url: str | Path,
     archive: str | Path | None = None,

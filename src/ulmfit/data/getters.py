@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from ulmfit.arguments import checked
 from ulmfit.data.collection import L
 from ulmfit.errors import ConfigError, DataError
 
@@ -18,6 +19,7 @@ METADATA_FILES = ("urls_*.txt", "imdbEr.txt")
 _SHOWN = 8
 
 
+@checked
 def get_files(
     path: str | Path,
     extensions: Iterable[str] | str | None = None,
@@ -62,6 +64,7 @@ def get_files(
     return files
 
 
+@checked
 def get_text_files(
     path: str | Path, recurse: bool = True, folders: Sequence[str] | str | None = None, *, skip: Sequence[str] = ()
 ) -> L[Path]:
@@ -138,6 +141,7 @@ def _walk(
         yield from _walk(entry.path, endings, recurse, followlinks, skip, above | {identity})
 
 
+@checked
 def parent_label(o: str | Path) -> str:
     """The name of the folder that a file stands in."""
     return Path(o).parent.name
@@ -154,6 +158,7 @@ class RegexLabeller:
         ConfigError: the pattern is wrong or has no group.
     """
 
+    @checked
     def __init__(self, pat: str, match: bool = False) -> None:
         try:
             self.pat = re.compile(pat)
@@ -199,6 +204,7 @@ class AttrGetter:
         default: what items without it give.
     """
 
+    @checked
     def __init__(self, nm: str, default: Any = None) -> None:
         self.nm, self.default = nm, default
 
@@ -217,10 +223,11 @@ class ColReader:
         label_delim: the value is several labels, separated by this; "" to say that it is one, whatever is in it.
     """
 
+    @checked
     def __init__(
         self, cols: str | int | Sequence[str | int], pref: str = "", suff: str = "", label_delim: str | None = None
     ) -> None:
-        self.cols = [cols] if isinstance(cols, str | int) else list(cols)
+        self.cols: list[str | int] = [cols] if isinstance(cols, str | int) else list(cols)
         self.pref, self.suff, self.label_delim = pref, suff, label_delim
 
     def __call__(self, row: Any) -> Any:

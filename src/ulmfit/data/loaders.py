@@ -6,7 +6,7 @@ B batch, T time, N documents, C classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ulmfit.data.checks import whole_number, yes_or_no
+from ulmfit.arguments import at_least, checked
 from ulmfit.data.documents import Documents, as_documents, padded
 from ulmfit.data.weights import probabilities
 from ulmfit.errors import ConfigError, DataError
@@ -61,10 +61,8 @@ class Loader(ABC):
     """
 
     def __init__(self, *, bs: int, seed: int, rank: int, world_size: int) -> None:
-        whole_number("bs", bs)
-        whole_number("seed", seed, 0)
-        whole_number("world_size", world_size)
-        whole_number("rank", rank, 0)
+        at_least(1, bs=bs, world_size=world_size)
+        at_least(0, seed=seed, rank=rank)
         if not 0 <= rank < world_size:
             raise ConfigError(f"rank={rank} must be at least 0 and below world_size={world_size}")
         self.bs, self.seed = bs, seed
@@ -91,6 +89,7 @@ class Loader(ABC):
         """The first batch of this epoch. Looking at it is no pass."""
         return next(self._batches(0))
 
+    @checked
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose the order of the next pass, and the batch it starts at.
 
@@ -101,8 +100,7 @@ class Loader(ABC):
         Raises:
             ConfigError: the epoch has no such batch.
         """
-        whole_number("epoch", epoch, 0)
-        whole_number("start", start, 0)
+        at_least(0, epoch=epoch, start=start)
         self.epoch = epoch
         if start > len(self):
             raise ConfigError(f"start={start}: epoch {epoch} has {len(self)} batches")
@@ -142,6 +140,7 @@ class LMDataLoader(Loader):
     Source: random lengths: Merity, Keskar and Socher 2017, Regularizing and Optimizing LSTM Language Models, section 5.
     """
 
+    @checked
     def __init__(
         self,
         documents: Documents | Sequence[Any],
@@ -156,8 +155,7 @@ class LMDataLoader(Loader):
         world_size: int = 1,
     ) -> None:
         super().__init__(bs=bs, seed=seed, rank=rank, world_size=world_size)
-        whole_number("seq_len", seq_len)
-        yes_or_no(shuffle=shuffle, backwards=backwards, random_bptt=random_bptt)
+        at_least(1, seq_len=seq_len)
         self.documents = as_documents(documents)
         self.seq_len = seq_len
         self.shuffle = shuffle
@@ -256,15 +254,16 @@ class ClassifierLoader(Loader):
         `Batch` of ids (B, T) with lengths (B,), and the target: int64 (B,) or float32 (B,) or (B, C).
     """
 
+    @checked
     def __init__(
         self,
         documents: Documents | Sequence[Any],
-        labels: Sequence[int] | NDArray[Any] | None = None,
+        labels: Iterable[Any] | None = None,
         *,
         bs: int = 32,
         max_tokens: int | None = None,
         shuffle: bool = False,
-        weights: Sequence[float] | NDArray[Any] | None = None,
+        weights: Iterable[float] | None = None,
         partial_n: int | None = None,
         backwards: bool = False,
         pad_idx: int = 1,
@@ -279,9 +278,7 @@ class ClassifierLoader(Loader):
             raise DataError("there are no documents to load")
         if int(self.lengths.min()) < 1:
             raise DataError(f"document {int(self.lengths.argmin())} has no tokens")
-        whole_number("max_tokens", max_tokens, none="for batches of bs documents")
-        whole_number("partial_n", partial_n, none="for all documents")
-        yes_or_no(shuffle=shuffle, backwards=backwards)
+        at_least(1, max_tokens=max_tokens, partial_n=partial_n)
         if partial_n is not None and (partial_n > len(self.lengths) or not shuffle):
             raise ConfigError(
                 f"partial_n={partial_n} of {len(self.lengths)} documents are drawn at random: it needs so many "
@@ -373,7 +370,7 @@ class ClassifierLoader(Loader):
         return Batch((torch.from_numpy(ids), torch.from_numpy(lengths)), target)
 
 
-def _targets(labels: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[Any] | None:
+def _targets(labels: Iterable[Any] | None, n: int) -> NDArray[Any] | None:
     if labels is None:
         return None
     targets = np.asarray(labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import signature
@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 import torch
 
-from ulmfit.data.checks import several, whole_number, yes_or_no
+from ulmfit.arguments import at_least, check_fields
 from ulmfit.errors import ConfigError
 
 __all__ = ["Batching", "LoaderOptions", "Loading", "Unpack", "taken"]
@@ -25,7 +25,7 @@ class Batching(TypedDict, total=False):
     random_bptt: bool
     max_tokens: int | None
     balanced: bool
-    weights: Sequence[float] | None
+    weights: Iterable[float] | None
     partial_n: int | None
     device: Any
     rank: int
@@ -139,7 +139,7 @@ class LoaderOptions:
     random_bptt: bool = False
     max_tokens: int | None = None
     balanced: bool = False
-    weights: Sequence[float] | None = None
+    weights: Iterable[float] | None = None
     partial_n: int | None = None
     seed: int | None = None
     device: Any = None
@@ -147,16 +147,10 @@ class LoaderOptions:
     world_size: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("bs", "seq_len", "world_size"):
-            whole_number(name, getattr(self, name))
-        whole_number("val_bs", self.val_bs, none="for as many rows as bs")
-        whole_number("max_tokens", self.max_tokens, none="for batches of bs texts")
-        whole_number("partial_n", self.partial_n, none="for all texts")
-        whole_number("seed", self.seed, 0, none="for 0")
-        whole_number("rank", self.rank, 0)
-        yes_or_no(shuffle=self.shuffle, backwards=self.backwards, random_bptt=self.random_bptt, balanced=self.balanced)
-        if self.weights is not None:
-            several("weights", self.weights, "a number for each text to learn from")
+        check_fields(self)
+        at_least(1, bs=self.bs, val_bs=self.val_bs, seq_len=self.seq_len, world_size=self.world_size)
+        at_least(1, max_tokens=self.max_tokens, partial_n=self.partial_n)
+        at_least(0, seed=self.seed, rank=self.rank)
         if self.balanced and self.weights is not None:
             raise ConfigError("give balanced or weights, not both")
         if (self.balanced or self.weights is not None or self.partial_n is not None) and not self.shuffle:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
-from ulmfit.data.checks import path_of, whole_number, yes_or_no
+from ulmfit.arguments import at_least, checked
 from ulmfit.data.datasets import Datasets, TextDataset
 from ulmfit.data.loaders import Batch, ClassifierLoader, LMDataLoader
 from ulmfit.data.options import LoaderOptions, Loading, Unpack, taken
@@ -39,11 +39,12 @@ class PartLoaders:
     n_inp = 1
     """Inputs that a user gives for each answer: the text."""
 
+    @checked
     def __init__(self, sets: Datasets, *, path: str | Path, options: LoaderOptions) -> None:
         self.sets, self.tokenizer = sets, sets.tokenizer
         self.train_ds, self.valid_ds = sets.train, sets.valid
         self.target: Target | None = sets.target
-        self.path, self.options = path_of("path", path), options
+        self.path, self.options = Path(path), options
         self.train = self._loader(sets.train, options.bs, train=True)
         self.valid = self._loader(sets.valid, options.val_bs or options.bs, train=False)
 
@@ -145,6 +146,7 @@ class PartLoaders:
         """Where a learner puts model and batches; None for what is there."""
         return self.options.device
 
+    @checked
     def shard(self, rank: int, world_size: int) -> Self:
         """The share of one of several processes.
 
@@ -179,6 +181,7 @@ class PartLoaders:
         """The first batch of the part to learn from."""
         return self.train.one_batch()
 
+    @checked
     def test_dl(
         self, items: Any, with_labels: bool = False, bs: int | None = None, **others: object
     ) -> LMDataLoader | ClassifierLoader:
@@ -196,8 +199,7 @@ class PartLoaders:
             DataError: an item is not text, or a label is missing or not known.
         """
         taken(self.test_dl, others)
-        yes_or_no(with_labels=with_labels)
-        whole_number("bs", bs, none="for as many rows as when checking")
+        at_least(1, bs=bs)
         read = self.sets.read_items([items] if isinstance(items, str | Path) else items)
         rows = np.arange(len(read))
         store = TokenStore.build(read.texts(rows), self.tokenizer, vocab=self.text_vocab)
@@ -207,6 +209,7 @@ class PartLoaders:
         dataset = TextDataset(store, targets, read.take(rows))
         return self._loader(dataset, bs or self.options.val_bs or self.options.bs, train=False)
 
+    @checked
     def show_batch(self, b: Batch | None = None, max_n: int = 9, **others: object) -> None:
         """Show the texts and targets of a batch, as a table.
 
@@ -218,9 +221,10 @@ class PartLoaders:
         taken(self.show_batch, others)
         self.batch_table(b, max_n).show()
 
+    @checked
     def batch_table(self, b: Batch | None = None, max_n: int = 9) -> Shown:
         """The texts and targets of a batch, as a table; see `show_batch`."""
-        whole_number("max_n", max_n)
+        at_least(1, max_n=max_n)
         batch = self.one_batch() if b is None else b
         ids = list(batch.inputs[0][:max_n])
         if self.target is None:

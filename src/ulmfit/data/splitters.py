@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.arguments import at_least, between_0_and_1, checked
 from ulmfit.data.getters import named
 from ulmfit.data.tables import Table, as_table, is_frame
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import DataError
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 Splitter = Callable[[Any], Split]
@@ -38,7 +39,7 @@ def stratified_split(labels: Sequence[str], valid_pct: float, seed: int) -> Spli
     """
     from sklearn.model_selection import train_test_split  # 1 s, which a language model need not wait for
 
-    _check_share("valid_pct", valid_pct)
+    between_0_and_1(valid_pct=valid_pct)
     indices = np.arange(len(labels))
     n_valid = max(round(valid_pct * len(labels)), len(set(labels)))  # what a stratified split needs
     if n_valid > len(labels) - len(set(labels)):
@@ -51,13 +52,8 @@ def stratified_split(labels: Sequence[str], valid_pct: float, seed: int) -> Spli
     return np.sort(train), np.sort(valid)
 
 
-def _check_share(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ConfigError(f"{name}={value} must be between 0 and 1")
-
-
 def _n_valid(n: int, valid_pct: float) -> int:
-    _check_share("valid_pct", valid_pct)
+    between_0_and_1(valid_pct=valid_pct)
     n_valid = int(valid_pct * n)
     if not 0 < n_valid < n:
         raise DataError(
@@ -120,6 +116,7 @@ def _each(items: Any) -> Iterable[Any]:
     return list(items)
 
 
+@checked
 def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
     """Split at random.
 
@@ -127,6 +124,8 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
         valid_pct: share of the part to check with, in (0, 1).
         seed: the same seed gives the same split; None is 0.
     """
+    between_0_and_1(valid_pct=valid_pct)
+    at_least(0, seed=seed)
 
     def split(items: Any) -> Split:
         n_valid = _n_valid(len(items), valid_pct)
@@ -136,10 +135,11 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
     return split
 
 
+@checked
 def TrainTestSplitter(
     test_size: float | int = 0.2,
     random_state: int | None = None,
-    stratify: Sequence[Any] | None = None,
+    stratify: Iterable[Any] | None = None,
     train_size: float | int | None = None,
     shuffle: bool = True,
 ) -> Splitter:
@@ -161,7 +161,7 @@ def TrainTestSplitter(
                 np.arange(len(items)),
                 test_size=test_size,
                 random_state=(random_state or 0) if shuffle else None,
-                stratify=stratify,
+                stratify=None if stratify is None else list(stratify),
                 train_size=train_size,
                 shuffle=shuffle,
             )
@@ -172,6 +172,7 @@ def TrainTestSplitter(
     return split
 
 
+@checked
 def GrandparentSplitter(
     train_name: str | Sequence[str] = "train", valid_name: str | Sequence[str] = "valid"
 ) -> Splitter:
@@ -205,6 +206,7 @@ def _stripped(names: str | Sequence[str]) -> set[str]:
     return {name.strip("/") for name in ([names] if isinstance(names, str) else names)}
 
 
+@checked
 def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
     """Split a table by a column.
 
@@ -236,6 +238,7 @@ def _yes(value: Any, name: str, row: int) -> bool:
     return text in _YES
 
 
+@checked
 def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     """Split off the items at these indices to check with.
 
@@ -254,6 +257,7 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     return split
 
 
+@checked
 def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:
     """Split off the last items, or the first, to check with: for items in the order of time.
 
@@ -261,6 +265,7 @@ def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:
         valid_pct: share of the part to check with, in (0, 1).
         valid_last: the last items, else the first.
     """
+    between_0_and_1(valid_pct=valid_pct)
 
     def split(items: Any) -> Split:
         n, n_valid = len(items), _n_valid(len(items), valid_pct)
@@ -270,6 +275,7 @@ def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:
     return split
 
 
+@checked
 def FuncSplitter(func: Callable[[Any], Any]) -> Splitter:
     """Split off the items that a function is true of to check with.
 
@@ -279,25 +285,28 @@ def FuncSplitter(func: Callable[[Any], Any]) -> Splitter:
     return lambda items: _parts(np.array([bool(func(item)) for item in _each(items)], dtype=np.bool_), "func")
 
 
-def MaskSplitter(mask: Sequence[Any]) -> Splitter:
+@checked
+def MaskSplitter(mask: Iterable[Any]) -> Splitter:
     """Split by a mask.
 
     Args:
         mask: for each item whether it is one to check with.
     """
+    given = list(mask)
 
     def split(items: Any) -> Split:
-        if len(mask) != len(items):
-            raise DataError(f"the mask has {len(mask)} entries, but there are {len(items)} items")
-        marks = np.asarray(mask)
-        wrong = [f"{mask[i]!r} at {i}" for i in range(len(marks)) if str(mask[i]) not in ("True", "False", "0", "1")]
+        if len(given) != len(items):
+            raise DataError(f"the mask has {len(given)} entries, but there are {len(items)} items")
+        marks = np.asarray(given)
+        wrong = [f"{one!r} at {i}" for i, one in enumerate(given) if str(one) not in ("True", "False", "0", "1")]
         if wrong or marks.dtype.kind not in "biu":
-            raise DataError(f"the mask must say True or False for each item, not {named(wrong or [repr(mask[0])])}")
+            raise DataError(f"the mask must say True or False for each item, not {named(wrong or [repr(given[0])])}")
         return _parts(marks.astype(np.bool_), "mask")
 
     return split
 
 
+@checked
 def FileSplitter(fname: str | Path) -> Splitter:
     """Split off the files whose names are listed in a file to check with.
 
@@ -315,6 +324,7 @@ def FileSplitter(fname: str | Path) -> Splitter:
     return split
 
 
+@checked
 def RandomSubsetSplitter(train_sz: float | int, valid_sz: float | int, seed: int | None = None) -> Splitter:
     """Take two random parts that need not be all items.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ulmfit.arguments import checked
 from ulmfit.data.rows import TABLE_SUFFIXES, file_rows, named_columns, refuse_twice
 from ulmfit.errors import DataError
 
@@ -152,8 +153,9 @@ def _as_names(values: Sequence[Any], int2str: Callable[[int], str] | None) -> It
     return (None if value is None or value < 0 else int2str(value) for value in values)
 
 
+@checked
 def read_files(
-    paths: Path | Sequence[Path],
+    paths: str | Path | Sequence[str | Path],
     *,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -200,7 +202,7 @@ def read_files(
     )
 
 
-def _files(paths: Path | Sequence[Path]) -> list[Path]:
+def _files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     files: list[Path] = []
     for path in given:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.arguments import at_least, checked
 from ulmfit.data.getters import named
 from ulmfit.data.sources import check_known_labels, is_missing, label_name
 from ulmfit.errors import ConfigError, DataError
@@ -64,6 +65,7 @@ def _in_order(labels: Iterable[str]) -> list[str]:
 class Picked(list[Any]):
     """Values of some items of a source, with the numbers that those items have there, from 1."""
 
+    @checked
     def __init__(self, values: Iterable[Any], numbers: Iterable[int]) -> None:
         super().__init__(values)
         self.numbers = list(numbers)
@@ -234,6 +236,7 @@ class CategoryBlock:
 
     title = "category"
 
+    @checked
     def __init__(self, vocab: Iterable[Any] | None = None, sort: bool = True, add_na: bool = False) -> None:
         self.vocab = None if vocab is None else [str(label) for label in vocab]
         self.sort, self.add_na = sort, add_na
@@ -276,6 +279,7 @@ class MultiCategoryBlock:
 
     title = "categories"
 
+    @checked
     def __init__(self, encoded: bool = False, vocab: Iterable[Any] | None = None, add_na: bool = False) -> None:
         if encoded and vocab is None:
             raise ConfigError("encoded=True needs the names of the columns: vocab=[...]")
@@ -310,9 +314,9 @@ class RegressionBlock:
 
     title = "value"
 
+    @checked
     def __init__(self, n_out: int | None = None) -> None:
-        if n_out is not None and n_out < 1:
-            raise ConfigError(f"n_out={n_out} must be at least 1")
+        at_least(1, n_out=n_out)
         self.n_out = n_out
 
     def fit(self, values: Sequence[Any], source: str) -> Measurement:

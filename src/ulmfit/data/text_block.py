@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ulmfit.data.checks import column_names, path_of, several, string, whole_number, yes_or_no
+from ulmfit.arguments import at_least, checked
 from ulmfit.data.options import taken
 from ulmfit.data.stores import vocab_of
 from ulmfit.errors import ConfigError
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import BOS, PAD, UNK, Rule
 from ulmfit.text.tokenizers import Tokenizer, WordTokenizer
-from ulmfit.text.vocab import Vocab
 
 
 class TextBlock:
@@ -35,10 +35,11 @@ class TextBlock:
         cache: keep ids in the user's cache folder, in this folder, or (False) in memory.
     """
 
+    @checked
     def __init__(
         self,
         tok_tfm: Tokenizer | BareTokenizer | None = None,
-        vocab: Vocab | Sequence[str] | None = None,
+        vocab: Any = None,
         is_lm: bool = False,
         seq_len: int = 72,
         backwards: bool = False,
@@ -51,32 +52,26 @@ class TextBlock:
         mark_fields: bool | None = None,
         n_workers: int = 1,
         encoding: str = "utf-8",
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
     ) -> None:
-        whole_number("seq_len", seq_len)
-        whole_number("min_freq", min_freq)
-        whole_number("max_vocab", max_vocab)
-        whole_number("n_workers", n_workers, 0)
-        yes_or_no(is_lm=is_lm, backwards=backwards)
-        string("tok_text_col", tok_text_col)
-        string("encoding", encoding)
-        if mark_fields is not None:
-            yes_or_no(mark_fields=mark_fields)
+        at_least(1, seq_len=seq_len, min_freq=min_freq, max_vocab=max_vocab)
+        at_least(0, n_workers=n_workers)
         self.special_toks = special_tokens(special_toks)
         self.tokenizer = tokenizer_of(tok_tfm, self.special_toks)
         self.vocab = vocab_of(vocab)
         self.is_lm, self.seq_len, self.backwards = is_lm, seq_len, backwards
         self.min_freq, self.max_vocab = min_freq, max_vocab
-        self.text_cols = column_names("text_cols", text_cols)
+        self.text_cols = [text_cols] if isinstance(text_cols, str | int) else list(text_cols)
         self.tok_text_col, self.mark_fields = tok_text_col, mark_fields
         self.n_workers, self.encoding = n_workers, encoding
-        self.cache = cache if isinstance(cache, bool) else path_of("cache", cache)
+        self.cache = Path(cache) if isinstance(cache, str) else cache
 
     @classmethod
+    @checked
     def from_df(
         cls,
         text_cols: str | int | Sequence[str | int],
-        vocab: Vocab | Sequence[str] | None = None,
+        vocab: Any = None,
         is_lm: bool = False,
         seq_len: int = 72,
         backwards: bool = False,
@@ -89,7 +84,7 @@ class TextBlock:
         n_workers: int = 1,
         mark_fields: bool | None = None,
         tok_text_col: str = "text",
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
         **others: object,
     ) -> TextBlock:
         """Texts of a data frame; see the class for what is not said here.
@@ -129,10 +124,11 @@ class TextBlock:
         )
 
     @classmethod
+    @checked
     def from_folder(
         cls,
         path: str | Path,
-        vocab: Vocab | Sequence[str] | None = None,
+        vocab: Any = None,
         is_lm: bool = False,
         seq_len: int = 72,
         backwards: bool = False,
@@ -144,7 +140,7 @@ class TextBlock:
         rules: Sequence[Rule] | None = None,
         n_workers: int = 1,
         encoding: str = "utf-8",
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
         **others: object,
     ) -> TextBlock:
         """Texts of the files of a folder; see the class for what is not said here.
@@ -169,7 +165,7 @@ class TextBlock:
             ConfigError: there is no such folder.
         """
         taken(cls.from_folder, others)
-        if not path_of("path", path).is_dir():
+        if not Path(path).is_dir():
             raise ConfigError(f"{path} is not a folder")
         return cls(
             tokenizer_of(tok, special_toks, rules),
@@ -194,9 +190,7 @@ def special_tokens(given: Sequence[str] | None) -> tuple[str, ...] | None:
     """
     if given is None:
         return None
-    tokens = several("special_toks", given, "the special tokens")
-    for token in tokens:
-        string("special_toks: one", token)
+    tokens = list(given)
     missing = [token for token in (UNK, PAD, BOS) if token not in tokens]
     if missing or len(set(tokens)) < len(tokens):
         raise ConfigError(
@@ -220,9 +214,4 @@ def tokenizer_of(
         if rules is not None:
             raise ConfigError("give rules or a Tokenizer, which has rules of its own, not both")
         return given
-    if given is not None and not callable(getattr(given, "tokenize_units", None)):
-        raise ConfigError(
-            f"{given!r:.80} is no tokenizer; expected a Tokenizer, or what it is made of, such as "
-            "SubwordTokenizer(vocab_sz=15_000)"
-        )
     return Tokenizer(WordTokenizer(special_toks=special_toks) if given is None else given, rules)

@@ -5,7 +5,7 @@ N documents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ulmfit.errors import ConfigError
 
 
-def probabilities(weights: Sequence[float] | NDArray[Any] | None, n: int) -> NDArray[np.float64] | None:
+def probabilities(weights: Iterable[float] | None, n: int) -> NDArray[np.float64] | None:
     """Weights as probabilities.
 
     Args:
@@ -30,7 +30,7 @@ def probabilities(weights: Sequence[float] | NDArray[Any] | None, n: int) -> NDA
     if weights is None:
         return None
     try:
-        given = np.asarray(weights, dtype=np.float64)
+        given = np.asarray(list(weights), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"weights={weights!r:.80}: expected {n} numbers") from error
     if given.shape != (n,) or not np.isfinite(given).all() or (given < 0).any() or given.sum() <= 0:

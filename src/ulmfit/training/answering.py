@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ulmfit.arguments import checked
 from ulmfit.data.loaders import Batch
 from ulmfit.data.show import Shown
 from ulmfit.errors import ConfigError, DataError
@@ -20,7 +21,6 @@ from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
-from ulmfit.training.arguments import checked
 from ulmfit.training.learner import Learner, Loader
 from ulmfit.training.losses import meaning
 from ulmfit.training.progress import say

@@ -6,8 +6,8 @@ import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError, UlmfitError
-from ulmfit.training.arguments import checked
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner

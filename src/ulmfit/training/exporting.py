@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ulmfit.arguments import checked
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
@@ -18,7 +19,6 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
-from ulmfit.training.arguments import checked
 from ulmfit.training.losses import BCEWithLogitsLossFlat, default_loss
 from ulmfit.training.manifest import fingerprint, fingerprint_texts, run_manifest
 from ulmfit.training.optimizer import name_of

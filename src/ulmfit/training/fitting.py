@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self, cast
 
 from rich.console import Console
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
 from ulmfit.training import lr_finder
-from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.loop import Loop, Plan
 from ulmfit.training.optimizer import forget_moments, make_optimizer, set_weight_decay

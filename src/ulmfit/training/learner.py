@@ -10,9 +10,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
 from ulmfit.training import predictions, storage
-from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.fitting import Callbacks, Fitting, listed
 from ulmfit.training.loaders import AnyLoaders, DataLoaders, Loader

@@ -12,9 +12,9 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from ulmfit.arguments import checked
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError, DataError, UlmfitError
-from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import (
     EVENTS,
     Callback,

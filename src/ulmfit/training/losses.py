@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import AnyLoaders

@@ -14,8 +14,8 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from ulmfit.arguments import checked, one_of
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.losses import flat_pair
 
 

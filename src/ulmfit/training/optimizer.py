@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked
 from ulmfit.training.schedules import Hyper
 
 # Makes an optimizer of torch from its parameter groups; `torch.optim.SGD` itself is one.

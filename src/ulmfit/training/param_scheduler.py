@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ulmfit.arguments import checked, one_of
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ulmfit.arguments import checked, one_of
 from ulmfit.errors import ConfigError, MissingExtraError
-from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked
 
 
 class Hyper(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked
 from ulmfit.training.metrics import Metric, Output, logits_of
 
 Kind = Literal["classes", "probabilities", "multi_classes", "multi_probabilities", "values"]

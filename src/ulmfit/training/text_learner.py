@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ulmfit.arguments import check_names, checked, parameter_names
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
@@ -18,7 +19,6 @@ from ulmfit.models.core import AWD_LSTM, get_language_model, get_text_classifier
 from ulmfit.models.encoder import Encoder
 from ulmfit.pretrained import weights as pretrained_weights
 from ulmfit.training.answering import LMLearner, TextLearner, TextLoaders
-from ulmfit.training.arguments import check_names, checked, parameter_names
 from ulmfit.training.learner import Learner
 from ulmfit.training.losses import default_loss
 from ulmfit.training.progress import say

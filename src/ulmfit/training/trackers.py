@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
-from ulmfit.training.arguments import checked
 from ulmfit.training.callbacks import Callback
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ulmfit.arguments import checked, one_of
 from ulmfit.errors import ConfigError, FormatError
-from ulmfit.training.arguments import checked, one_of
 from ulmfit.training.callbacks import Callback, CancelFitException
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
@@ -83,16 +83,52 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             given = signature.bind(*args, **kwargs).arguments
         except TypeError:
             return function(*args, **kwargs)  # Python says which argument is missing, or too many
-        problems = [
-            f"{name}={_shown(value)} must be {_described(hint)}"
-            for name, value in given.items()
-            if name in known and not _fits(value, hint := hints().get(name, Any))
-        ]
-        if problems:
-            raise ConfigError(f"{owner}: {'; '.join(problems)}")
+        _check_types(owner, {name: value for name, value in given.items() if name in known}, hints())
         return function(*args, **kwargs)
 
     return wrapper
+
+
+def check_fields(config: object) -> None:
+    """Refuse fields of a dataclass that are not of the types of their annotations.
+
+    Raises:
+        ConfigError: all such fields at once.
+    """
+    given = {name: getattr(config, name) for name in get_type_hints(type(config))}
+    _check_types(type(config).__name__, given, get_type_hints(type(config)))
+
+
+def at_least(least: int, **given: float | None) -> None:
+    """Refuse numbers that are too small; None passes.
+
+    Raises:
+        ConfigError: naming the argument.
+    """
+    for name, value in given.items():
+        if value is not None and value < least:
+            raise ConfigError(f"{name}={value} must be at least {least}")
+
+
+def between_0_and_1(**given: float) -> None:
+    """Refuse numbers that are not between 0 and 1, both excluded.
+
+    Raises:
+        ConfigError: naming the argument.
+    """
+    for name, value in given.items():
+        if not 0 < value < 1:
+            raise ConfigError(f"{name}={value} must be between 0 and 1")
+
+
+def _check_types(owner: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    problems = [
+        f"{name}={_shown(value)} must be {_described(hint)}"
+        for name, value in given.items()
+        if not _fits(value, hint := hints.get(name, Any))
+    ]
+    if problems:
+        raise ConfigError(f"{owner}: {'; '.join(problems)}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -110,6 +146,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple | list) and len(value) == len(inner) and all(map(_fits, value, inner))
     if origin is Sequence:
         return isinstance(value, tuple | list) and all(_fits(part, inner[0]) for part in value)
+    if origin is Iterable:  # a string is one thing: its letters are never what was meant
+        return isinstance(value, Iterable) and not isinstance(value, str | bytes | Path)
     if hint is bool:
         return isinstance(value, bool | np.bool_)
     if isinstance(value, bool) and hint in (int, float):
@@ -146,6 +184,8 @@ def _described(hint: Any) -> str:
         return f"a subclass of {inner[0].__name__}"
     if origin is tuple:
         return f"{len(inner)} values, each {_described(inner[0])}"
+    if origin is Iterable:
+        return "a list or another collection"
     if origin is Sequence:
         return f"a list of such: {_described(inner[0])}"
     if getattr(hint, "_is_protocol", False):
