@@ -121,7 +121,7 @@ class DataBlock:
     def items(self, source: Any) -> tuple[Any, Items]:
         """The items of a source: as they came, for the splitter, and with their texts and labels."""
         got = source if self.get_items is None else self.get_items(source)
-        if not hasattr(got, "__len__"):
+        if isinstance(got, Iterable) and not hasattr(got, "__len__"):
             got = list(got)
         text = self.text
         return got, make_items(

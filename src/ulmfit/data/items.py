@@ -221,6 +221,11 @@ def make_items(
         raise ConfigError(
             f"{source} is one path, not items. Say how to find the items in it, for example get_items=get_text_files"
         )
+    elif not isinstance(source, Iterable):
+        raise DataError(
+            f"{type(source).__name__} is no collection of items; expected a list of texts, files or pairs, a data "
+            "frame, or with get_items what that takes"
+        )
     else:
         items = ListItems(source if isinstance(source, Sequence) else list(source), get_x, get_y, encoding)
     if not len(items):
