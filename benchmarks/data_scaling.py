@@ -40,7 +40,7 @@ print((time.perf_counter() - start) / n * 1e6)
 def lengths_of(times: int) -> list[int]:
     """Lengths of the documents."""
     spread = np.random.default_rng(0).lognormal(5.4, 0.6, DOCUMENTS * times)
-    return np.clip(spread, 10, 2_000).astype(int).tolist()
+    return [int(length) for length in np.clip(spread, 10, 2_000)]
 
 
 def ours(times: int) -> float:
