@@ -496,4 +496,4 @@ def test_settings_that_would_be_passed_over_are_refused(frame: pd.DataFrame, opt
 @pytest.mark.parametrize("name", ["from_df", "from_csv", "from_folder", "from_texts"])
 def test_a_misspelt_keyword_names_the_function_that_was_called(name: str, tmp_path: Path):
     with pytest.raises(TypeError, match=rf"TextDataLoaders\.{name}\(\).*'vald_pct'.*Did you mean 'valid_pct'"):
-        getattr(TextDataLoaders, name)(tmp_path, vald_pct=0.1)
+        getattr(TextDataLoaders, name)(["a text"] if name == "from_texts" else tmp_path, vald_pct=0.1)
