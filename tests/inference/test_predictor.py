@@ -229,3 +229,8 @@ def test_info_says_what_a_folder_holds(tmp_path: Path, example: Bundle):
     print_info(tmp_path / "m", Console(file=out, width=200))
     for said in ("classifier", "billing, delivery, praise", "2 layers, embedding 6, hidden 8", "accuracy 0.5000"):
         assert said in out.getvalue()
+
+
+def test_bytes_are_not_taken_for_a_list_of_numbers(example: Bundle):
+    with pytest.raises(DataError, match=r"got bytes; decode them"):
+        Predictor(example).predict(b"a text")

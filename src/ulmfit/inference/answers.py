@@ -207,6 +207,8 @@ def check_texts(texts: Iterable[object], before: int = 0) -> list[str]:
     """
     if isinstance(texts, str):
         raise DataError("expected a list of texts, got a single string; put it into a list")
+    if isinstance(texts, bytes | bytearray):
+        raise DataError("expected a text or a list of texts, got bytes; decode them, as with .decode('utf-8')")
     try:
         items = list(texts)
     except TypeError as error:
