@@ -22,6 +22,9 @@ MAX_TYPES = 600_000
 """A corpus with more types than this is counted approximately: the rarest are forgotten now and then."""
 
 
+_MAX_PACKED = 60_000  # of the tokens of new pieces most are frequent ones
+
+
 class Types:
     """The types seen so far, their provisional ids and how often they were seen.
 
@@ -118,7 +121,7 @@ class Encoder:
         tokenizer: what cuts the texts.
         vocab: the vocabulary, or None.
         types: where provisional ids are given and counted; None to begin anew.
-        max_types: how many tokens are remembered with their ids.
+        max_types: how many types are counted, if `types` is not given.
     """
 
     def __init__(
@@ -127,7 +130,6 @@ class Encoder:
         self.vocab, self.types = vocab, types if types is not None else Types(max_types)
         self._packed = _Packed(tokenizer, vocab, self.types)
         self._memo = Memo(tokenizer.tok, tokenizer.rules, self._packed)
-        self._max_types = max_types
 
     def __call__(self, texts: Sequence[str]) -> Encoded:
         """Turn texts into ids.
@@ -141,7 +143,9 @@ class Encoder:
         ids, lengths = self._memo(texts)
         if self.vocab is None:
             self.types.count(ids)
-        if len(self._packed) > self._max_types or self.types.prune():
-            self._packed.clear()
+        forget = self.types.prune()
+        if forget:
             self._memo.forget()
+        if forget or len(self._packed) > _MAX_PACKED:
+            self._packed.clear()
         return ids, lengths

@@ -36,8 +36,8 @@ Encoded = tuple[NDArray[np.uint32], NDArray[np.int64]]
 
 _SEPARATOR = "\x1c"  # white space to every rule, and very rare in texts
 _SIZE_OF_ENTRY = 180  # bytes of memory that a remembered piece takes beside its characters, measured on reviews
-_MAX_UNITS = 150_000
-_AT_ONCE = 4_000_000  # characters of texts whose pieces are looked up together
+_MAX_UNITS = 80_000
+_AT_ONCE = 1_500_000  # characters of texts whose pieces are looked up together
 _NOTHING = 0  # the row without tokens
 
 

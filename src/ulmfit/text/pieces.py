@@ -104,8 +104,9 @@ def _words_by_arrow(parts: Sequence[str]) -> tuple[list[str], NDArray[np.int32],
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lists = pc.split_pattern(pa.array(parts, pa.large_string()), " ")
-    words = lists.flatten().dictionary_encode()
+    pool = pa.system_memory_pool()  # the default one keeps tens of megabytes
+    lists = pc.split_pattern(pa.array(parts, pa.large_string(), memory_pool=pool), " ", memory_pool=pool)
+    words = pc.dictionary_encode(lists.flatten(), memory_pool=pool)
     distinct: list[str] = words.dictionary.to_pylist()
     codes = words.indices.to_numpy().copy()
     bounds = lists.offsets.to_numpy().astype(np.int64)

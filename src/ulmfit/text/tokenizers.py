@@ -294,7 +294,7 @@ def refuse_one_text(texts: object) -> None:
         raise DataError(f"{texts!r:.50} is one text; expected a list of texts. Write [text] if it is the only one.")
 
 
-def batches(texts: Iterable[str], documents: int = 4_096, characters: int = 4_000_000) -> Iterator[list[str]]:
+def batches(texts: Iterable[str], documents: int = 4_096, characters: int = 1_500_000) -> Iterator[list[str]]:
     """Gather texts into lists of a size that is worth while and fits into memory.
 
     Args:
