@@ -1,0 +1,82 @@
+"""The systems of scikit-learn for the tables of results: n-grams with linear models, for every kind of task.
+
+    python benchmarks/results_linear.py tfidf TASK_FOLDER ANSWER.json [--seed 0]
+
+The features and classifiers are those of `linear_baselines.py`. Several labels: one classifier against the rest for
+each, and one threshold for all, the best for micro F1. Numbers: ridge regression on the features. Strength and
+threshold are chosen by cross-validation on the training part (with the dev part, where there is one) alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from linear_baselines import METHODS, STRENGTHS, WORDS_AND_MARKS, logistic_regression
+from results_labels import several_labels
+from results_tasks import MULTI, REGRESSION, SINGLE, read_known, read_part, read_task
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+
+FOLDS = 5
+
+
+def features(method: str) -> Any:
+    """What a method makes of a text."""
+    common: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": WORDS_AND_MARKS, "dtype": np.float32}
+    if method == "tfidf":
+        return TfidfVectorizer(sublinear_tf=True, **common)
+    return CountVectorizer(binary=True, **common)
+
+
+def single(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
+    """The class of each text of the test part."""
+    search = METHODS[method](seed, StratifiedKFold(FOLDS, shuffle=True, random_state=seed))
+    return [str(label) for label in search.fit(texts, labels).predict(test)]
+
+
+def multi(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
+    """The classes of each text of the test part, separated by spaces."""
+    table = features(method)
+    return several_labels(
+        table.fit_transform(texts),
+        labels,
+        table.transform(test),
+        classifier=lambda strength: logistic_regression(seed).set_params(C=strength),
+        strengths=STRENGTHS,
+        seed=seed,
+    )
+
+
+def regression(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
+    """The number for each text of the test part."""
+    model = Pipeline([("features", features(method)), ("ridge", Ridge())])
+    folds = KFold(FOLDS, shuffle=True, random_state=seed)
+    search = GridSearchCV(model, {"ridge__alpha": [0.1, 1.0, 10.0, 100.0]}, cv=folds)
+    return [repr(float(value)) for value in search.fit(texts, np.array(labels, dtype=float)).predict(test)]
+
+
+SOLVE = {SINGLE: single, MULTI: multi, REGRESSION: regression}
+
+
+def main() -> None:
+    """Fit, predict, write the answer."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("method", choices=[*METHODS])
+    parser.add_argument("task", type=Path)
+    parser.add_argument("answer", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    texts, labels = read_known(given.task)
+    test, _ = read_part(given.task, "test")
+    predictions = SOLVE[read_task(given.task).kind](given.method, texts, labels, test, given.seed)
+    given.answer.write_text(json.dumps(predictions), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Run systems on tasks, in turn, and keep what came out: one line of JSON for each run.
+
+    python benchmarks/results_run.py --data FOLDER --tasks sms sst2 --systems tfidf nb ulmfit [--seeds 3]
+        [--embeddings-python ENV/bin/python] [--out benchmarks/results.jsonl]
+
+Every system is a process of its own that reads the task's folder and writes its predictions for the test part; time,
+processor time and peak memory are those of the process and its children, imports included. The scores are made here, in
+one way for all. A run that is in the file already is not repeated, unless `--again` says so: the test part of a row is
+looked at once. `--budget` is what `ulmfit train --time-budget` gets, and stands in the row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from results_tasks import MULTI, REGRESSION, Task, prepare, read_part, read_task
+from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
+from sklearn.preprocessing import MultiLabelBinarizer
+
+HERE = Path(__file__).parent
+ULMFIT = {
+    "ulmfit": [],
+    "ulmfit-no-base": ["--base", "none"],
+    "ulmfit-bidirectional": ["--bidirectional"],
+}
+SYSTEMS = ("tfidf", "nb", "embeddings", *ULMFIT)
+
+
+def scores(task: Task, truth: list[str], predictions: list[str]) -> dict[str, float]:
+    """How well the test part was answered, by what is usual for the kind of task."""
+    if len(truth) != len(predictions):
+        raise SystemExit(f"{len(predictions)} predictions for {len(truth)} texts")
+    if task.kind == REGRESSION:
+        true, said = np.array(truth, dtype=float), np.array(predictions, dtype=float)
+        return {
+            "spearman": float(spearmanr(true, said).statistic),
+            "mean_absolute_error": float(mean_absolute_error(true, said)),
+        }
+    if task.kind == MULTI:
+        binarizer = MultiLabelBinarizer().fit([label.split() for label in truth + predictions])
+        true, said = (binarizer.transform([label.split() for label in part]) for part in (truth, predictions))
+        return {
+            "micro_f1": float(f1_score(true, said, average="micro", zero_division=0)),
+            "macro_f1": float(f1_score(true, said, average="macro", zero_division=0)),
+        }
+    return {
+        "accuracy": float(accuracy_score(truth, predictions)),
+        "macro_f1": float(f1_score(truth, predictions, average="macro", zero_division=0)),
+    }
+
+
+def command_of(system: str, folder: Path, answer: Path, seed: int, given: argparse.Namespace) -> list[str]:
+    """The command line of one run."""
+    if system in ULMFIT:
+        model = given.models / f"{folder.name}-{system}-{seed}"
+        command = [sys.executable, HERE / "results_ulmfit.py", folder, answer, "--model", model, *ULMFIT[system]]
+        command += ["--time-budget", given.budget] if given.budget else []
+    elif system == "embeddings":
+        if given.embeddings_python is None:
+            raise SystemExit("embeddings need --embeddings-python: see results_embeddings.py")
+        command = [given.embeddings_python, HERE / "results_embeddings.py", folder, answer]
+    else:
+        command = [sys.executable, HERE / "results_linear.py", system, folder, answer]
+    return [*map(str, command), "--seed", str(seed)]
+
+
+def measured(command: list[str], log: Path) -> dict[str, float]:
+    """Run a command to its end: wall and processor seconds, peak memory in MB, of it and its children."""
+    start = time.perf_counter()
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed; see {log}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_memory_mb": round(usage.ru_maxrss * unit / 1e6),
+    }
+
+
+def commit() -> str:
+    """The commit of the checkout, with a mark if files differ from it."""
+    git = ["git", "-C", str(HERE)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "status", "--porcelain", "../src"], capture_output=True, text=True, check=True)
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows that are there."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def main() -> None:
+    """Take turns and write rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", required=True)
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, required=True)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--unlabelled", type=int, default=100_000, help="most texts for the language model")
+    parser.add_argument("--budget", help="time for one run of ulmfit, such as 20m")
+    parser.add_argument("--folders", type=Path, default=Path("runs/tasks"))
+    parser.add_argument("--models", type=Path, default=Path("runs/models"))
+    parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
+    parser.add_argument("--embeddings-python", type=Path)
+    parser.add_argument("--again", action="store_true")
+    given = parser.parse_args()
+    given.models.mkdir(parents=True, exist_ok=True)
+    for name in given.tasks:
+        for seed in range(given.seeds):
+            folder = prepare(name, given.data, given.folders, seed=seed, unlabelled=given.unlabelled)
+            task = read_task(folder)
+            for system in given.systems:
+                key = {"task": name, "system": system, "seed": seed, "unlabelled": task.rows.get("unlabelled", 0)}
+                key["budget"] = given.budget if system in ULMFIT else None
+                if not given.again and any(key.items() <= row.items() for row in rows_of(given.out)):
+                    print("there already:", key, flush=True)
+                    continue
+                row = key | {"rows": task.rows, "commit": commit(), "date": datetime.now(UTC).date().isoformat()}
+                row |= {"threads": len(os.sched_getaffinity(0)), "machine": platform.platform()}
+                with tempfile.TemporaryDirectory() as temporary:
+                    answer = Path(temporary) / "answer.json"
+                    command = command_of(system, folder, answer, seed, given)
+                    row |= measured(command, given.models / f"{folder.name}-{system}-{seed}.log")
+                    predictions = json.loads(answer.read_text(encoding="utf-8"))
+                row |= {k: round(v, 4) for k, v in scores(task, read_part(folder, "test")[1], predictions).items()}
+                with given.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
