@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib import import_module
+from typing import Any
 
 import rich
 from rich.table import Table
@@ -47,8 +49,7 @@ class Shown:
         """Show it where the user is: under the cell of a notebook, or in the terminal."""
         console = rich.get_console()
         if console.is_jupyter:
-            from IPython.display import HTML, display
-
-            display(HTML(self._repr_html_()))
+            notebook: Any = import_module("IPython.display")  # typed in some versions only
+            notebook.display(notebook.HTML(self._repr_html_()))
         else:
             console.print(self)
