@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.pretrained import weights
+from ulmfit.training.precision import supports_bf16
 
 # The models of the tests are so small that a second thread only waits, for long on a busy machine.
 torch.set_num_threads(1)
@@ -16,6 +17,13 @@ torch.set_num_threads(1)
 # Nor does a busy machine make a property false.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.fixture
+def bf16() -> None:
+    """For tests that compute in bfloat16: not every processor can, and the library then says so or takes float32."""
+    if not supports_bf16(torch.device("cpu")):
+        pytest.skip("this processor has no bfloat16 arithmetic")
 
 
 @pytest.fixture

@@ -173,6 +173,7 @@ def test_embedded_words_may_be_given(arch: type[Encoder]):
 
 
 @ARCHS
+@pytest.mark.usefixtures("bf16")
 def test_a_model_stored_in_bfloat16_answers(arch: type[Encoder]):
     torch.manual_seed(3)
     ids = torch.randint(2, V, (4, 9))

@@ -198,9 +198,8 @@ def test_a_batch_without_target_is_refused():
         learn.validate(ClassifierLoader(documents(), bs=4))
 
 
+@pytest.mark.usefixtures("bf16")
 def test_bf16_trains_where_the_processor_has_it():
-    if resolve_precision("auto", torch.device("cpu")) != "bf16":
-        pytest.skip("this processor has no bfloat16 arithmetic")
     learn = lm_learner(precision="bf16")
     learn.fit_one_cycle(6, 2e-2)
     assert learn.history[-1]["accuracy"] > 0.8
