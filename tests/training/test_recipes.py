@@ -12,7 +12,9 @@ from rich.console import Console
 
 from ulmfit.data.sources import Examples
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
+from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.classifier_stages import default_epochs
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
@@ -135,3 +137,22 @@ def test_a_run_says_how_to_repeat_it(monkeypatch):
         changed = run_facts(replace(texts, train=other), recipe, 1.0)["run"]["data"]
         assert changed["train"] != run["data"]["train"]
         assert changed["valid"] == run["data"]["valid"]
+
+
+@pytest.mark.parametrize("kind", ["subword", "char"])
+def test_another_language_and_other_tokens(monkeypatch, tmp_path, kind):
+    monkeypatch.setattr("ulmfit.training.classifier_stages._MIN_STEPS", 5)
+    monkeypatch.setitem(SIZES["awd_lstm"], "small", AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=1))
+    texts = prepare_texts(examples(60), None, (), valid_pct=0.2, seed=0)
+    recipe = Recipe(tokenizer=kind, lang="de", lm_epochs=0.1, epochs=1)
+    trained = train_text_classifier(texts, recipe, Console(file=io.StringIO()))
+    save_bundle(trained.classifier, tmp_path / "model")
+    loaded = load_bundle(tmp_path / "model")
+    assert loaded.tokenizer.tok.kind == kind
+    assert getattr(loaded.tokenizer.tok, "lang", "de") == "de"
+    assert Predictor(loaded).predict(texts.valid[0][0]) is not None
+
+
+def test_an_unknown_kind_of_tokens_is_refused():
+    with pytest.raises(ConfigError, match="tokenizer='words' must be one of word, subword, char"):
+        Recipe(tokenizer="words")

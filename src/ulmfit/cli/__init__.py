@@ -115,6 +115,12 @@ def train(
     ] = False,
     backward_base: Annotated[str, typer.Option(help="The same as --base for the direction from the end.")] = "auto",
     size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of a model without base, as spaCy names it; en is the default.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Tokens of a model without base: word (the default), subword or char.")
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Epochs of the classifier once all layers are unfrozen, after two short stages.", min=1),
@@ -136,9 +142,11 @@ def train(
 
     Example: ulmfit train reviews.csv --text review --label sentiment --lm-data more-reviews.csv --out my-model
     """
-    if size is not None and base not in ("none", "auto"):
+    own = {"--size": size, "--lang": lang, "--tokenizer": tokenizer}
+    given = [option for option, value in own.items() if value is not None]
+    if given and base not in ("none", "auto"):
         raise ConfigError(
-            "--size is for a model from random weights; a --base has a size of its own. Give one of the two"
+            f"{', '.join(given)}: for a model from random weights; a --base has its own. Give the one or the other"
         )
     seconds = None if time_budget is None else parse_duration(time_budget)
     from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL, Labelling
@@ -147,6 +155,8 @@ def train(
 
     recipe = Recipe(
         size=size or "small",
+        tokenizer=tokenizer or "word",
+        lang=lang or "en",
         lm_epochs=lm_epochs,
         epochs=epochs,
         time_budget=seconds,
@@ -167,8 +177,8 @@ def train(
         test=test,
         lm_data=tuple(lm_data or ()),
         labelling=Labelling(task=task or default, label_delim=label_delim),
-        base="none" if size is not None else base,
-        backward_base="none" if size is not None and bidirectional else backward_base,
+        base="none" if given else base,
+        backward_base="none" if given and bidirectional else backward_base,
         encoding=encoding,
         overwrite=overwrite,
     )

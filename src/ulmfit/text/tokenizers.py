@@ -26,6 +26,7 @@ from ulmfit.text.vocab import Vocab
 from ulmfit.text.words import SpacyTokenizer, WordTokenizer
 
 __all__ = [
+    "KINDS",
     "BareTokenizer",
     "CharTokenizer",
     "HFTokenizer",
@@ -34,7 +35,11 @@ __all__ = [
     "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
+    "tokenizer_of",
 ]
+
+KINDS = ("word", "subword", "char")
+"""The kinds of tokenizers that need no file to begin with."""
 
 _FILE = "tokenizer.json"
 _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
@@ -292,6 +297,24 @@ def refuse_one_text(texts: object) -> None:
     """
     if isinstance(texts, str | bytes):
         raise DataError(f"{texts!r:.50} is one text; expected a list of texts. Write [text] if it is the only one.")
+
+
+def tokenizer_of(kind: str, lang: str, vocab_size: int | None = None) -> Tokenizer:
+    """A tokenizer by the name of its kind, with the usual rules.
+
+    Args:
+        kind: one of `KINDS`.
+        lang: language of the texts, as spaCy names it.
+        vocab_size: pieces of a subword model; None for as many as suit the texts.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"tokenizer={kind!r} must be one of {', '.join(KINDS)}")
+    if kind == "subword":
+        return Tokenizer(SubwordTokenizer(lang=lang, vocab_sz=vocab_size))
+    return Tokenizer(CharTokenizer() if kind == "char" else WordTokenizer(lang=lang))
 
 
 def batches(texts: Iterable[str], documents: int = 4_096, characters: int = 1_500_000) -> Iterator[list[str]]:

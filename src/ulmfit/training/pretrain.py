@@ -28,7 +28,7 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
-from ulmfit.text.tokenizers import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from ulmfit.text.tokenizers import Tokenizer, tokenizer_of
 from ulmfit.training.bases import load_base
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
@@ -188,7 +188,7 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
-    tokenizer = base.tokenizer if base else _tokenizer(job)
+    tokenizer = base.tokenizer if base else tokenizer_of(job.tokenizer, job.lang, job.vocab_size)
     # A subword model brings its own vocabulary, which must stay whole.
     min_freq = 1 if job.tokenizer == "subword" else job.min_freq
     train = TokenStore.build(
@@ -219,12 +219,6 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         f"{time.perf_counter() - started:.0f} s",
     )
     return _Corpora(tokenizer=tokenizer, train=train, valid=valid)
-
-
-def _tokenizer(job: PretrainJob) -> Tokenizer:
-    if job.tokenizer == "subword":
-        return Tokenizer(SubwordTokenizer(lang=job.lang, vocab_sz=job.vocab_size))
-    return Tokenizer(CharTokenizer() if job.tokenizer == "char" else WordTokenizer(lang=job.lang))
 
 
 def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learner:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ulmfit.errors import ConfigError
 from ulmfit.models.config import EncoderConfig, size_config
+from ulmfit.text.tokenizers import KINDS
 
-TOKENIZERS = ("word", "subword", "char")
 OF_THE_BASE = ("tokenizer", "lang", "vocab_size", "min_freq")  # settings that a base has made already
 
 
@@ -95,8 +95,8 @@ class PretrainJob:
             for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", 100))
             if getattr(self, name) < low
         ]
-        if self.tokenizer not in TOKENIZERS:
-            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(TOKENIZERS)}")
+        if self.tokenizer not in KINDS:
+            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(KINDS)}")
         if not self.valid and not 0 < self.held_out < 1:
             problems.append(f"held_out={self.held_out} must be between 0 and 1, or valid given")
         if self.base != "none":

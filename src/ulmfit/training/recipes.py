@@ -18,7 +18,7 @@ from rich.console import Console
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
-from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.tokenizers import KINDS, tokenizer_of
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
     classifier_learner,
@@ -41,6 +41,8 @@ class Recipe:
 
     Args:
         size: "small" or "base": the architecture's size when there is no base.
+        tokenizer: "word", "subword" or "char", when there is no base.
+        lang: language of the texts, as spaCy names it, when there is no base.
         lm_epochs: epochs of the language model; None chooses them from the size of the corpus.
         epochs: epochs of the classifier after all layers are unfrozen; None chooses them from the number of texts.
         time_budget: seconds for the whole run; epochs are then an upper limit.
@@ -60,6 +62,8 @@ class Recipe:
     """
 
     size: str = "small"
+    tokenizer: str = "word"
+    lang: str = "en"
     lm_epochs: float | None = None
     epochs: int | None = None
     time_budget: float | None = None
@@ -80,6 +84,8 @@ class Recipe:
     def __post_init__(self) -> None:
         size_config(self.size)
         problems = []
+        if self.tokenizer not in KINDS:
+            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(KINDS)}")
         if self.lm_epochs is not None and not 0.05 <= self.lm_epochs < math.inf:
             problems.append(f"lm_epochs={self.lm_epochs} must be at least 0.05")
         problems += [
@@ -166,14 +172,14 @@ def _one_direction(
     *,
     backwards: bool = False,
 ) -> Trained:
-    tokenizer = base.tokenizer if base is not None else Tokenizer()
+    tokenizer = base.tokenizer if base is not None else tokenizer_of(recipe.tokenizer, recipe.lang)
     config = base.config if base is not None else size_config(recipe.size)
     stores = Stores.build(
         texts.train[0],
         texts.valid[0],
         texts.unlabelled,
         tokenizer,
-        min_freq=recipe.min_freq,
+        min_freq=1 if tokenizer.tok.kind == "subword" else recipe.min_freq,  # whose pieces are all needed
         max_vocab=recipe.max_vocab or max(MAX_VOCAB[recipe.size], len(base.vocab) if base is not None else 0),
         console=console,
         base=None if base is None else base.vocab,
