@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_a_forward_english_model_is_there_and_knows_english(bundled):
     ids = torch.from_numpy(model.vocab.numericalize(model.tokenizer(ENGLISH)))[None]
     untrained = blank.eval()(ids[:, :-1]).cross_entropy(ids[:, 1:]).item()
     assert figures["loss"] < untrained - 3
+
+
+def test_a_backward_english_model_is_there_with_the_same_words(bundled):
+    assert "en-small-bwd" in bundled
+    model, forward = weights.find("awd_lstm", backwards=True), weights.find("awd_lstm")
+    assert model.backwards
+    assert (model.vocab, model.config) == (forward.vocab, forward.config)
+    read = [measure(replace(model, backwards=way), [ENGLISH])["perplexity"] for way in (True, False)]
+    assert read[0] < 300 < read[1]
 
 
 def test_english_texts_start_from_it_and_others_do_not(bundled):
