@@ -53,7 +53,8 @@ def folder_block(
     target = None if text.is_lm else CategoryBlock(vocab)
     blocks = text if target is None else (text, target)
     if valid_pct is not None or splitter is not None:
-        choose: Callable[[Any], Any] = partial(get_text_files, skip=skip)
+        labelled = valid_pct is not None and target is not None
+        choose: Callable[[Any], Any] = partial(_text_files, skip=skip, labelled=labelled)
         chosen = splitter or split_for(target, partial(map, parent_label), valid_pct or 0.0, seed)
     else:
         train, valid = train.strip("/"), valid.strip("/")
@@ -69,12 +70,18 @@ def folder_block(
         if target is not None:
             parts = [_labelled(part) for part in parts]
         _refuse_stray(parts, {root / train, root / valid}, is_lm=text.is_lm)
-        choose = lambda _: parts[0] + parts[1]  # noqa: E731
+        choose = partial(_found_already, parts[0] + parts[1])
         chosen = IndexSplitter(range(len(parts[0]), len(parts[0]) + len(parts[1])))
-    if valid_pct is not None and target is not None:
-        files = choose
-        choose = lambda path: _labelled(files(path))  # noqa: E731
     return DataBlock(blocks, get_items=choose, get_y=None if text.is_lm else parent_label, splitter=chosen)
+
+
+def _text_files(path: Path, *, skip: Sequence[str], labelled: bool) -> L[Path]:
+    files = get_text_files(path, skip=skip)
+    return _labelled(files) if labelled else files
+
+
+def _found_already(files: L[Path], _: Path) -> L[Path]:
+    return files
 
 
 def _labelled(files: L[Path]) -> L[Path]:
