@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -188,9 +187,10 @@ class Affixes:
         if len(unit) > LONGEST_UNIT or " " in unit:
             return None
         word, last = unit[:-1], unit[-1:]
-        special = word in cases or unit in cases or last in self._splitting or word in self._lefts.get(last, ())
-        if not special and not self._prefix_letters and only_letters(word) and self._suffix_length(unit) == 1:
-            return (word, last)  # the most frequent form, found sooner
+        if only_letters(word) and not self._prefix_letters and self._suffix_length(unit) == 1:
+            special = word in cases or unit in cases or last in self._splitting or word in self._lefts.get(last, ())
+            if not special:
+                return (word, last)  # the most frequent form, found sooner
         prefixes: list[str] = []
         suffixes: list[str] = []
         rest, whole = unit, False
@@ -262,10 +262,14 @@ class Affixes:
 
     def _alone(self, tokens: Sequence[str]) -> bool:
         """Tell whether no special case can be found in tokens that follow each other."""
-        lefts = self._lefts
-        return self._splitting.isdisjoint(tokens) and not any(
-            right in lefts and left in lefts[right] for left, right in pairwise(tokens)
-        )
+        if not self._splitting.isdisjoint(tokens):
+            return False
+        lefts, left = self._lefts, ""
+        for token in tokens:
+            if token in lefts and left in lefts[token]:
+                return False
+            left = token
+        return True
 
     def _borders_case(self, prefixes: Sequence[str], case: str, suffixes: Sequence[str]) -> bool:
         """Tell whether a token beside a special case might be part of a longer one with what the case ends with."""

@@ -38,6 +38,7 @@ _SEPARATOR = "\x1c"  # white space to every rule, and very rare in texts
 _SIZE_OF_ENTRY = 180  # bytes of memory that a remembered piece takes beside its characters, measured on reviews
 _MAX_UNITS = 80_000
 _AT_ONCE = 1_500_000  # characters of texts whose pieces are looked up together
+_SIMPLE = 100  # characters of a printable line that every tokenizer cuts at its spaces
 _NOTHING = 0  # the row without tokens
 
 
@@ -225,7 +226,7 @@ class Memo:
         self._size += _size(pieces)
 
     def _split(self, line: str) -> list[str]:
-        return line.split(" ") if len(line) <= 100 and line.isprintable() else self._tok.split(line)
+        return line.split(" ") if len(line) <= _SIMPLE and line.isprintable() else self._tok.split(line)
 
     def _cut(self, units: Iterable[str]) -> None:
         """Find the answers for units that are not known yet."""
