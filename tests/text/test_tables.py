@@ -123,3 +123,38 @@ def test_subwords_are_trained_on_files(folder: Path) -> None:
 
 def test_backwards() -> None:
     assert reverse_text(np.array([2, 5, 6])).tolist() == [6, 5, 2]
+
+
+def test_a_csv_file_may_be_replaced_by_its_tokens_and_has_empty_cells(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(
+        "a,l\n" + "".join(f"word{i} here,{i}\n" if i % 7 else f",{i}\n" for i in range(500)), encoding="utf-8"
+    )
+    tokenize_csv(file, "a", outname=file, chunksize=100)
+    table = pd.read_csv(file)
+    assert len(table) == 500
+    assert table["text"][0] == "xxbos"
+    assert table["text"][499].startswith("xxbos word499 here")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_csv_file_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("a,b\n" + "x,1\n" * 300 + "x,1,2,3\n", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        tokenize_csv(file, "a", chunksize=100)
+    with pytest.raises(DataError, match="cannot be read"):
+        tokenize_csv(tmp_path / "none.csv", "a")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_column_is_not_replaced_silently() -> None:
+    frame = pd.DataFrame({"a": ["x"], "text": ["kept"]})
+    with pytest.raises(ConfigError, match="tok_text_col"):
+        tokenize_df(frame, "a")
+    assert tokenize_df(frame, "a", tok_text_col="tokens")[0]["text"].tolist() == ["kept"]
+
+
+def test_fields_of_different_length_are_refused() -> None:
+    with pytest.raises(DataError, match="1 and 2 texts"):
+        join_fields([["a"], ["b", "c"]])

@@ -423,3 +423,17 @@ def test_the_older_name_of_training_subwords() -> None:
     assert tok.identity() == model
     with pytest.raises(DataError, match="is one text"):
         SubwordTokenizer().setup("some words")
+
+
+def test_what_is_no_rule_and_no_tokenizer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'x' is none"):
+        Tokenizer(rules=["x"])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="derive it from BareTokenizer"):
+        Tokenizer(str.split)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="made NoneType of a text"):
+        Tokenizer(rules=[lambda text: None])("a")  # type: ignore[list-item, return-value]
+
+
+@pytest.mark.parametrize("text", ["WASN'T it?", "I'M here", "IT'S on", "WE'VE seen"])
+def test_capitals_reach_over_a_contraction(text: str) -> None:
+    assert WORD.detokenize(WORD(text)) == text

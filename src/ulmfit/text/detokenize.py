@@ -17,13 +17,14 @@ _NO_SPACE_AFTER = frozenset("([{$\u00a3\u20ac#\u201c\u2018\u00bf\u00a1")
 _CONTRACTIONS = frozenset(["can not", "gon na", "wan na", "got ta", "gim me", "lem me", "d' ye", "c' m"])
 _ENDS = frozenset(["", ".", "!", "?", '"', "\u201c"])
 _QUOTES = frozenset("\"'")
+_CLITIC = re.compile("n['’]t|['’](?:s|m|d|re|ve|ll)")
 _TIGHT = frozenset("-/\\\u2013\u2014~")
 
 
 def detokenize(tokens: Iterable[str]) -> str:
     """Write tokens as readable text.
 
-    Marks are carried out and disappear: `xxmaj` and `xxup` for exactly one token behind them, `xxrep` and `xxwrep` for
+    Marks are carried out and disappear: `xxmaj` and `xxup` for exactly one word behind them, `xxrep` and `xxwrep` for
     exactly the count and the token behind them. Spaces before punctuation and within contractions are left out, and
     `xxfld` with its number begins a new line. What the rules destroyed (which of the spaces were there, capitals within
     words) does not come back.
@@ -125,7 +126,8 @@ def _without_marks(words: Iterable[str]) -> Iterator[str]:
             continue
         yield _cased(word, case)
         if not word.isspace():
-            case, last = "", word
+            goes_on = case == TK_UP and i < len(rest) and _CLITIC.fullmatch(rest[i])  # as in WASN'T, which is cut
+            case, last = case if goes_on else "", word
 
 
 def _cased(word: str, case: str) -> str:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.pieces import Pieces, cut_into_pieces, without_surrogates
 from ulmfit.text.plan import Plan, make_plan
-from ulmfit.text.rules import TK_REP, Rule, replace_rep
+from ulmfit.text.rules import TK_REP, Rule, apply, replace_rep
 
 Encoded = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """The ids of N texts one after the other, and how many each text has, of shape (N,)."""
@@ -112,10 +112,7 @@ class Memo:
 
     def _long_way(self, text: str) -> bytes:
         """All rules on the whole text, then unit by unit."""
-        text = without_surrogates(text)
-        for rule in self._rules:
-            text = rule(text)
-        units = self._tok.split(text)
+        units = self._tok.split(apply(self._rules, without_surrogates(text)))
         if self._tok.chunked:
             return self._assemble(units)
         return b"".join([self._table[token] for tokens in self._tok.tokenize_units(units) for token in tokens])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.text.plan import Plan
+from ulmfit.text.rules import apply
 
 _ODD_SPACE = re.compile(r"([^\S ]\s*)")
 _MANY = 400_000  # characters from which on importing PyArrow (0.2 s, 80 MB) is worth while
@@ -68,9 +69,7 @@ def cut_into_pieces(texts: Sequence[str], plan: Plan) -> Pieces:
     odd: list[tuple[int, str]] = []  # part before which there is other white space, and that
     ends: list[int] = []  # of the texts among the parts
     for text in texts:
-        fixed = without_surrogates(text)
-        for rule in plan.whole:
-            fixed = rule(fixed)
+        fixed = apply(plan.whole, without_surrogates(text))
         if fixed.isprintable():
             parts.append(fixed)
         else:

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from ulmfit.errors import DataError
 
 UNK, PAD, BOS, EOS, FLD = "xxunk", "xxpad", "xxbos", "xxeos", "xxfld"
 TK_REP, TK_WREP, TK_UP, TK_MAJ = "xxrep", "xxwrep", "xxup", "xxmaj"
@@ -167,6 +169,23 @@ def replace_space(token: str) -> str:
         The token without spaces.
     """
     return token.replace(" ", SPACE_MARK)
+
+
+def apply(rules: Iterable[Rule], text: str) -> str:
+    """Apply rules one after the other.
+
+    Raises:
+        DataError: one of them gives something that is no text.
+    """
+    for rule in rules:
+        ruled = rule(text)
+        if not isinstance(ruled, str):
+            raise DataError(
+                f"The rule {getattr(rule, '__name__', rule)!s} made {type(ruled).__name__} of a text; "
+                "a rule is a function from string to string."
+            )
+        text = ruled
+    return text
 
 
 DEFAULT_RULES: tuple[Rule, ...] = (

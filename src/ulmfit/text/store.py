@@ -64,6 +64,8 @@ class TokenStore:
         return len(self.offsets) - 1
 
     def __getitem__(self, i: int) -> Ids:
+        if not isinstance(i, int | np.integer):
+            raise TypeError(f"A store is indexed by the number of one document, not by {type(i).__name__}.")
         n = len(self)
         if not -n <= i < n:
             raise IndexError(f"There is no document {i} in a store of {n} documents.")

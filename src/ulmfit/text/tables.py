@@ -118,6 +118,10 @@ def join_fields(columns: Sequence[Sequence[str]], mark_fields: bool | None = Non
                     f"Field {number} of text {position} is {type(value).__name__} ({value!r:.50}); it must be a "
                     "string. Fill missing texts with '' or leave the rows out."
                 )
+    if len(sizes := {len(column) for column in columns}) > 1:
+        raise DataError(
+            f"The fields have {' and '.join(map(str, sorted(sizes)))} texts; each must have one for each text."
+        )
     texts = zip(*columns, strict=True)
     return [" ".join(f"{FLD} {i} {part}" if mark else part for i, part in enumerate(parts, 1)) for parts in texts]
 
@@ -151,6 +155,11 @@ def tokenize_df(
         raise DataError(f"There is no column {', '.join(map(repr, missing))}. The columns are {', '.join(df.columns)}.")
     tokens = tokenize_texts(join_fields([df[name].tolist() for name in names], mark_fields), n_workers, rules, tok)
     out = df.drop(columns=names).copy()
+    if taken := [name for name in (tok_text_col, f"{tok_text_col}_length") if name in out.columns]:
+        raise ConfigError(
+            f"The data frame has a column {' and '.join(map(repr, taken))} beside the texts, which the tokens would "
+            "replace. Give another name: tok_text_col=..."
+        )
     out[tok_text_col] = tokens
     out[f"{tok_text_col}_length"] = [len(document) for document in tokens]
     return out, Counter(token for document in tokens for token in document)
@@ -166,8 +175,11 @@ def tokenize_csv(
     tok: BareTokenizer | Tokenizer | None = None,
     header: Any = "infer",
     chunksize: int = 50_000,
+    tok_text_col: str = "text",
 ) -> Counter[str]:
-    """Tokenize the texts of a CSV file, piece by piece, into another CSV file.
+    """Tokenize the texts of a CSV file, piece by piece, into another CSV file, which is written whole or not at all.
+
+    Every cell is taken as it stands; an empty one is an empty text.
 
     Args:
         fname: the file.
@@ -179,21 +191,32 @@ def tokenize_csv(
         tok: what cuts the texts; None for words.
         header: as for `pandas.read_csv`.
         chunksize: the number of rows read at a time.
+        tok_text_col: as for `tokenize_df`.
 
     Returns:
         The counts of all tokens.
+
+    Raises:
+        DataError: if the file cannot be read as CSV, or has no such column.
     """
     import pandas as pd
 
     path = Path(fname)
     out = path.with_name(f"{path.stem}_tok.csv") if outname is None else Path(outname)
     tokenizer, count, first = _tokenizer(tok, rules), Counter[str](), True
-    for frame in pd.read_csv(path, header=header, chunksize=chunksize):
-        done, counted = tokenize_df(frame, text_cols, n_workers, None, mark_fields, tokenizer)
-        done["text"] = [" ".join(tokens) for tokens in done["text"]]
-        done.to_csv(out, mode="w" if first else "a", header=first, index=False)
-        count += counted
-        first = False
+    partial = out.with_name(f".{out.name}.{os.getpid()}.writing")
+    try:
+        for frame in pd.read_csv(path, header=header, chunksize=chunksize, dtype=str, keep_default_na=False):
+            done, counted = tokenize_df(frame, text_cols, n_workers, None, mark_fields, tokenizer, tok_text_col)
+            done[tok_text_col] = [" ".join(tokens) for tokens in done[tok_text_col]]
+            done.to_csv(partial, mode="w" if first else "a", header=first, index=False)
+            count += counted
+            first = False
+        partial.replace(out)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{path} cannot be read as CSV, or {out} not be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
     return count
 
 

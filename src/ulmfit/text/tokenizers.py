@@ -20,7 +20,7 @@ from ulmfit.text.engine import Memo, tokens_of
 from ulmfit.text.hf import HFTokenizer
 from ulmfit.text.identity import UnknownStateError, digest, name_of
 from ulmfit.text.pieces import without_surrogates
-from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule
+from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule, apply
 from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.text.words import SpacyTokenizer, WordTokenizer
@@ -85,6 +85,14 @@ class Tokenizer:
         self.tok: BareTokenizer = WordTokenizer() if tok is None else tok
         self.rules: tuple[Rule, ...] = DEFAULT_RULES if rules is None else tuple(rules)
         self.post_rules: tuple[Rule, ...] = DEFAULT_POST_RULES if post_rules is None else tuple(post_rules)
+        given: tuple[object, ...] = (*self.rules, *self.post_rules)
+        if wrong := [rule for rule in given if not callable(rule)]:
+            raise ConfigError(f"rules are functions from string to string; {wrong[0]!r} is none")
+        if not hasattr(self.tok, "tokenize_units"):
+            raise ConfigError(
+                f"{self.tok!r:.80} is no tokenizer: derive it from BareTokenizer and give it tokenize_units "
+                "(docs/design/tokenizer.md)"
+            )
         self._memory: tuple[Memo, _Finished] | None = None
         self._encoder: Encoder | None = None
 
@@ -122,10 +130,7 @@ class Tokenizer:
     def _ruled(self, texts: Iterable[str]) -> Iterator[str]:
         for batch in batches(texts):
             for text in batch:
-                ruled = without_surrogates(text)
-                for rule in self.rules:
-                    ruled = rule(ruled)
-                yield ruled
+                yield apply(self.rules, without_surrogates(text))
 
     def encoder(self, vocab: Vocab | None = None, types: Types | None = None) -> Encoder:
         """Make what turns texts into ids; the same one again for the same vocabulary, as it remembers.

@@ -200,7 +200,7 @@ def make_vocab(
     Args:
         count: how often each token occurs.
         min_freq: the least count of a token that is kept.
-        max_vocab: the largest number of entries, special tokens included.
+        max_vocab: the largest number of entries, special tokens included, fillers not.
         special_toks: the tokens that come first, whatever their count; None for the usual nine.
 
     Returns:
