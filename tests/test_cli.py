@@ -96,6 +96,7 @@ def test_a_new_process_predicts_texts_and_files(trained: Path, tmp_path: Path):
     assert all(r["p_neg"] + r["p_pos"] == pytest.approx(1, abs=1e-5) for r in rows)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
     for name in ("a", "b"):
         ulmfit("train", trained / "train.csv", "--out", tmp_path / name, "--lm-epochs", 1, "--epochs", 1, "--seed", 3)
@@ -352,6 +353,7 @@ def test_an_output_folder_with_a_model_is_refused_before_any_training(trained: P
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device"),
     ],
 )
+@pytest.mark.slow
 def test_a_save_that_fails_leaves_the_model_before_it_whole(
     trained: Path,
     ulmfit: Callable[..., Outcome],
