@@ -254,5 +254,5 @@ def file_rows(
         return ParquetRows(path)
     if suffix in (".jsonl", ".ndjson"):
         return JSONRows(path, encoding)
-    line = 0 if header == "infer" else header
-    return SeparatedRows(path, encoding, delimiter or ("\t" if suffix == ".tsv" else ","), line, quoting)  # type: ignore[arg-type]
+    line = 0 if header == "infer" else header if isinstance(header, int) else None
+    return SeparatedRows(path, encoding, delimiter or ("\t" if suffix == ".tsv" else ","), line, quoting)

@@ -35,7 +35,7 @@ __all__ = [
     "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
-    "tokenizer_of",
+    "tokenizer_by_kind",
 ]
 
 KINDS = ("word", "subword", "char")
@@ -304,7 +304,7 @@ def refuse_one_text(texts: object) -> None:
         raise DataError(f"{texts!r:.50} is one text; expected a list of texts. Write [text] if it is the only one.")
 
 
-def tokenizer_of(kind: str, lang: str, vocab_size: int | None = None) -> Tokenizer:
+def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None) -> Tokenizer:
     """A tokenizer by the name of its kind, with the usual rules.
 
     Args:

@@ -28,7 +28,7 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
-from ulmfit.text.tokenizers import Tokenizer, tokenizer_of
+from ulmfit.text.tokenizers import Tokenizer, tokenizer_by_kind
 from ulmfit.training.bases import load_base
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
@@ -188,7 +188,7 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
-    tokenizer = base.tokenizer if base else tokenizer_of(job.tokenizer, job.lang, job.vocab_size)
+    tokenizer = base.tokenizer if base else tokenizer_by_kind(job.tokenizer, job.lang, job.vocab_size)
     # A subword model brings its own vocabulary, which must stay whole.
     min_freq = 1 if job.tokenizer == "subword" else job.min_freq
     train = TokenStore.build(

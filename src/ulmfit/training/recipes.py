@@ -18,7 +18,7 @@ from rich.console import Console
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
-from ulmfit.text.tokenizers import KINDS, tokenizer_of
+from ulmfit.text.tokenizers import KINDS, tokenizer_by_kind
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
     classifier_learner,
@@ -172,7 +172,7 @@ def _one_direction(
     *,
     backwards: bool = False,
 ) -> Trained:
-    tokenizer = base.tokenizer if base is not None else tokenizer_of(recipe.tokenizer, recipe.lang)
+    tokenizer = base.tokenizer if base is not None else tokenizer_by_kind(recipe.tokenizer, recipe.lang)
     config = base.config if base is not None else size_config(recipe.size)
     stores = Stores.build(
         texts.train[0],
