@@ -270,7 +270,7 @@ def test_subwords(tmp_path: Path, model_type: str) -> None:
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
 def test_the_largest_possible_number_of_subwords_is_told(model_type: str) -> None:
     tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=100_000, model_type=model_type))
-    with pytest.warns(UserWarning, match=r"vocab_sz is 100000, but these texts support \d+ pieces at most") as caught:
+    with pytest.warns(UserWarning, match=r"vocab_sz is 100000, but these texts support at most \d+ pieces") as caught:
         tokenizer.fit(CORPUS)
     assert f" {tokenizer.tok._ready().GetPieceSize()} pieces" in str(caught[0].message)
     assert tokenizer("number")[-1]
@@ -278,7 +278,22 @@ def test_the_largest_possible_number_of_subwords_is_told(model_type: str) -> Non
 
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
 def test_as_many_subwords_as_are_needed(model_type: str) -> None:
-    assert Tokenizer(SubwordTokenizer(vocab_sz=1, model_type=model_type)).fit(CORPUS)("number")[-1]
+    tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=3, model_type=model_type))
+    with pytest.warns(
+        UserWarning, match="vocab_sz is 3, but these texts and the special tokens need at least"
+    ) as caught:
+        tokenizer.fit(CORPUS)
+    assert f" {tokenizer.tok._ready().GetPieceSize()} pieces" in str(caught[0].message)
+    assert tokenizer("number")[-1]
+
+
+def test_subwords_are_learned_from_all_of_a_line_without_spaces() -> None:
+    from ulmfit.text.subword import _MAX_SENTENCE, _lines
+
+    text = "ab" * _MAX_SENTENCE
+    lines = list(_lines([text, "", "one two"]))
+    assert "".join(lines) == text + "one two"
+    assert max(map(len, lines)) * 4 <= _MAX_SENTENCE
 
 
 def test_subwords_must_be_trained_on_texts() -> None:

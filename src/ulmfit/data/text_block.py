@@ -12,7 +12,7 @@ from ulmfit.data.stores import vocab_of
 from ulmfit.errors import ConfigError
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import BOS, PAD, UNK, Rule
-from ulmfit.text.tokenizers import Tokenizer, WordTokenizer
+from ulmfit.text.tokenizers import Tokenizer, tokenizer_of
 
 
 class TextBlock:
@@ -57,7 +57,7 @@ class TextBlock:
         at_least(1, seq_len=seq_len, min_freq=min_freq, max_vocab=max_vocab)
         at_least(0, n_workers=n_workers)
         self.special_toks = special_tokens(special_toks)
-        self.tokenizer = tokenizer_of(tok_tfm, self.special_toks)
+        self.tokenizer = tokenizer_of(tok_tfm, special_toks=self.special_toks)
         self.vocab = vocab_of(vocab)
         self.is_lm, self.seq_len, self.backwards = is_lm, seq_len, backwards
         self.min_freq, self.max_vocab = min_freq, max_vocab
@@ -108,7 +108,7 @@ class TextBlock:
         """
         taken(cls.from_df, others)
         return cls(
-            tokenizer_of(tok, special_toks, rules),
+            tokenizer_of(tok, rules, special_toks),
             vocab,
             is_lm,
             seq_len,
@@ -168,7 +168,7 @@ class TextBlock:
         if not Path(path).is_dir():
             raise ConfigError(f"{path} is not a folder")
         return cls(
-            tokenizer_of(tok, special_toks, rules),
+            tokenizer_of(tok, rules, special_toks),
             vocab,
             is_lm,
             seq_len,
@@ -198,20 +198,3 @@ def special_tokens(given: Sequence[str] | None) -> tuple[str, ...] | None:
             "special_toks=[*SPECIAL_TOKENS, 'xxurl']"
         )
     return tuple(tokens)
-
-
-def tokenizer_of(
-    given: Tokenizer | BareTokenizer | None,
-    special_toks: Sequence[str] | None = None,
-    rules: Sequence[Rule] | None = None,
-) -> Tokenizer:
-    """Take a tokenizer, with or without rules of its own; None for words.
-
-    Raises:
-        ConfigError: it is none, or it has rules of its own and others are given.
-    """
-    if isinstance(given, Tokenizer):
-        if rules is not None:
-            raise ConfigError("give rules or a Tokenizer, which has rules of its own, not both")
-        return given
-    return Tokenizer(WordTokenizer(special_toks=special_toks) if given is None else given, rules)

@@ -102,10 +102,11 @@ class SubwordTokenizer(BareTokenizer):
             size = min(max(words // 4, 29), self.max_vocab_sz)
             size += -size % 8
         self._use(self._train(lines, max(size, len(self.special_toks) + 2)))
-        largest = self._processor.GetPieceSize()
-        if self.vocab_sz is not None and largest < self.vocab_sz:
+        there_are = self._processor.GetPieceSize()
+        if self.vocab_sz is not None and there_are != self.vocab_sz:
+            bound = "support at most" if there_are < self.vocab_sz else "and the special tokens need at least"
             warnings.warn(
-                f"vocab_sz is {self.vocab_sz}, but these texts support {largest} pieces at most: so many there are.",
+                f"vocab_sz is {self.vocab_sz}, but these texts {bound} {there_are} pieces: so many there are.",
                 stacklevel=3,
             )
 
@@ -233,9 +234,9 @@ SentencePieceTokenizer = SubwordTokenizer
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
     """Cut texts into lines that SentencePiece does not leave out for their length or for a NUL."""
+    longest = _MAX_SENTENCE // 4  # characters, of up to four bytes
     for text in texts:
         words = text.replace("\0", " ").split()
         for i in range(0, len(words), 500):
             line = " ".join(words[i : i + 500])
-            if line:
-                yield line if len(line) < _MAX_SENTENCE // 4 else line[: _MAX_SENTENCE // 4]
+            yield from (line[k : k + longest] for k in range(0, len(line), longest))

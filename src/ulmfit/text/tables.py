@@ -14,21 +14,13 @@ from numpy.typing import NDArray
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import FLD, Rule
-from ulmfit.text.tokenizers import Tokenizer, refuse_one_text
+from ulmfit.text.tokenizers import Tokenizer, refuse_one_text, tokenizer_of
 from ulmfit.text.workers import tokenize_parallel
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _Number = TypeVar("_Number", bound=np.generic)
-
-
-def _tokenizer(tok: BareTokenizer | Tokenizer | None, rules: Sequence[Rule] | None) -> Tokenizer:
-    if isinstance(tok, Tokenizer):
-        if rules is not None:
-            raise ConfigError("Give rules or a Tokenizer, which has rules of its own, not both.")
-        return tok
-    return Tokenizer(tok, rules)
 
 
 def tokenize1(
@@ -68,7 +60,7 @@ def parallel_tokenize(
     Yields:
         The position of each text and its tokens, in order.
     """
-    yield from enumerate(_tokenize(items, _tokenizer(tok, rules), n_workers))
+    yield from enumerate(_tokenize(items, tokenizer_of(tok, rules), n_workers))
 
 
 def _tokenize(texts: Iterable[str], tokenizer: Tokenizer, n_workers: int) -> Iterator[list[str]]:
@@ -94,7 +86,7 @@ def tokenize_texts(
     Returns:
         The tokens of each text.
     """
-    return list(_tokenize(texts, _tokenizer(tok, rules), n_workers))
+    return list(_tokenize(texts, tokenizer_of(tok, rules), n_workers))
 
 
 def join_fields(columns: Sequence[Sequence[str]], mark_fields: bool | None = None) -> list[str]:
@@ -203,7 +195,7 @@ def tokenize_csv(
 
     path = Path(fname)
     out = path.with_name(f"{path.stem}_tok.csv") if outname is None else Path(outname)
-    tokenizer, count, first = _tokenizer(tok, rules), Counter[str](), True
+    tokenizer, count, first = tokenizer_of(tok, rules), Counter[str](), True
     partial = out.with_name(f".{out.name}.{os.getpid()}.writing")
     try:
         for frame in pd.read_csv(path, header=header, chunksize=chunksize, dtype=str, keep_default_na=False):
@@ -263,7 +255,7 @@ def tokenize_files(
     Yields:
         The path and the tokens of each file, in order.
     """
-    tokenizer = _tokenizer(tok, rules)
+    tokenizer = tokenizer_of(tok, rules)
     tokenizer.fit(FileTexts(files, encoding))
     tokens = _tokenize(read_texts(files, encoding), tokenizer, n_workers)
     yield from zip(map(Path, files), tokens, strict=True)

@@ -322,6 +322,23 @@ def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None) -> To
     return Tokenizer(CharTokenizer() if kind == "char" else WordTokenizer(lang=lang))
 
 
+def tokenizer_of(
+    given: Tokenizer | BareTokenizer | None,
+    rules: Sequence[Rule] | None = None,
+    special_toks: Sequence[str] | None = None,
+) -> Tokenizer:
+    """Take a tokenizer, with or without rules of its own; None for words.
+
+    Raises:
+        ConfigError: it is none, or it has rules of its own and others are given.
+    """
+    if isinstance(given, Tokenizer):
+        if rules is not None:
+            raise ConfigError("Give rules or a Tokenizer, which has rules of its own, not both.")
+        return given
+    return Tokenizer(WordTokenizer(special_toks=special_toks) if given is None else given, rules)
+
+
 def batches(texts: Iterable[str], documents: int = 4_096, characters: int = 1_500_000) -> Iterator[list[str]]:
     """Gather texts into lists of a size that is worth while and fits into memory.
 

@@ -35,13 +35,14 @@ class Vocab:
     __slots__ = ("itos", "stoi", "unk_idx")
 
     def __init__(self, itos: Sequence[str]) -> None:
-        for i, token in enumerate(itos):
-            if not isinstance(token, str):
-                raise DataError(
-                    f"Vocabulary entry {i} is {type(token).__name__} ({token!r:.50}); every entry must be a string."
-                )
         self.itos: tuple[str, ...] = tuple(itos)
-        self.stoi: dict[str, int] = {token: i for i, token in reversed(list(enumerate(self.itos)))}
+        if {*map(type, self.itos)} - {str}:  # in bulk: a store is opened in milliseconds, and this is most of it
+            for i, token in enumerate(self.itos):
+                if not isinstance(token, str):
+                    raise DataError(
+                        f"Vocabulary entry {i} is {type(token).__name__} ({token!r:.50}); every entry must be a string."
+                    )
+        self.stoi: dict[str, int] = dict(zip(reversed(self.itos), range(len(self.itos) - 1, -1, -1), strict=True))
         if UNK not in self.stoi:
             raise DataError(
                 f"The vocabulary ({len(self.itos)} entries) has no {UNK!r}, which stands for words that are not in it. "
