@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ulmfit.data.sources import check_classes, check_known_labels, load_examples, load_texts, read_table
+from ulmfit.data.sources import check_classes, check_known_labels, load_examples, load_texts
+from ulmfit.data.tables import read_files
 from ulmfit.errors import DataError
 
 
@@ -85,7 +86,7 @@ def test_integer_labels_with_a_gap_stay_integers(tmp_path: Path):
     lines = '{"text": "a", "label": 1, "id": 12345678901234567}\n{"text": "b", "label": 0}\n{"text": "c"}\n'
     path = write(tmp_path / "a.jsonl", lines)
     assert load_examples(path).labels == ["1", "0", None]
-    assert read_table(path)["id"][0] == 12345678901234567
+    assert next(iter(read_files(path).rows("id"))) == (12345678901234567,)
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(tmp_path / "b.parquet")
     assert load_examples(tmp_path / "b.parquet").labels == ["1", None]
 
@@ -111,9 +112,9 @@ def test_missing_empty_and_unknown_files(tmp_path: Path):
     with pytest.raises(DataError, match=r"\.docx is not known"):
         load_examples(write(tmp_path / "c.docx", "x"))
     with pytest.raises(DataError, match="cannot be read as CSV"):
-        read_table(write(tmp_path / "d.csv", 'a,b\n1,2\n1,2,3,4,5\n"'))
+        read_files(write(tmp_path / "d.csv", 'a,b\n1,2\n1,2,3,4,5\n"'))
     with pytest.raises(DataError, match="cannot be read as PARQUET"):
-        read_table(write(tmp_path / "e.parquet", "no"))
+        read_files(write(tmp_path / "e.parquet", "no"))
 
 
 def test_no_such_column_lists_those_there_are(tmp_path: Path):
@@ -125,9 +126,9 @@ def test_no_such_column_lists_those_there_are(tmp_path: Path):
 
 def test_a_broken_json_line_is_named(tmp_path: Path):
     with pytest.raises(DataError, match="line 2: not JSON"):
-        read_table(write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": \n'))
+        read_files(write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": \n'))
     with pytest.raises(DataError, match="line 1: expected an object"):
-        read_table(write(tmp_path / "b.jsonl", "[1]\n"))
+        read_files(write(tmp_path / "b.jsonl", "[1]\n"))
 
 
 def test_texts_without_content_are_counted_and_named(tmp_path: Path):

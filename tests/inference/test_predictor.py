@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from rich.console import Console
@@ -186,6 +187,59 @@ def test_numbers_of_the_input_are_not_rounded(tmp_path: Path, example: Bundle):
     assert rows[1]["price"] is None
 
 
+def test_several_files_become_one_and_parquet_keeps_its_types(tmp_path: Path, example: Bundle):
+    predictor = Predictor(example)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    when = pd.Timestamp("2024-05-06 07:08:09")
+    table = pd.DataFrame(
+        {
+            "n": pd.array([1, None, 3], dtype="Int64"),
+            "text": TEXTS[:3],
+            "when": [when] * 3,
+            "tags": [["a", "b"], [], None],
+        }
+    )
+    table.iloc[:1].to_parquet(folder / "a.parquet", index=False)
+    table.iloc[1:].to_parquet(folder / "b.parquet", index=False)
+    assert predict_file(predictor, folder, tmp_path / "out.parquet", text="text") == 3
+    written = pq.read_table(tmp_path / "out.parquet")
+    source = pq.read_schema(folder / "a.parquet")
+    assert written.schema.types[:4] == source.types
+    assert written.column("n").to_pylist() == [1, None, 3]
+    assert written.column("prediction").to_pylist() == [answer.label for answer in predictor.predict(TEXTS[:3])]
+    assert predict_file(predictor, folder, tmp_path / "out.csv", text="text") == 3
+    lines = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["n", "1", "", "3"]
+    assert (
+        predict_file(predictor, [folder / "b.parquet", folder / "a.parquet"], tmp_path / "out.jsonl", text="text") == 3
+    )
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["n"] for row in rows] == [None, 3, 1]
+    assert rows[2]["tags"] == ["a", "b"]
+
+
+def test_a_file_larger_than_what_is_held_at_once(tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ulmfit.inference.files._WINDOW", 4)
+    texts = [f"{TEXTS[i % 5]} {i}" for i in range(11)]
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
+    predictor = Predictor(example)
+    for name in ("out.csv", "out.jsonl", "out.parquet"):
+        assert predict_file(predictor, tmp_path / "in.csv", tmp_path / name) == 11
+    one = pd.read_csv(tmp_path / "out.csv")
+    assert one["text"].tolist() == texts
+    assert one["prediction"].tolist() == [answer.label for answer in predictor.predict(texts)]
+    for other in (pd.read_json(tmp_path / "out.jsonl", lines=True), pd.read_parquet(tmp_path / "out.parquet")):
+        pd.testing.assert_frame_equal(other, one)
+
+
+def test_rows_that_parquet_cannot_hold(tmp_path: Path, example: Bundle):
+    (tmp_path / "in.jsonl").write_text('{"text": "a", "n": 1}\n{"text": "b", "n": "x"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"do not fit into Parquet .* end in \.jsonl"):
+        predict_file(Predictor(example), tmp_path / "in.jsonl", tmp_path / "out.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
 def test_files_that_cannot_be_labelled(tmp_path: Path, example: Bundle):
     predictor = Predictor(example)
     (tmp_path / "in.csv").write_text("text,p_praise\na,b\n", encoding="utf-8")
@@ -193,8 +247,15 @@ def test_files_that_cannot_be_labelled(tmp_path: Path, example: Bundle):
         predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", text="text")
     with pytest.raises(DataError, match=r"must end in \.csv"):
         predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.xlsx")
-    with pytest.raises(DataError, match="is a folder"):
-        predict_file(predictor, tmp_path, tmp_path / "out.csv")
+    with pytest.raises(DataError, match="holds no file ending in"):
+        (tmp_path / "folder").mkdir()
+        predict_file(predictor, tmp_path / "folder", tmp_path / "out.csv")
+    with pytest.raises(DataError, match="has no rows"):
+        pd.DataFrame({"text": []}).to_parquet(tmp_path / "no.parquet")
+        predict_file(predictor, tmp_path / "no.parquet", tmp_path / "out.csv")
+    with pytest.raises(DataError, match=r"out\.csv cannot be written: it is a folder"):
+        (tmp_path / "folder" / "out.csv").mkdir()
+        predict_file(predictor, tmp_path / "in.csv", tmp_path / "folder" / "out.csv")
     (tmp_path / "empty.csv").write_text("text,x\n,b\n", encoding="utf-8")
     with pytest.raises(DataError, match="1 row has no text"):
         predict_file(predictor, tmp_path / "empty.csv", tmp_path / "out.csv")

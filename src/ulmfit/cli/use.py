@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from enum import StrEnum
+from glob import glob
 from pathlib import Path
 from typing import Annotated
 
@@ -18,52 +20,96 @@ from ulmfit.errors import ConfigError, DataError
 _KEPT_SHAPES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 
+class Engine(StrEnum):
+    """What reads files and labels them."""
+
+    local = "local"
+    ray = "ray"
+
+
 def predict(
     model: Model,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to label.", show_default=False)] = None,
     input_: Annotated[
-        Path | None, typer.Option("--input", help="CSV, TSV, JSONL or Parquet file with a text column.")
+        str | None,
+        typer.Option(
+            "--input", help="CSV, TSV, JSONL or Parquet file with a text column; a folder of them; or 'folder/*.csv'."
+        ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", help="CSV or JSONL file to write: the input's columns and the predictions."),
+        str | None,
+        typer.Option("--output", help="CSV, TSV, JSONL or Parquet file to write: the input's columns and the answers."),
     ] = None,
     text: TextColumn = None,
     encoding: Encoding = "utf-8",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     abstain_below: Annotated[float | None, typer.Option(help="Give no label where it is less probable.")] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="'ray' for many machines: Parquet in, and a folder of Parquet files out.")
+    ] = Engine.local,
+    workers: Annotated[int | None, typer.Option(help="Of Ray; all processors if not given.", min=1)] = None,
     as_json: Json = False,
 ) -> None:
-    """Label texts given as arguments, or a file.
+    """Label texts given as arguments, or files.
 
     Example: ulmfit predict my-model "where is my parcel?"
     Example: ulmfit predict my-model --input new.csv --output labelled.csv
+    Example: ulmfit predict my-model --input 'parts/*.parquet' --output labelled --engine ray
     """
     if bool(texts) == (input_ is not None):
         raise ConfigError("give either texts or --input FILE")
     if (input_ is None) != (output is None):
         raise ConfigError("--input and --output go together")
-    from ulmfit.inference.files import predict_file, print_predictions
+    if engine is Engine.local and workers is not None:
+        raise ConfigError("--workers are those of --engine ray")
+    if engine is Engine.ray and (input_ is None or encoding != "utf-8"):
+        raise ConfigError("--engine ray needs --input with Parquet files, which have no --encoding")
+    if input_ is None or output is None:
+        _predict_texts(model, texts or [], abstain_below, as_json=as_json)
+        return
+    if "://" not in output and Path(output).exists() and not overwrite:
+        raise DataError(f"{output} exists; give another place, or --overwrite")
+
+    def say(note: str) -> None:
+        typer.echo(note, err=as_json)
+
+    if engine is Engine.ray:
+        from ulmfit.integrations.ray import predict_with_ray
+
+        places = [input_] if "://" in input_ else [str(path) for path in _matching(input_)]
+        n = predict_with_ray(
+            model, places, output, text=text, abstain_below=abstain_below, workers=workers, overwrite=overwrite, say=say
+        )
+    else:
+        from ulmfit.inference.files import predict_file
+        from ulmfit.inference.loading import load
+
+        files = _matching(input_)
+        n = predict_file(
+            load(model), files, Path(output), text=text, encoding=encoding, abstain_below=abstain_below, say=say
+        )
+    typer.echo(json.dumps({"n": n, "output": output}) if as_json else f"{n:,} texts labelled in {output}")
+
+
+def _matching(pattern: str) -> list[Path]:
+    """The files that a name with `*`, `?` or `[...]` means, sorted; or that one file or folder."""
+    path = Path(pattern)
+    if path.exists() or not any(mark in pattern for mark in "*?["):
+        return [path]
+    if found := sorted(map(Path, glob(pattern, recursive=True))):  # noqa: PTH207 - the pattern may begin anywhere
+        return found
+    raise DataError(f"no file is named {pattern}")
+
+
+def _predict_texts(model: Path, texts: list[str], abstain_below: float | None, *, as_json: bool) -> None:
+    from ulmfit.inference.files import print_predictions
     from ulmfit.inference.loading import load
 
-    if input_ is not None and output is not None:
-        if output.exists() and not overwrite:
-            raise DataError(f"{output} exists; give another file, or --overwrite")
-        n = predict_file(
-            load(model),
-            input_,
-            output,
-            text=text,
-            encoding=encoding,
-            abstain_below=abstain_below,
-            say=lambda note: typer.echo(note, err=as_json),
-        )
-        typer.echo(json.dumps({"n": n, "output": str(output)}) if as_json else f"{n:,} texts labelled in {output}")
-    elif as_json:
-        for answer in load(model).predict(texts or [], abstain_below=abstain_below):
+    if as_json:
+        for answer in load(model).predict(texts, abstain_below=abstain_below):
             typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
     else:
-        print_predictions(load(model), texts or [], Console(), abstain_below=abstain_below)
+        print_predictions(load(model), texts, Console(), abstain_below=abstain_below)
 
 
 def generate(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.data.reading import read_text_file
 from ulmfit.data.rows import named_columns
-from ulmfit.data.tables import read_table
+from ulmfit.data.tables import Table, read_files
 from ulmfit.errors import DataError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ulmfit.data.labelling import Labelling
 
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
@@ -77,34 +75,23 @@ def load_examples(
         if labelling is not None and labelling.task != "single_label":
             raise DataError(f"{path} is a folder, which gives each text one class; {labelling.task} needs a table")
         return _load_class_folders(path, encoding)
-    table = read_table(path, encoding)
-    return examples_of_table(table, path, text=text, label=label, need_labels=need_labels, labelling=labelling)
-
-
-def examples_of_table(
-    table: pd.DataFrame,
-    path: Path,
-    *,
-    text: str | None = None,
-    label: str | None = None,
-    need_labels: bool = True,
-    labelling: Labelling | None = None,
-) -> Examples:
-    """The texts and labels of a table that was read from `path`; else as `load_examples`."""
+    table = read_files(path, encoding=encoding)
+    if not len(table):
+        raise DataError(f"{path} has no rows")
     notes: list[str] = []
-    text_column = text_column_of(list(table.columns), text, str(path), notes)
+    text_column = text_column_of(table.names, text, str(path), notes)
     if not need_labels:
-        return Examples(texts=_texts(table[text_column], path, text_column), labels=None, source=str(path), notes=notes)
-    label_column = _column(list(table.columns), label, LABEL_COLUMNS, "label", str(path), notes, taken=text_column)
+        return Examples(texts=list(texts_of(table, text_column)), labels=None, source=str(path), notes=notes)
+    label_column = _column(table.names, label, LABEL_COLUMNS, "label", str(path), notes, taken=text_column)
     if label_column is None:
         raise DataError(
             f"{path}: cannot tell which column holds the label; name it with --label. "
-            f"Columns: {named_columns(table.columns)}"
+            f"Columns: {named_columns(table.names)}"
         )
     if label_column == text_column:
         raise DataError(f"{path}: column {text_column!r} is named both as text and as label")
-    texts = _texts(table[text_column], path, text_column)
-    cells = table[label_column].tolist()
+    texts = list(texts_of(table, text_column))
+    cells = [cell for (cell,) in table.rows(label_column)]
     labels: list[Any]
     if labelling is None:
         labels = [label_name(cell) for cell in cells]
@@ -124,9 +111,8 @@ def load_texts(path: Path, *, text: str | None = None, encoding: str = "utf-8") 
         if not files:
             raise DataError(f"{path} holds no .txt files")
         texts = [read_text_file(p, encoding) for p in files]
-        _refuse_empty(
-            [(str(p.relative_to(path)), not t.strip()) for p, t in zip(files, texts, strict=True)], str(path), "file"
-        )
+        empty = [str(p.relative_to(path)) for p, t in zip(files, texts, strict=True) if not t.strip()]
+        _refuse_empty(empty, str(path), "file")
         return Examples(texts=texts, labels=None, source=str(path))
     if path.suffix.lower() == ".txt":
         content = read_text_file(path, encoding)
@@ -181,17 +167,27 @@ def _column(
     return None
 
 
-def _texts(column: pd.Series, path: Path, name: str) -> list[str]:
-    values = column.tolist()
-    wrong = [
-        (row, type(v).__name__) for row, v in enumerate(values, start=1) if not isinstance(v, str) and not is_missing(v)
-    ]
+def texts_of(table: Table, column: str) -> Iterator[str]:
+    """The texts in a column of a table, one after the other.
+
+    Raises:
+        DataError: behind the last of them, if some are not texts or have nothing in them; the message names the rows.
+    """
+    wrong: list[str] = []
+    empty: list[str] = []
+    for row, (cell,) in enumerate(table.rows(column), start=1):
+        if not isinstance(cell, str) and not is_missing(cell):
+            wrong.append(f"{row} ({type(cell).__name__})")
+        elif is_missing(cell) or not cell.strip():
+            empty.append(str(row))
+        else:
+            yield cell
     if wrong:
-        rows = ", ".join(f"{row} ({kind})" for row, kind in wrong[:_SHOWN])
-        raise DataError(f"{path}: {len(wrong)} rows of column {name!r} are not text: rows {rows}{_more(wrong)}")
-    texts = ["" if is_missing(v) else v for v in values]
-    _refuse_empty([(str(row), not t.strip()) for row, t in enumerate(texts, start=1)], str(path), "row")
-    return texts
+        raise DataError(
+            f"{table.source}: {len(wrong)} rows of column {column!r} are not text: "
+            f"rows {', '.join(wrong[:_SHOWN])}{_more(wrong)}"
+        )
+    _refuse_empty(empty, table.source, "row")
 
 
 def is_missing(value: object) -> bool:
@@ -201,8 +197,7 @@ def is_missing(value: object) -> bool:
     )
 
 
-def _refuse_empty(rows: list[tuple[str, bool]], source: str, what: str) -> None:
-    empty = [name for name, is_empty in rows if is_empty]
+def _refuse_empty(empty: Sequence[str], source: str, what: str) -> None:
     if empty:
         count = f"1 {what} has" if len(empty) == 1 else f"{len(empty)} {what}s have"
         counting = " (counted from 1 below the header)" if what == "row" else ""
@@ -245,7 +240,7 @@ def _load_class_folders(path: Path, encoding: str) -> Examples:
         )
     texts: list[str] = []
     labels: list[str | None] = []
-    names: list[tuple[str, bool]] = []
+    empty: list[str] = []
     notes: list[str] = []
     for folder in folders:
         files = _document_files(folder)
@@ -259,8 +254,9 @@ def _load_class_folders(path: Path, encoding: str) -> Examples:
         for file in files:
             texts.append(read_text_file(file, encoding))
             labels.append(label)
-            names.append((str(file.relative_to(path)), not texts[-1].strip()))
-    _refuse_empty(names, str(path), "file")
+            if not texts[-1].strip():
+                empty.append(str(file.relative_to(path)))
+    _refuse_empty(empty, str(path), "file")
     return Examples(texts=texts, labels=labels, source=str(path), notes=notes)
 
 

@@ -215,20 +215,3 @@ def _files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     if not files:
         raise DataError("no file was given")
     return files
-
-
-def read_table(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV, TSV, JSONL or Parquet file whole, every cell as it stands (no value is turned into NaN).
-
-    Raises:
-        DataError: as for `read_files`.
-    """
-    import pandas as pd
-
-    table = read_files(path, encoding=encoding)
-    if not len(table):
-        raise DataError(f"{path} has no rows")
-    if path.suffix.lower() == ".parquet":  # which says of what type its columns are
-        frame = pd.read_parquet(path)
-        return frame.reset_index() if any(name is not None for name in frame.index.names) else frame
-    return pd.DataFrame(table.rows(*table.names), columns=list(table.names), dtype=object)

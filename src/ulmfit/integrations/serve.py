@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -207,8 +207,8 @@ def create_app(predictor: TextPredictor, *, limits: Limits | None = None, name: 
         return page
 
     @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok", "model": name, "ulmfit": __version__}
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "model": name, "ulmfit": __version__, "limits": asdict(limits)}
 
     return app
 

@@ -60,7 +60,7 @@ class Memo:
     """
 
     def __init__(
-        self, tok: BareTokenizer, rules: Sequence[Rule], table: Mapping[str, bytes], limit: int = 160_000_000
+        self, tok: BareTokenizer, rules: Sequence[Rule], table: Mapping[str, bytes], limit: int = 145_000_000
     ) -> None:
         self._tok, self._rules, self._table, self._limit = tok, tuple(rules), table, limit
         self._plan = make_plan(rules) if tok.chunked else None
