@@ -14,14 +14,14 @@ from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import make_vocab
 
 
-def classifier() -> Bundle:
+def classifier(seed: int = 0) -> Bundle:
     """A small untrained classifier of three classes."""
     config = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2, cutoffs=(20,))
     tokenizer = Tokenizer()
     texts = ["The parcel came late.", "Wonderful coffee, thank you!", "I was charged twice; why?"]
     vocab = make_vocab(Counter(t for text in texts for t in tokenizer(text)), min_freq=1)
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = TextClassifier(len(vocab), 3, config)
     return Bundle(
         kind=CLASSIFIER,

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bundles import classifier
 
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import Bundle
@@ -33,6 +34,14 @@ def test_contributions_are_derivatives_of_the_answer(example: Bundle, backwards:
                 weight[ids[i]] = kept
             assert (after - before) / 0.05 == pytest.approx(contribution, abs=3e-3, rel=0.1), token
     assert np.abs(found.contributions).max() > 0
+
+
+def test_two_directions_are_explained_by_their_mean(example: Bundle):
+    other = replace(classifier(seed=1), backwards=True)
+    one, two = (np.array(explain(Predictor(b), TEXT, label="praise").contributions) for b in (example, other))
+    both = explain(Predictor(replace(example, backward=other)), TEXT, label="praise")
+    assert np.abs(one - two).max() > 1e-3
+    assert both.contributions == pytest.approx((one + two) / 2, abs=1e-6)
 
 
 def test_the_likeliest_class_is_explained_and_written_in_three_ways(example: Bundle):

@@ -274,6 +274,15 @@ def test_a_place_that_cannot_be_written_is_refused_before_predicting(tmp_path: P
         predict_file(Predictor(example), tmp_path / "none.csv", tmp_path / "results" / "out.csv")
 
 
+@pytest.mark.slow
+def test_a_text_of_five_megabytes_is_read_like_any_other(example: Bundle):
+    predictor = Predictor(example)
+    long, short = f"{'parcel' * 30} came late. " * 26_000, "coffee"
+    answers = predictor.predict_proba([short, long])
+    assert np.isfinite(answers).all()
+    assert answers[0] == pytest.approx(predictor.predict_proba([short])[0], abs=1e-5)
+
+
 def test_a_column_of_a_table_is_taken_as_it_is(example: Bundle):
     assert len(Predictor(example).predict(pd.Series(["a", "b"]))) == 2
 

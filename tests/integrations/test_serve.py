@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from ulmfit.integrations.serve import Limits, listen, server
 LIMITS = Limits(body=3000, texts=4, characters=500, batch=8)
 
 
-@pytest.fixture(scope="module")
-def predictor() -> Predictor:
-    return Predictor(classifier())
+@pytest.fixture(scope="module", params=["one direction", "two directions"])
+def predictor(request: pytest.FixtureRequest) -> Predictor:
+    one, other = classifier(), replace(classifier(seed=1), backwards=True)
+    return Predictor(one if request.param == "one direction" else replace(one, backward=other))
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from bundles import classifier
 from invented import make_reviews
 from rich.console import Console
 
 from ulmfit.data.block import DataBlock
 from ulmfit.data.dataloaders import TextDataLoaders
 from ulmfit.errors import ConfigError, DataError, FormatError
-from ulmfit.inference.bundle import load_bundle
+from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.interpretation import Interpretation
 from ulmfit.inference.loading import load
 from ulmfit.models.core import AWD_LSTM, AWD_QRNN
@@ -162,6 +164,23 @@ def exported_answers_are_the_learner_s(learn, folder):
         else:
             assert [answer_again, predicted.values[0]] == pytest.approx([answer, answer], abs=1e-5)
     assert again.get_preds(dl=again.dls.test_dl(TEXTS[:3]))[0].shape == (3, learn.dls.n_out)
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label"])
+def test_a_loaded_learner_answers_as_the_predictor_does(tmp_path, task):
+    fitted = {"temperature": 3.0, "thresholds": {"billing": 0.34} if task == "multi_label" else {}}
+    model = replace(classifier(), task=task, calibration=fitted)
+    save_bundle(model, tmp_path / "model")
+    learn, predictor = load_learner(tmp_path / "model"), load(tmp_path / "model")
+    learn.verbose = 0
+    for text in TEXTS[:3]:
+        expected = list(predictor.predict(text).probabilities.values())
+        assert learn.predict(text)[2].tolist() == pytest.approx(expected, abs=1e-6)
+    again = load(learn.export(tmp_path / "again"))
+    assert again.predict_proba(TEXTS[:3]) == pytest.approx(predictor.predict_proba(TEXTS[:3]), abs=1e-6)
+    save_bundle(replace(model, backward=replace(model, backwards=True)), tmp_path / "both")
+    with pytest.raises(ConfigError, match="models of both directions"):
+        load_learner(tmp_path / "both")
 
 
 def test_multi_label_and_regression(tmp_path):

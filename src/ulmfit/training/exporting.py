@@ -19,7 +19,7 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
-from ulmfit.training.losses import BCEWithLogitsLossFlat, default_loss
+from ulmfit.training.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, SingleLabel, default_loss
 from ulmfit.training.manifest import fingerprint, fingerprint_texts, run_manifest
 from ulmfit.training.optimizer import name_of
 from ulmfit.training.progress import say
@@ -59,8 +59,10 @@ def export(learn: TextLearner, fname: Path | str = "export") -> Path:
         encoder = model.document_encoder
         details = {"labels": dls.labels, "bptt": encoder.bptt, "pool_words": encoder.pool_words}
         details |= {"max_len": encoder.max_len or _UNLIMITED, "task": learn.task, "y_range": model.head.y_range}
-        if isinstance(learn.loss_func, BCEWithLogitsLossFlat):
-            details["calibration"] = Calibration(thresholds=learn.loss_func.by_label(dls.labels)).to_dict()
+        loss = learn.loss_func
+        thresholds = loss.by_label(dls.labels) if isinstance(loss, BCEWithLogitsLossFlat) else {}
+        temperature = getattr(loss, "temperature", 1.0)
+        details["calibration"] = Calibration(temperature=temperature, thresholds=thresholds).to_dict()
     bundle = Bundle(
         kind=LANGUAGE_MODEL if isinstance(model, LanguageModel) else CLASSIFIER,
         config=model.config,
@@ -169,12 +171,15 @@ def load_learner(fname: Path | str) -> TextLearner:
 
     Raises:
         FormatError: no such folder, or it is damaged.
+        ConfigError: it holds two models, that of each direction.
     """
     from ulmfit.training.answering import LMLearner, TextLearner
 
     path = Path(fname)
     path = path.with_suffix("") if path.suffix in (".pkl", ".pth") and not path.is_dir() else path
     bundle = load_bundle(path)
+    if bundle.backward is not None:
+        raise ConfigError(f"{path} holds models of both directions, a learner has one: ulmfit.load reads both")
     is_lm = bundle.kind == LANGUAGE_MODEL
     network = language_model_of(bundle) if is_lm else classifier_of(bundle)
     n_out = network.n_classes if isinstance(network, TextClassifier) else len(bundle.vocab)
@@ -189,10 +194,13 @@ def load_learner(fname: Path | str) -> TextLearner:
         train=NoData(),
         valid=NoData(),
     )
-    loss = None if is_lm else default_loss(bundle.task)
+    loss, calibration = None, Calibration.from_dict(bundle.calibration)
+    if not is_lm:
+        loss = default_loss(bundle.task) or CrossEntropyLossFlat()
     if isinstance(loss, BCEWithLogitsLossFlat):
-        thresholds = Calibration.from_dict(bundle.calibration).thresholds
-        loss.thresh = [thresholds.get(label, 0.5) for label in bundle.labels]
+        loss.thresh = [calibration.thresholds.get(label, 0.5) for label in bundle.labels]
+    if isinstance(loss, BCEWithLogitsLossFlat | SingleLabel):
+        loss.temperature = calibration.temperature
     learn = (LMLearner if is_lm else TextLearner)(dls, network, loss, precision="fp32", verbose=1)
     learn.history = [dict(row) for row in bundle.history]
     return learn

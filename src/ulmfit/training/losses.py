@@ -38,9 +38,11 @@ class Answering(Protocol):
 class SingleLabel:
     """What logits mean where each text has one class."""
 
+    temperature = 1.0  # that logits are divided by before they are probabilities; fitted after training, if at all
+
     def activation(self, logits: Tensor) -> Tensor:
         """Probabilities over the last axis."""
-        return logits.float().softmax(-1)
+        return (logits.float() / self.temperature).softmax(-1)
 
     def decodes(self, logits: Tensor) -> Tensor:
         """The likeliest class."""
@@ -125,6 +127,7 @@ class BCEWithLogitsLossFlat:
             raise ConfigError(f"thresh={thresh} must be between 0 and 1")
         self.thresh = thresh
         self.pos_weight = _positive("pos_weight", pos_weight)
+        self.temperature = 1.0  # as of `SingleLabel`
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss; logits and target (N, C), the target 0 or 1."""
@@ -138,7 +141,7 @@ class BCEWithLogitsLossFlat:
 
     def activation(self, logits: Tensor) -> Tensor:
         """Probability of each class."""
-        return logits.float().sigmoid()
+        return (logits.float() / self.temperature).sigmoid()
 
     def decodes(self, logits: Tensor) -> Tensor:
         """Whether each class is given."""
