@@ -96,8 +96,9 @@ def test_a_new_process_predicts_texts_and_files(trained: Path, tmp_path: Path):
     assert all(r["p_neg"] + r["p_pos"] == pytest.approx(1, abs=1e-5) for r in rows)
 
 
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_model(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
+def test_the_same_seed_gives_the_same_model(
+    trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path, tiny_models: None
+):
     for name in ("a", "b"):
         ulmfit("train", trained / "train.csv", "--out", tmp_path / name, "--lm-epochs", 1, "--epochs", 1, "--seed", 3)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
@@ -114,7 +115,7 @@ def test_a_base_is_taken_over_with_its_vocabulary(trained: Path, ulmfit: Callabl
     assert first["valid_loss"] < scratch["valid_loss"]  # although only the last group was trained by then
 
 
-def test_class_folders_with_their_parts(ulmfit: Callable[..., Outcome], tmp_path: Path):
+def test_class_folders_with_their_parts(ulmfit: Callable[..., Outcome], tmp_path: Path, tiny_models: None):
     for part, seed in (("train", 0), ("test", 1)):
         for i, (text, label) in enumerate(zip(*make_reviews(40, seed), strict=True)):
             file = tmp_path / "d" / part / label / f"{i}.txt"
@@ -126,7 +127,9 @@ def test_class_folders_with_their_parts(ulmfit: Callable[..., Outcome], tmp_path
     assert "test: accuracy" in said.out
 
 
-def test_training_says_what_it_guessed_and_counts_the_classes(ulmfit: Callable[..., Outcome], tmp_path: Path):
+def test_training_says_what_it_guessed_and_counts_the_classes(
+    ulmfit: Callable[..., Outcome], tmp_path: Path, tiny_models: None
+):
     said = ulmfit(
         "train", write_reviews(tmp_path / "a.csv", 40), "--out", tmp_path / "m", "--lm-epochs", 1, "--epochs", 1
     )
@@ -353,9 +356,9 @@ def test_an_output_folder_with_a_model_is_refused_before_any_training(trained: P
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device"),
     ],
 )
-@pytest.mark.slow
 def test_a_save_that_fails_leaves_the_model_before_it_whole(
     trained: Path,
+    tiny_models: None,
     ulmfit: Callable[..., Outcome],
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,

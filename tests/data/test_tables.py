@@ -68,6 +68,31 @@ def test_frames_and_data_sets(monkeypatch: pytest.MonkeyPatch):
         as_table(SimpleNamespace(column_names={"train": 1, "test": 2}, __getitem__=0, __len__=0))
 
 
+@pytest.mark.slow
+def test_the_real_polars():
+    polars = pytest.importorskip("polars")
+    columns = {"text": TEXTS, "label": ["a", None, "b", *["a", "b"] * 11]}
+    frame = polars.DataFrame(columns)
+    assert list(as_table(frame).rows("label", "text")) == list(zip(columns["label"], TEXTS, strict=True))
+    assert TextDataLoaders.from_df(frame.drop_nulls(), cache=False).labels == ("a", "b")
+    with pytest.raises(DataError, match=r"LazyFrame is no table; .* collect\(\)"):
+        as_table(frame.lazy())
+
+
+@pytest.mark.slow
+def test_the_real_hugging_face_datasets():
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"text": TEXTS, "label": ["neg", "pos"] * 12 + ["neg"]})
+    encoded = data.cast_column("label", datasets.ClassLabel(names=["neg", "pos"]))
+    for source in (data, encoded):
+        assert list(as_table(source).rows("label"))[:3] == [("neg",), ("pos",), ("neg",)]
+        assert TextDataLoaders.from_df(source, cache=False).labels == ("neg", "pos")
+    with pytest.raises(DataError, match="dictionary of data sets: train, test"):
+        as_table(datasets.DatasetDict(train=data, test=data))
+    with pytest.raises(DataError, match="IterableDataset is no table"):
+        as_table(data.to_iterable_dataset())
+
+
 def test_a_data_set_knows_the_names_of_its_classes():
     data = DataSet({"text": TEXTS, "label": [i % 2 for i in range(25)]}, {"label": ["neg", "pos"]})
     assert TextDataLoaders.from_df(data, cache=False).labels == ("neg", "pos")

@@ -109,8 +109,8 @@ def as_table(source: Any) -> Table:
     if hasattr(source, "get_column") and hasattr(source, "columns"):
         return _of_polars(source)
     raise DataError(
-        f"{type(source).__name__} is no table; expected a data frame of pandas or polars, a Hugging Face dataset, "
-        "or a file"
+        f"{type(source).__name__} is no table; expected a data frame of pandas or polars (a lazy one after collect()), "
+        "a Hugging Face dataset that is not streamed, or a file"
     )
 
 
