@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import time
 
 import numpy as np
@@ -168,6 +169,19 @@ def test_the_table_is_plain_rows_in_a_pipe():
     assert lines[0].split() == ["epoch", "train_loss", "valid_loss", "accuracy", "perplexity", "time"]
     assert [line.split()[0] for line in lines[1:]] == ["0", "1"]
     assert "\x1b" not in out.getvalue()
+
+
+def test_a_long_epoch_is_heard_of_in_a_pipe(monkeypatch: pytest.MonkeyPatch):
+    out = io.StringIO()
+    monkeypatch.setattr("ulmfit.training.progress._LINE_SECONDS", 0.0)
+    lm_learner().fit_one_cycle(1, 1e-2, cbs=[ProgressTable(Console(file=out))])
+    header, *lines, _ = out.getvalue().splitlines()
+    lines.insert(0, header)  # the header comes with the row, behind the lines
+    assert re.fullmatch(r"epoch 0  loss \d+\.\d{4}  \d+% done, 0 min left", lines[0])
+    assert any("100% done" in line for line in lines)
+    out.truncate(0)
+    lm_learner().fit_one_cycle(1, 1e-2, cbs=[ProgressTable(Console(file=out), bar=False)])
+    assert "done" not in out.getvalue()
 
 
 def test_the_bar_is_shown_in_a_terminal_and_taken_away():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 12
 _REFRESH_SECONDS = 0.2
+_LINE_SECONDS = 300.0  # an epoch on an ordinary machine may take half an hour
 
 
 def say(console: Console, text: str) -> None:
@@ -24,12 +25,12 @@ def say(console: Console, text: str) -> None:
 
 
 class ProgressTable(Callback):
-    """Prints a row for each epoch, and in a terminal a bar for the running fit under it.
+    """Prints a row for each epoch; in between a bar in a terminal, a line every five minutes elsewhere.
 
     Args:
         console: where to print.
         header: print the names of the columns before the first row of this object.
-        bar: show the bar.
+        bar: show the bar, or the lines.
     """
 
     def __init__(self, console: Console, *, header: bool = True, bar: bool = True) -> None:
@@ -38,10 +39,12 @@ class ProgressTable(Callback):
         self.bar = bar
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._shown = 0.0
+        self._shown = self._started = self._before = 0.0
 
     def before_fit(self, learn: Learner) -> None:
-        """Start the bar."""
+        """Start the bar, or the clock of the lines."""
+        self._started = self._shown = time.monotonic()
+        self._before = learn.progress
         if self.bar and (self.console.is_terminal or self.console.is_jupyter):
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -55,12 +58,17 @@ class ProgressTable(Callback):
             self._bar.start()
 
     def after_batch(self, learn: Learner) -> None:
-        """Move the bar."""
+        """Move the bar, or print a line."""
         now = time.monotonic()
-        if self._bar is not None and self._task is not None and now - self._shown > _REFRESH_SECONDS:
-            self._shown = now
-            text = f"epoch {learn.epoch}  loss {learn.smooth_loss:.4f}"
+        if not self.bar or now - self._shown < (_LINE_SECONDS if self._bar is None else _REFRESH_SECONDS):
+            return
+        self._shown = now
+        text = f"epoch {learn.epoch}  loss {learn.smooth_loss:.4f}"
+        if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=learn.progress, description=text)
+        else:
+            left = _minutes_left(now - self._started, self._before, learn.progress)
+            say(self.console, f"{text}  {learn.progress:.0%} done, {left:.0f} min left")
 
     def after_epoch(self, learn: Learner) -> None:
         """Print the row."""
@@ -98,13 +106,18 @@ class StatusLine(Callback):
             return
         self._last = now
         spent = now - self._started
-        left = spent / max(learn.progress - self._progress, 1e-9) * (1 - learn.progress)
         say(
             self.console,
             f"{learn.progress:6.1%}  {learn.n_targets / 1e6:8.1f}M tokens  "
             f"{(learn.n_targets - self._tokens) / spent:8,.0f} tokens/s  loss {learn.smooth_loss:.4f}  "
-            f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  {left / 60:.0f} min left",
+            f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  "
+            f"{_minutes_left(spent, self._progress, learn.progress):.0f} min left",
         )
+
+
+def _minutes_left(spent: float, before: float, done: float) -> float:
+    """Of a fit that was done to these shares, seconds ago and now."""
+    return spent / max(done - before, 1e-9) * (1 - done) / 60
 
 
 def _cell(name: str, value: float | int) -> str:
