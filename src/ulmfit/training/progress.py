@@ -67,8 +67,8 @@ class ProgressTable(Callback):
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=learn.progress, description=text)
         else:
-            left = _minutes_left(now - self._started, self._before, learn.progress)
-            say(self.console, f"{text}  {learn.progress:.0%} done, {left:.0f} min left")
+            left = _left(now - self._started, self._before, learn.progress)
+            say(self.console, f"{text}  {learn.progress:.0%} done, {left}")
 
     def after_epoch(self, learn: Learner) -> None:
         """Print the row."""
@@ -111,13 +111,13 @@ class StatusLine(Callback):
             f"{learn.progress:6.1%}  {learn.n_targets / 1e6:8.1f}M tokens  "
             f"{(learn.n_targets - self._tokens) / spent:8,.0f} tokens/s  loss {learn.smooth_loss:.4f}  "
             f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  "
-            f"{_minutes_left(spent, self._progress, learn.progress):.0f} min left",
+            f"{_left(spent, self._progress, learn.progress)}",
         )
 
 
-def _minutes_left(spent: float, before: float, done: float) -> float:
-    """Of a fit that was done to these shares, seconds ago and now."""
-    return spent / max(done - before, 1e-9) * (1 - done) / 60
+def _left(spent: float, before: float, done: float) -> str:
+    """How long a fit takes that came from one share to another in so many seconds."""
+    return f"{spent / (done - before) * (1 - done) / 60:.0f} min left" if done > before else "just begun"
 
 
 def _cell(name: str, value: float | int) -> str:
