@@ -2,7 +2,8 @@
 
     python benchmarks/results_render.py [--check]
 
-`--check` writes nothing and fails if the page is not what the rows give.
+Each task gets a picture of its first figure against the minutes of a processor. `--check` writes nothing and fails if
+the page is not what the rows give.
 """
 
 from __future__ import annotations
@@ -58,17 +59,54 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def render(rows: list[dict[str, Any]]) -> str:
-    """All tables."""
+def picture(rows: list[dict[str, Any]], path: Path) -> None:
+    """The first figure of each system against its processor time; the line joins those that no other beats in both."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    measure = next(m for m in MEASURES if m in rows[0])
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["system"] + (f", {row['budget']}" if row["budget"] else "")].append(row)
+    points = sorted(
+        (mean(row["cpu_seconds"] for row in runs) / 60, mean(row[measure] for row in runs), name)
+        for name, runs in groups.items()
+    )
+    best = [(x, y) for i, (x, y, _) in enumerate(points) if all(y > earlier for _, earlier, _ in points[:i])]
+    with matplotlib.rc_context({"svg.hashsalt": "ulmfit", "svg.fonttype": "none"}):
+        figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
+        axes.plot(*zip(*best, strict=True), color="0.7", zorder=0, drawstyle="steps-post")
+        for x, y, name in points:
+            axes.scatter(x, y, color="C0" if name.startswith("ulmfit") else "C1")
+            axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
+        axes.set(xscale="log", xlabel="processor time, minutes", ylabel=measure.replace("_", " "))
+        axes.margins(x=0.2, y=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Tasks with their rows; with other texts without labels it is another task."""
     tasks: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         tasks[row["task"], row["unlabelled"]].append(row)
+    return [
+        (f"{task}-{unlabelled}" if unlabelled else task, some) for (task, unlabelled), some in sorted(tasks.items())
+    ]
+
+
+def render(rows: list[dict[str, Any]]) -> str:
+    """All tables."""
     lines: list[str] = []
-    for (task, unlabelled), some in sorted(tasks.items()):
-        parts = some[0]["rows"]
+    for name, some in by_task(rows):
+        task, unlabelled, parts = some[0]["task"], some[0]["unlabelled"], some[0]["rows"]
         sizes = ", ".join(f"{n:,} {part}" for part, n in parts.items())
         lines += [f"### {task}" + (f", {unlabelled:,} texts without labels" if unlabelled else ""), "", sizes, ""]
-        lines += [*table(some), ""]
+        lines += [*table(some), "", f"![{task}: quality and processor time](images/results-{name}.svg)", ""]
     return "\n".join(lines)
 
 
@@ -88,6 +126,8 @@ def main() -> None:
         sys.exit(f"{given.page} is not what {given.rows} gives; run {Path(__file__).name}")
     if not given.check:
         given.page.write_text(after, encoding="utf-8")
+        for name, rows in by_task(rows_of(given.rows)):
+            picture(rows, given.page.parent / "images" / f"results-{name}.svg")
 
 
 if __name__ == "__main__":

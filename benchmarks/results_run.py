@@ -1,7 +1,7 @@
 """Run systems on tasks, in turn, and keep what came out: one line of JSON for each run.
 
     python benchmarks/results_run.py --data FOLDER --tasks sms sst2 --systems tfidf nb ulmfit [--seeds 3]
-        [--embeddings-python ENV/bin/python] [--out benchmarks/results.jsonl]
+        [--embeddings-python ENV/bin/python] [--peer-python PEER/bin/python] [--out benchmarks/results.jsonl]
 
 Every system is a process of its own that reads the task's folder and writes its predictions for the test part; time,
 processor time and peak memory are those of the process and its children, imports included. The scores are made here, in
@@ -35,7 +35,8 @@ ULMFIT = {
     "ulmfit-no-base": ["--base", "none"],
     "ulmfit-bidirectional": ["--bidirectional"],
 }
-SYSTEMS = ("tfidf", "nb", "embeddings", *ULMFIT)
+APART = {"embeddings": "results_embeddings.py", "fastai": "results_fastai.py"}  # in environments of their own
+SYSTEMS = ("tfidf", "nb", *APART, *ULMFIT)
 
 
 def scores(task: Task, truth: list[str], predictions: list[str]) -> dict[str, float]:
@@ -67,10 +68,11 @@ def command_of(system: str, folder: Path, answer: Path, seed: int, given: argpar
         model = given.models / f"{folder.name}-{system}-{seed}"
         command = [sys.executable, HERE / "results_ulmfit.py", folder, answer, "--model", model, *ULMFIT[system]]
         command += ["--time-budget", given.budget] if given.budget else []
-    elif system == "embeddings":
-        if given.embeddings_python is None:
-            raise SystemExit("embeddings need --embeddings-python: see results_embeddings.py")
-        command = [given.embeddings_python, HERE / "results_embeddings.py", folder, answer]
+    elif system in APART:
+        python = {"embeddings": given.embeddings_python, "fastai": given.peer_python}[system]
+        if python is None:
+            raise SystemExit(f"{system} needs the Python of an environment of its own: see {APART[system]}")
+        command = [python, HERE / APART[system], folder, answer]
     else:
         command = [sys.executable, HERE / "results_linear.py", system, folder, answer]
     return [*map(str, command), "--seed", str(seed)]
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("runs/models"))
     parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
     parser.add_argument("--embeddings-python", type=Path)
+    parser.add_argument("--peer-python", type=Path, help="of an environment with fastai")
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     given.models.mkdir(parents=True, exist_ok=True)

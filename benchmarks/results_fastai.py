@@ -1,0 +1,78 @@
+"""fastai's ULMFiT for the tables of results: the schedule of its tutorial, without its weights.
+
+    python benchmarks/results_fastai.py TASK_FOLDER ANSWER.json [--seed 0] [--lm-epochs 4]
+
+Run in an environment of its own, made by `pip install fastai==2.8.12 'spacy<4'`. Its pretrained weights come from the
+network and are not used: the language model begins with random numbers, as `ulmfit-no-base` does, and learns from the
+same texts for some epochs. One class for each text only.
+
+Source: https://docs.fast.ai/tutorial.text.html, "The ULMFiT approach"
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from results_tasks import SINGLE, read_part, read_task
+
+HELD_OUT = 0.1
+
+
+def main() -> None:
+    """Train, predict, write the answer."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", type=Path)
+    parser.add_argument("answer", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lm-epochs", type=int, default=4)
+    given = parser.parse_args()
+    if read_task(given.task).kind != SINGLE:
+        raise SystemExit("one class for each text only")
+    peer: Any = import_module("fastai.text.all")
+    peer.set_seed(given.seed)
+    known = _table(given.task)
+    texts = [known]
+    if (given.task / "unlabelled.csv").is_file():
+        texts.append(pd.read_csv(given.task / "unlabelled.csv", keep_default_na=False, dtype=str)[["text"]])
+    common = {"text_col": "text", "seed": given.seed}
+    with tempfile.TemporaryDirectory() as folder:
+        everything = pd.concat(texts, ignore_index=True)
+        lm_dls = peer.TextDataLoaders.from_df(everything, path=folder, is_lm=True, valid_pct=HELD_OUT, **common)
+        learn = peer.language_model_learner(lm_dls, peer.AWD_LSTM, path=folder, pretrained=False)
+        learn.fit_one_cycle(given.lm_epochs, 1e-2)
+        learn.save_encoder("finetuned")
+        split = {"valid_col": "is_valid"} if "is_valid" in known else {"valid_pct": HELD_OUT}
+        dls = peer.TextDataLoaders.from_df(
+            known, path=folder, label_col="label", text_vocab=lm_dls.vocab, **split, **common
+        )
+        metric = peer.accuracy
+        learn = peer.text_classifier_learner(
+            dls, peer.AWD_LSTM, path=folder, drop_mult=0.5, metrics=metric, pretrained=False
+        )
+        learn.load_encoder("finetuned")
+        learn.fit_one_cycle(1, 2e-2)
+        for freeze_to, epochs, high in ((-2, 1, 1e-2), (-3, 1, 5e-3), (0, 2, 1e-3)):
+            learn.freeze_to(freeze_to)
+            learn.fit_one_cycle(epochs, slice(high / 2.6**4, high))
+        test = dls.test_dl(read_part(given.task, "test")[0])
+        answers = learn.get_preds(dl=test)[0].argmax(-1).tolist()
+    given.answer.write_text(json.dumps([str(dls.vocab[1][i]) for i in answers]), encoding="utf-8")
+
+
+def _table(folder: Path) -> pd.DataFrame:
+    """The training part, and the dev part marked as such where there is one."""
+    parts = {part: folder / f"{part}.csv" for part in ("train", "dev")}
+    tables = [pd.read_csv(p, keep_default_na=False, dtype=str) for p in parts.values() if p.is_file()]
+    if len(tables) == 1:
+        return tables[0]
+    return pd.concat([t.assign(is_valid=bool(i)) for i, t in enumerate(tables)], ignore_index=True)
+
+
+if __name__ == "__main__":
+    main()
