@@ -108,6 +108,12 @@ def test_an_archive_is_fetched_once_and_unpacked(server: Server, tmp_path: Path)
     assert not leftovers(tmp_path)
 
 
+def test_another_folder_for_archives_and_data(server: Server, tmp_path: Path):
+    path = untar_data(server.url("toy.tgz"), c_key="models", base=tmp_path / "home")
+    assert path.parent == tmp_path / "home" / "models"
+    assert [p.name for p in (tmp_path / "home" / "archive").iterdir()] == ["toy.tgz"]
+
+
 def test_a_broken_connection_is_taken_up_again_where_it_ended(server: Server, tmp_path: Path):
     content = server.files["toy.tgz"] = make_tar(tmp_path / "toy.tgz")
     server.break_after = len(content) // 5

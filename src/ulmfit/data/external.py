@@ -97,6 +97,7 @@ def untar_data(
     data: str | Path | None = None,
     c_key: str = "data",
     force_download: bool = False,
+    base: str | Path | None = None,
     *,
     sha256: str | None = None,
     max_bytes: int = MAX_BYTES,
@@ -108,10 +109,11 @@ def untar_data(
 
     Args:
         url: address of the archive; a path or a `file://` address will do, and an unpacked folder is taken as it is.
-        archive: folder for archives; None for one in the user's data folder.
-        data: folder for what is unpacked; None likewise.
-        c_key: name of that folder in the user's data folder.
+        archive: folder for archives; None for `archive` in the folder `base`.
+        data: folder for what is unpacked; None for the one that `c_key` names.
+        c_key: name of that folder in the folder `base`.
         force_download: do all anew. What was there is replaced once the new is whole.
+        base: None for the user's data folder.
         sha256: checksum of the archive in hexadecimal digits, if known.
         max_bytes: the most that may be unpacked.
 
@@ -127,7 +129,8 @@ def untar_data(
     if local is not None and local.is_dir():
         return DataPath(local)
     name = (local or Path(unquote(urlsplit(str(url)).path))).name
-    folder = Path(data or data_folder() / c_key) / archive_stem(name)
+    root = data_folder() if base is None else Path(base).expanduser()
+    folder = Path(data or root / c_key) / archive_stem(name)
     if folder.is_dir() and not force_download:
         if (origin := _origin(folder)) not in (None, str(url)):
             raise DataError(
@@ -135,7 +138,7 @@ def untar_data(
                 "with force_download=True"
             )
         return DataPath(folder)
-    archives = Path(archive or data_folder() / "archive")
+    archives = Path(archive or root / "archive")
     found = local if local is not None else _find(str(url), name, archives, force_download, sha256)
     if found.is_dir():
         return DataPath(found)
