@@ -112,7 +112,7 @@ def test_another_folder_for_archives_and_data(server: Server, tmp_path: Path):
     server.files["toy.tgz"] = make_tar(tmp_path / "toy.tgz")
     path = untar_data(server.url("toy.tgz"), c_key="models", base=tmp_path / "home")
     assert path.parent == tmp_path / "home" / "models"
-    assert [p.name for p in (tmp_path / "home" / "archive").iterdir()] == ["toy.tgz"]
+    assert (tmp_path / "home" / "archive" / "toy.tgz").is_file()
 
 
 def test_a_broken_connection_is_taken_up_again_where_it_ended(server: Server, tmp_path: Path):
