@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 import re
 import time
 
@@ -169,6 +170,20 @@ def test_the_table_is_plain_rows_in_a_pipe():
     assert lines[0].split() == ["epoch", "train_loss", "valid_loss", "accuracy", "perplexity", "time"]
     assert [line.split()[0] for line in lines[1:]] == ["0", "1"]
     assert "\x1b" not in out.getvalue()
+
+
+def test_figures_are_a_tuple_with_names():
+    learn = lm_learner()
+    figures = learn.validate()
+    loss, accuracy, perplexity = figures
+    assert figures == (figures["valid_loss"], figures["accuracy"], figures["perplexity"])
+    assert figures[0] == loss
+    assert figures[1:] == (accuracy, perplexity)
+    assert dict(figures) == {**figures} == {"valid_loss": loss, "accuracy": accuracy, "perplexity": perplexity}
+    assert pickle.loads(pickle.dumps(figures)).names == figures.names  # noqa: S301 - our own
+    assert repr(figures).startswith(f"Figures(valid_loss={loss:.4g}, accuracy=")
+    with pytest.raises(KeyError, match="'f1' was not measured; there are valid_loss, accuracy, perplexity"):
+        figures["f1"]
 
 
 def test_a_long_epoch_is_heard_of_in_a_pipe(monkeypatch: pytest.MonkeyPatch):

@@ -91,7 +91,11 @@ def test_the_best_model_is_saved_and_comes_back(tmp_path):
     learn.fit(3, 1e-2, cbs=[Keep(), Pretend(3, 1, 2), SaveModelCallback(fname="best")])
     assert torch.equal(weights(learn), kept[1])
     assert (tmp_path / "models" / "best.safetensors").is_file()
+    learn.fit(2, 1e-2, cbs=[Pretend(1, 2), SaveModelCallback(fname="last", at_end=True)])
+    last = weights(learn).clone()
     learn.fit(2, 1e-2, cbs=[SaveModelCallback(fname="each", every_epoch=True)])
+    learn.load("last")
+    assert torch.equal(weights(learn), last)
     assert {p.name for p in (tmp_path / "models").iterdir()} >= {"each_0.safetensors", "each_1.safetensors"}
 
 

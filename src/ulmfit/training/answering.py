@@ -236,7 +236,9 @@ class LMLearner(TextLearner):
         temperature: float = 1.0,
         min_p: float | None = None,
         decoder: Callable[[Sequence[str]], str] | None = None,
+        only_last_word: bool = False,
         *,
+        no_bar: bool = False,
         seed: int | None = None,
     ) -> str:
         """Go on with a text, word by word.
@@ -248,6 +250,8 @@ class LMLearner(TextLearner):
             temperature: below 1 likely words become likelier; 0 always takes the likeliest.
             min_p: words less probable than this are not drawn, if at least one is more probable.
             decoder: from tokens to text; by default the tokenizer's.
+            only_last_word: nothing changes: the state is carried, and each word is read once in any case.
+            no_bar: nothing changes: there is no bar.
             seed: of the draws; by default the learner's own stream goes on.
 
         Raises:

@@ -14,6 +14,7 @@ from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
 from ulmfit.training import predictions, storage
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.figures import Figures
 from ulmfit.training.fitting import Callbacks, Fitting, listed
 from ulmfit.training.loaders import AnyLoaders, DataLoaders, Loader
 from ulmfit.training.losses import LossFunction
@@ -104,8 +105,8 @@ class Learner(Fitting):
     # Answers
 
     @checked
-    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None) -> dict[str, float]:
-        """Mean loss per target and the metrics, under their names in the history.
+    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None) -> Figures:
+        """Mean loss per target and the metrics, in their order and under their names in the history.
 
         Args:
             ds_idx: 0 for the training part, 1 for the validation part; or a loader.
@@ -113,7 +114,7 @@ class Learner(Fitting):
         """
         loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
         loader.set_epoch(0)  # figures of the training part do not depend on the passes before
-        return self.evaluate(loader)
+        return Figures(self.evaluate(loader))
 
     @checked
     def part(self, ds_idx: int) -> Loader:

@@ -131,6 +131,7 @@ class SaveModelCallback(TrackerCallback):
         min_delta: as for `TrackerCallback`.
         fname: name of the file, as for `Learner.save`.
         every_epoch: save every epoch as `fname_EPOCH` instead.
+        at_end: save the last one as `fname` when the fit ends, instead of the best.
         with_opt: save the optimizer's state too.
         reset_on_fit: every fit starts anew.
         restore: take the best one back when the fit ends.
@@ -144,25 +145,29 @@ class SaveModelCallback(TrackerCallback):
         min_delta: float = 0.0,
         fname: str = "model",
         every_epoch: bool = False,
+        at_end: bool = False,
         with_opt: bool = False,
         reset_on_fit: bool = True,
         *,
         restore: bool = True,
     ) -> None:
         super().__init__(monitor, comp, min_delta, reset_on_fit)
-        self.fname, self.every_epoch, self.with_opt, self.restore = fname, every_epoch, with_opt, restore
+        self.fname, self.every_epoch, self.at_end, self.with_opt = fname, every_epoch, at_end, with_opt
+        self.restore = restore and not every_epoch and not at_end
 
     def after_epoch(self, learn: Learner) -> None:
         """Save if it is the best, or always."""
         super().after_epoch(learn)
         if self.every_epoch:
             learn.save(f"{self.fname}_{learn.epoch - 1}", with_opt=self.with_opt)
-        elif self.improved:
+        elif self.improved and not self.at_end:
             learn.save(self.fname, with_opt=self.with_opt)
 
     def after_fit(self, learn: Learner) -> None:
-        """Load the best."""
-        if self.restore and not self.every_epoch and not math.isnan(self.best):
+        """Load the best, or save the last."""
+        if self.at_end:
+            learn.save(self.fname, with_opt=self.with_opt)
+        elif self.restore and not math.isnan(self.best):
             learn.load(self.fname, with_opt=self.with_opt)
 
 
