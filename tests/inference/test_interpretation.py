@@ -25,6 +25,11 @@ def test_errors_are_counted_and_named():
     assert "precision" in FOUND.classification_report()
 
 
+def test_the_report_is_printed(capsys: pytest.CaptureFixture[str]):
+    FOUND.print_classification_report()
+    assert capsys.readouterr().out == FOUND.classification_report()
+
+
 def test_labels_that_contradict_a_confident_answer_are_suspected():
     # Means of the own class: 0.667 of "no", 0.425 of "yes". Text e is "no" with 0.95, text c "yes" with 0.7.
     assert [c.index for c in FOUND.suspected_label_errors()] == [4, 2]

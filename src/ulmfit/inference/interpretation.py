@@ -6,6 +6,7 @@ N documents, C classes.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -122,6 +123,10 @@ class Interpretation:
         return str(
             classification_report(self.target, said, labels=numbers, target_names=self.labels, zero_division=0.0)
         )
+
+    def print_classification_report(self) -> None:
+        """Print `classification_report`."""
+        sys.stdout.write(self.classification_report())
 
     def top_losses(self, k: int = 9) -> list[Case]:
         """The texts whose own label the model finds least likely, worst first."""
