@@ -40,7 +40,7 @@ def test_two_directions_are_explained_by_their_mean(example: Bundle):
     other = replace(classifier(seed=1), backwards=True)
     one, two = (np.array(explain(Predictor(b), TEXT, label="praise").contributions) for b in (example, other))
     both = explain(Predictor(replace(example, backward=other)), TEXT, label="praise")
-    assert np.abs(one - two).max() > 1e-3
+    assert np.abs(one - two).max() > 0.1 * np.abs(one).max()
     assert both.contributions == pytest.approx((one + two) / 2, abs=1e-6)
 
 
