@@ -2,7 +2,7 @@
 
     python benchmarks/imdb_small.py --data FOLDER
     ulmfit train runs/imdb-2000/train.csv --test runs/imdb-2000/test.csv --lm-data runs/imdb-2000/unlabelled.csv \
-        --size small --time-budget 28m --out runs/imdb-model
+        --lm-epochs 2 --out runs/imdb-model
     python benchmarks/linear_baselines.py runs/imdb-2000/train.csv runs/imdb-2000/test.csv
     python benchmarks/small_imdb_table.py runs/imdb-model runs/linear_baselines.json
 
@@ -28,12 +28,13 @@ def main() -> None:
     """Read the two files and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="the model folder that `ulmfit train` wrote")
+    parser.add_argument("--name", default="ulmfit, from `en-small`", help="of the model in the table")
     parser.add_argument("baselines", type=Path, help="the JSON file that linear_baselines.py wrote")
     arguments = parser.parse_args()
     metrics = json.loads((arguments.model / "metrics.json").read_text(encoding="utf-8"))
     baselines = json.loads(arguments.baselines.read_text(encoding="utf-8"))
     print("| system | test accuracy | test macro F1 | time, end to end | peak memory |\n|---|---|---|---|---|")
-    print(row("ulmfit, no base", metrics["test"], metrics["seconds"], metrics["peak_memory_mb"]))
+    print(row(arguments.name, metrics["test"], metrics["seconds"], metrics["peak_memory_mb"]))
     for one in baselines:
         seconds = one["fit_seconds"] + one["predict_seconds"]
         print(row(one["method"], one, seconds, one["peak_memory_mb"]))

@@ -22,6 +22,7 @@ from ulmfit.cli.options import parse_duration
 from ulmfit.errors import ConfigError
 from ulmfit.inference import bundle
 from ulmfit.inference.bundle import load_bundle, save_bundle
+from ulmfit.training.manifest import fingerprint_weights
 
 
 @dataclass
@@ -276,6 +277,10 @@ def test_a_language_model_is_fine_tuned_in_its_own_direction(
     found = load_bundle(tmp_path / "lm", kind="language_model")
     assert found.backwards == backwards
     assert found.metrics["texts"] == 60
+    base = load_bundle(tmp_path / "base")
+    began = {"name": str(tmp_path / "base"), "words": len(base.vocab), "weights": fingerprint_weights(base.weights)}
+    assert found.metrics["base"] == began
+    assert began["weights"] != fingerprint_weights(found.weights)
     assert found.history[-1]["valid_loss"] < found.history[0]["valid_loss"]
     assert "already holds a model" in ulmfit(*run).err
     assert "begins with none" in ulmfit("finetune", "none", data, "--out", tmp_path / "x").err

@@ -73,7 +73,12 @@ def finetune(
     model, history, report = train_language_model(
         stores, start.config, recipe, clock.share(1.0), console, start, backwards=start.backwards
     )
-    metrics = {**report, "base": base, "texts": len(texts), "peak_memory_mb": peak_memory_mb()}
+    metrics = {
+        **report,
+        "base": {"name": base, **report["base"]},
+        "texts": len(texts),
+        "peak_memory_mb": peak_memory_mb(),
+    }
     metrics["run"] = run_manifest(asdict(recipe), texts=fingerprint_texts(texts))
     bundle = Bundle(
         kind=LANGUAGE_MODEL,

@@ -15,6 +15,7 @@ from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import coverage, match_vocab
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.manifest import fingerprint_weights
 from ulmfit.training.parts import Stores, counts
 from ulmfit.training.progress import ProgressTable, say
 from ulmfit.training.tracking import SaveBest
@@ -106,5 +107,6 @@ def train_language_model(
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_targets,
         "seconds": round(time.perf_counter() - started, 1),
+        "base": None if base is None else {"words": len(base.vocab), "weights": fingerprint_weights(base.weights)},
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report

@@ -53,6 +53,15 @@ def fingerprint_texts(texts: Sequence[str], labels: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_weights(weights: Mapping[str, torch.Tensor]) -> str:
+    """A hash of a model's tensors and their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode() + b"\0")
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def command() -> str:
     """The command line, with the names of files only: where they lie on this machine is nobody's business."""
     return shlex.join(Path(a).name or a for a in sys.argv)
