@@ -278,7 +278,7 @@ def test_a_language_model_is_fine_tuned_in_its_own_direction(
     assert found.backwards == backwards
     assert found.metrics["texts"] == 60
     base = load_bundle(tmp_path / "base")
-    began = {"name": str(tmp_path / "base"), "words": len(base.vocab), "weights": fingerprint_weights(base.weights)}
+    began = {"name": "base", "words": len(base.vocab), "weights": fingerprint_weights(base.weights)}
     assert found.metrics["base"] == began
     assert began["weights"] != fingerprint_weights(found.weights)
     assert found.history[-1]["valid_loss"] < found.history[0]["valid_loss"]
