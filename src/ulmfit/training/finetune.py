@@ -75,7 +75,7 @@ def finetune(
     )
     metrics = {
         **report,
-        "base": {"name": base, **report["base"]},
+        "base": {"name": Path(base).name, **report["base"]},
         "texts": len(texts),
         "peak_memory_mb": peak_memory_mb(),
     }
