@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from bundles import language_model
 from invented import make_reviews
 
@@ -286,6 +287,26 @@ def test_a_language_model_is_fine_tuned_in_its_own_direction(
     assert "begins with none" in ulmfit("finetune", "none", data, "--out", tmp_path / "x").err
     other = ("train", data, "--base", tmp_path / "lm", "--out", tmp_path / "x")
     assert ("reads texts from their end" in ulmfit(*other).err) == backwards
+    assert (
+        "nothing to learn" in ulmfit("finetune", tmp_path / "base", data, "--out", tmp_path / "y", "--lm-epochs", 0).err
+    )
+
+
+def test_a_base_can_be_left_as_it_is(ulmfit: Callable[..., Outcome], tmp_path: Path):
+    base = language_model(make_reviews(60)[0])
+    save_bundle(base, tmp_path / "base")
+    data = write_reviews(tmp_path / "a.csv", 60)
+    run = ("train", data, "--out", tmp_path / "m", "--lm-epochs", 0, "--epochs", 1)
+    said = ulmfit(*run, "--base", tmp_path / "base")
+    assert said.code == 0, said.err
+    assert "It is left as it is: perplexity" in said.out
+    kept = load_bundle(tmp_path / "m" / "language_model")
+    assert kept.metrics["tokens_seen"] == 0
+    assert kept.history == ()
+    words = [word for word in base.vocab.itos if word in kept.vocab and not word.startswith("xx")]
+    before, after = (b.weights["encoder.embedding.weight"][b.vocab.numericalize(words)] for b in (base, kept))
+    assert torch.equal(before, after)
+    assert "there is none; name one" in ulmfit(*run, "--base", "none", "--overwrite").err
 
 
 def bad_csv(tmp_path: Path, content: str | bytes) -> Path:

@@ -126,7 +126,10 @@ def train(
         typer.Option(help="Epochs of the classifier once all layers are unfrozen, after two short stages.", min=1),
     ] = None,
     lm_epochs: Annotated[
-        float | None, typer.Option(help="Epochs of the language model; chosen from the number of tokens if not given.")
+        float | None,
+        typer.Option(
+            help="Epochs of the language model; chosen from the number of tokens if not given. 0 for a --base as it is."
+        ),
     ] = None,
     time_budget: Annotated[
         str | None, typer.Option(help="Time for the whole run, such as 20m or 1h30m; epochs are then upper limits.")

@@ -58,6 +58,8 @@ def finetune(
     start = load_base(base)
     if start is None:
         raise ConfigError("fine-tuning needs a language model to start from; ulmfit pretrain begins with none")
+    if recipe.lm_epochs == 0:
+        raise ConfigError("lm_epochs=0: there is nothing to learn without an epoch")
     texts = [t for path in data for t in load_texts(path, text=text, encoding=encoding).texts]
     train, valid = RandomSplitter(recipe.valid_pct, recipe.seed)(texts)
     stores = Stores.build(

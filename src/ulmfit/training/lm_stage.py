@@ -90,23 +90,36 @@ def train_language_model(
         console,
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
-    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=base is not None)
-    cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
     started = time.perf_counter()
-    if base is not None:
-        learn.freeze()
-        learn.fit_one_cycle(1, recipe.lm_lr, seconds=None if seconds is None else seconds / 4, cbs=cbs)
-        learn.unfreeze()
-        seconds = None if seconds is None else max(1.0, seconds - (time.perf_counter() - started))
-    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=seconds, cbs=cbs)
-    best.restore(learn)
+    if recipe.lm_epochs == 0:
+        row: dict[str, Any] = {"epoch": 0, **learn.validate()}
+        say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on the texts to check with")
+    else:
+        row = _train(learn, stores, recipe, seconds, console, from_base=base is not None)
     report = {
-        "epoch": best.row["epoch"],
-        "perplexity": best.row["perplexity"],
-        "accuracy": best.row["accuracy"],
+        "epoch": row["epoch"],
+        "perplexity": row["perplexity"],
+        "accuracy": row["accuracy"],
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_targets,
         "seconds": round(time.perf_counter() - started, 1),
         "base": None if base is None else {"words": len(base.vocab), "weights": fingerprint_weights(base.weights)},
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report
+
+
+def _train(
+    learn: Learner, stores: Stores, recipe: Recipe, seconds: float | None, console: Console, *, from_base: bool
+) -> dict[str, Any]:
+    """Train, first without the lower layers if they come from a base; the history's row of the best epoch."""
+    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=from_base)
+    cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
+    started = time.perf_counter()
+    if from_base:
+        learn.freeze()
+        learn.fit_one_cycle(1, recipe.lm_lr, seconds=None if seconds is None else seconds / 4, cbs=cbs)
+        learn.unfreeze()
+        seconds = None if seconds is None else max(1.0, seconds - (time.perf_counter() - started))
+    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=seconds, cbs=cbs)
+    best.restore(learn)
+    return best.row

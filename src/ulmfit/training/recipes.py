@@ -43,7 +43,7 @@ class Recipe:
         size: "small" or "base": the architecture's size when there is no base.
         tokenizer: "word", "subword" or "char", when there is no base.
         lang: language of the texts, as spaCy names it, when there is no base.
-        lm_epochs: epochs of the language model; None chooses them from the size of the corpus.
+        lm_epochs: epochs of the language model; None for what suits the size of the corpus, 0 for a base as it is.
         epochs: epochs of the classifier after all layers are unfrozen; None chooses them from the number of texts.
         time_budget: seconds for the whole run; epochs are then an upper limit.
         valid_pct: share of the labelled examples held out, if no validation part is given.
@@ -86,8 +86,8 @@ class Recipe:
         problems = []
         if self.tokenizer not in KINDS:
             problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(KINDS)}")
-        if self.lm_epochs is not None and not 0.05 <= self.lm_epochs < math.inf:
-            problems.append(f"lm_epochs={self.lm_epochs} must be at least 0.05")
+        if self.lm_epochs and not 0.05 <= self.lm_epochs < math.inf:
+            problems.append(f"lm_epochs={self.lm_epochs} must be at least 0.05, or 0 for a base as it is")
         problems += [
             f"{n}={getattr(self, n)} must be at least 1"
             for n in ("epochs", "lm_bs", "bptt", "min_freq")
@@ -146,8 +146,13 @@ def train_text_classifier(
         backward_base: the same for the direction from the end.
         clock: of the whole run, if that began earlier.
         n_evaluated: texts that the finished model will be measured on, for which time must be left.
+
+    Raises:
+        ConfigError: the language model is not to be trained, and there is no base.
     """
     clock = clock or Clock(recipe.time_budget)
+    if recipe.lm_epochs == 0 and (base is None or (recipe.bidirectional and backward_base is None)):
+        raise ConfigError("lm_epochs=0 takes a base as it is, and there is none; name one, or let the model learn")
     if not recipe.bidirectional:
         return _one_direction(texts, recipe, console, base, clock, n_evaluated)
     half = None if clock.budget is None else (clock.budget - clock.used) / 2
