@@ -26,10 +26,6 @@ from ulmfit.training.tracking import SaveBest
 if TYPE_CHECKING:
     from ulmfit.training.recipes import Recipe
 
-# By how much the learning rate falls from one parameter group to the next lower one. 2.6 is the paper's choice for a
-# pretrained encoder; one that has just been trained on the same few texts has more to learn.
-RATE_FALL_FROM_BASE = 2.6
-RATE_FALL_FROM_SCRATCH = 2.6 ** (1 / 3)
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
 _MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
 _CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
@@ -146,7 +142,6 @@ def train_classifier(
     clock: Clock,
     console: Console,
     *,
-    from_base: bool,
     backwards: bool = False,
 ) -> tuple[TextClassifier, list[dict[str, Any]], dict[str, Any]]:
     """A head on the language model's encoder, then gradual unfreezing.
@@ -158,7 +153,6 @@ def train_classifier(
         recipe: the settings.
         clock: of the run.
         console: for the epoch table.
-        from_base: the language model began with a base.
         backwards: texts are read from their end.
 
     Returns:
@@ -170,7 +164,7 @@ def train_classifier(
     what = "Regression" if texts.task == "regression" else f"Classifier: {len(texts.labels)} classes"
     say(console, f"\n{what}, {len(texts.train[0]):,} texts to learn from, {len(texts.valid[0]):,} to check with")
     best, table = SaveBest(learn.metrics[0].name), ProgressTable(console)
-    fall = (RATE_FALL_FROM_BASE if from_base else RATE_FALL_FROM_SCRATCH) ** (len(learn.groups) - 1)
+    fall = recipe.rate_fall ** (len(learn.groups) - 1)
     stages = _stages(texts, recipe)
     for i, stage in enumerate(stages):
         learn.freeze_to(stage.freeze_to)

@@ -54,6 +54,9 @@ class Recipe:
         lm_lr: maximum learning rate of the language model.
         bs: documents of a classifier batch.
         lr: maximum learning rate of the classifier's head.
+        rate_fall: by how much the learning rate falls from a parameter group to the next lower one. The paper's 2.6 is
+            for an encoder that has read a hundred million words many times; smaller ones have more to learn
+            (docs/training.md).
         bptt: steps of a batch of the language model, and of a chunk of the classifier.
         drop_mult: factor on the classifier's dropouts, but for that before its last layer.
         pool_words: the classifier pools the embedded words beside the encoder's outputs.
@@ -75,6 +78,7 @@ class Recipe:
     lm_lr: float = 5e-3
     bs: int = 16
     lr: float = 1e-2
+    rate_fall: float = 1.375
     bptt: int = 72
     drop_mult: float = 0.5
     pool_words: bool = True
@@ -97,7 +101,7 @@ class Recipe:
             problems.append(f"bs={self.bs} must be at least 2: batch norm cannot learn from a single text")
         problems += [
             f"{n}={getattr(self, n)} must be a positive number"
-            for n in ("lr", "lm_lr")
+            for n in ("lr", "lm_lr", "rate_fall")
             if not 0 < getattr(self, n) < math.inf
         ]
         if self.precision not in PRECISIONS:
@@ -205,7 +209,7 @@ def _one_direction(
         stores, config, recipe, clock.share(1.0, keep=needed), console, base, backwards=backwards
     )
     classifier, history, report = train_classifier(
-        texts, stores, language_model, recipe, clock, console, from_base=base is not None, backwards=backwards
+        texts, stores, language_model, recipe, clock, console, backwards=backwards
     )
     common: dict[str, Any] = {
         "tokenizer": tokenizer,
