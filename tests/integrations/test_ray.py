@@ -51,6 +51,12 @@ def test_what_makes_no_sense_is_refused_before_ray_starts(parts: Path, tmp_path:
         predict_with_ray(MODEL, str(parts), out, workers=0)
     with pytest.raises(DataError, match="exists; give another folder"):
         predict_with_ray(MODEL, str(parts), str(parts))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.docx").touch()
+    for place in ("mine", "mine/thesis.docx"):
+        with pytest.raises(DataError, match="holds more than Parquet files, and is not replaced"):
+            predict_with_ray(MODEL, str(parts), str(tmp_path / place), overwrite=True)
+    assert (tmp_path / "mine" / "thesis.docx").is_file()
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         predict_with_ray(MODEL, str(tmp_path / "none"), out)
     with pytest.raises(DataError, match="there is no column 'body'"):

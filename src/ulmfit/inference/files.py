@@ -83,14 +83,14 @@ def predict_file(
         with _writing(partial, target.suffix.lower(), [*table.names, *added], table.files) as write:
             while piece := list(islice(rows, _WINDOW)):
                 answers = predictor.predict([row[place] for row in piece], abstain_below=abstain_below)
-                write([(*row, *cells(answer)) for row, answer in zip(piece, answers, strict=True)])
+                write([(*row, *added_cells(answer)) for row, answer in zip(piece, answers, strict=True)])
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
     return len(table)
 
 
-def columns(predictor: TextPredictor) -> list[str]:
+def added_columns(predictor: TextPredictor) -> list[str]:
     """The names of the columns that predictions add to a table."""
     if predictor.task == REGRESSION:
         return [LABEL]
@@ -103,7 +103,7 @@ def free_columns(predictor: TextPredictor, names: Sequence[str], source: str) ->
     Raises:
         DataError: it has some of them already.
     """
-    added = columns(predictor)
+    added = added_columns(predictor)
     if taken := [name for name in added if name in names]:
         raise DataError(
             f"{source} already has columns named {', '.join(taken)}, which the predictions need; rename them"
@@ -111,7 +111,7 @@ def free_columns(predictor: TextPredictor, names: Sequence[str], source: str) ->
     return added
 
 
-def cells(answer: Prediction) -> list[str | float]:
+def added_cells(answer: Prediction) -> list[str | float]:
     """What stands in those columns for one text."""
     if answer.values:
         return [said(answer)]

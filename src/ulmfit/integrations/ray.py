@@ -19,7 +19,7 @@ import pyarrow.dataset
 
 from ulmfit.data.sources import text_column_of
 from ulmfit.errors import ConfigError, DataError, MissingExtraError, UlmfitError
-from ulmfit.inference.files import cells, columns, free_columns
+from ulmfit.inference.files import added_cells, added_columns, free_columns
 from ulmfit.inference.loading import load
 
 _ROWS = 512  # of a batch: a worker reads those of similar length together
@@ -55,8 +55,8 @@ class Labeller:
             answers = self.predictor.predict(batch.column(self.text).to_pylist(), abstain_below=self.abstain_below)
         except DataError as error:
             raise DataError(f"in a batch of {len(batch):,} rows: {error}") from error
-        added = [list(column) for column in zip(*map(cells, answers), strict=True)]
-        for i, name in enumerate(columns(self.predictor)):
+        added = [list(column) for column in zip(*map(added_cells, answers), strict=True)]
+        for i, name in enumerate(added_columns(self.predictor)):
             values = pa.array(added[i] if added else [], pa.float64() if i else pa.string())
             batch = batch.append_column(name, values)
         return batch
@@ -104,8 +104,11 @@ def predict_with_ray(
     predictor = load(model)
     here = "://" not in target
     folder = Path(target).absolute()
-    if here and folder.exists() and not overwrite:
-        raise DataError(f"{target} exists; give another folder, or overwrite it")
+    if here and folder.exists():
+        if not overwrite:
+            raise DataError(f"{target} exists; give another folder, or overwrite it")
+        if not folder.is_dir() or any(path.suffix != ".parquet" for path in folder.iterdir()):
+            raise DataError(f"{target} holds more than Parquet files, and is not replaced; give another folder")
     try:
         files = pyarrow.dataset.dataset(places[0] if len(places) == 1 else places, format="parquet")
         n = int(files.count_rows())
