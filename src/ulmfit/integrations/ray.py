@@ -31,7 +31,8 @@ class Labeller:
 
         from ulmfit.integrations.ray import Labeller
 
-        dataset.map_batches(Labeller, fn_constructor_args=("my-model", "text"), batch_format="pyarrow", concurrency=8)
+        pool = ray.data.ActorPoolStrategy(size=8)
+        dataset.map_batches(Labeller, fn_constructor_args=("my-model", "text"), batch_format="pyarrow", compute=pool)
 
     Args:
         model: the model folder, at the same path on every machine.
