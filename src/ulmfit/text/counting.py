@@ -18,7 +18,7 @@ from ulmfit.text.vocab import Vocab, make_vocab
 if TYPE_CHECKING:
     from ulmfit.text.tokenizers import Tokenizer
 
-MAX_TYPES = 450_000
+MAX_TYPES = 300_000
 """A corpus with more types than this is counted approximately: the rarest are forgotten now and then."""
 
 
