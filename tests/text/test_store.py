@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,6 +224,18 @@ def test_workers_give_the_same_store() -> None:
     assert same(built, TokenStore.build(many, WORD))
     given = TokenStore.build(many, WORD, workers=2, vocab=built.vocab)
     assert same(given, built)
+
+
+def test_a_script_without_the_line_that_workers_need_is_told_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from ulmfit.text import Tokenizer, TokenStore\n"
+        "print(TokenStore.build(['some words'] * 9, Tokenizer(), workers=2))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "__main__" in done.stderr.splitlines()[-1]
+    assert "cannot be sent" not in done.stderr
 
 
 def test_rules_that_cannot_be_sent_to_workers_are_named() -> None:

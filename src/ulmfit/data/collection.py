@@ -55,6 +55,8 @@ class L(list[T], Generic[T]):
     def __getitem__(self, i: slice | Iterable[int] | Iterable[bool]) -> L[T]: ...
 
     def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, int):  # first: by far the most frequent
+            return super().__getitem__(i)
         if isinstance(i, slice):
             return L(super().__getitem__(i))
         if isinstance(i, Iterable):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,11 @@ def get_files(
     if missing := [name for name in chosen if not (root / name).is_dir()]:
         found = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
         raise DataError(f"{root} has no folder {', '.join(missing)}. Its folders are: {', '.join(found) or 'none'}")
-    starts = [os.fspath(root / name) for name in chosen] or [os.fspath(root)]
+    starts = [root / name for name in chosen] or [root]
     files = L[Path](
-        Path(name) for start in starts for name in _walk(start, endings, recurse, followlinks, skip, {_identity(start)})
+        file
+        for start in starts
+        for file in _walk(start, endings, recurse, followlinks, _one_of(skip), {_identity(start)})
     )
     if not files:
         wanted = "files" if endings is None else f"files ending in {' or '.join(sorted(endings))}"
@@ -83,7 +85,8 @@ def get_text_files(
         DataError: as for `get_files`, and for files of which it is known that they are lists, not documents.
     """
     files = get_files(path, ".txt", recurse, folders, skip=skip)
-    lists = [file for file in files if any(fnmatch(file.name, pattern) for pattern in METADATA_FILES)]
+    a_list = _one_of(METADATA_FILES)
+    lists = [file for file in files if a_list(file.name)]
     if lists:
         raise DataError(
             f"{path}: {len(lists)} of the .txt files are lists that came with the data set, not documents: "
@@ -98,24 +101,30 @@ def named(items: Sequence[Any]) -> str:
     return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 
+def _one_of(patterns: Sequence[str]) -> Callable[[str], Any]:
+    """A test of whether a name fits one of the patterns, compiled once for many names."""
+    nothing = "(?!)"
+    return re.compile("|".join(map(translate, patterns)) or nothing).match
+
+
 def _ending(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     return (dot + ending).lower() if stem else ""
 
 
-def _identity(folder: str) -> tuple[int, int]:
-    status = Path(folder).stat()
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
     return status.st_dev, status.st_ino
 
 
 def _walk(
-    folder: str,
+    folder: Path,
     endings: set[str] | None,
     recurse: bool,
     followlinks: bool,
-    skip: Sequence[str],
+    skip: Callable[[str], Any],
     above: set[tuple[int, int]],
-) -> Iterator[str]:
+) -> Iterator[Path]:
     try:
         with os.scandir(folder) as scan:
             entries = sorted((e for e in scan if not e.name.startswith(".")), key=lambda e: e.name)
@@ -125,20 +134,17 @@ def _walk(
     for entry in entries:
         if entry.is_dir(follow_symlinks=followlinks):
             inner.append(entry)
-        elif (
-            (endings is None or _ending(entry.name) in endings)
-            and entry.is_file()
-            and not any(fnmatch(entry.name, pattern) for pattern in skip)
-        ):
-            yield entry.path
+        elif (endings is None or _ending(entry.name) in endings) and entry.is_file() and not skip(entry.name):
+            yield folder / entry.name
     for entry in inner if recurse else ():
-        identity = _identity(entry.path)
+        within = folder / entry.name
+        identity = _identity(within)
         if identity in above:
             raise DataError(
-                f"{entry.path} is a link to a folder that it stands in, a loop. "
+                f"{within} is a link to a folder that it stands in, a loop. "
                 "Remove it, name the folders to read with folders=..., or use followlinks=False"
             )
-        yield from _walk(entry.path, endings, recurse, followlinks, skip, above | {identity})
+        yield from _walk(within, endings, recurse, followlinks, skip, above | {identity})
 
 
 @checked

@@ -83,10 +83,18 @@ def tokenize_parallel(texts: Iterable[str], tokenizer: Tokenizer, workers: int) 
         yield from tokens_of(encoded, names)
 
 
+_UNGUARDED = (
+    'a script that tokenizes in several processes starts its work under `if __name__ == "__main__":`, as each process '
+    "runs its other lines anew. Add that line, or use one worker."
+)
+
+
 class _Remote:
     """One process, with the thread that talks to it."""
 
     def __init__(self, tokenizer: Tokenizer, vocab: Vocab | None) -> None:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
+            raise UlmfitError(_UNGUARDED)
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, tokenizer, vocab), daemon=True)
@@ -113,8 +121,8 @@ class _Remote:
         except (EOFError, OSError) as error:
             self._process.join(1)
             raise UlmfitError(
-                f"A tokenizing process ended with exit code {self._process.exitcode}, perhaps for want of memory. In a "
-                'script, start the work under `if __name__ == "__main__":`, or use workers=1.'
+                f"A tokenizing process ended with exit code {self._process.exitcode}. If memory was enough: "
+                + _UNGUARDED
             ) from error
         if isinstance(answer, BaseException):
             raise answer
