@@ -33,6 +33,7 @@ HERE = Path(__file__).parent
 ULMFIT = {
     "ulmfit": [],
     "ulmfit-no-base": ["--base", "none"],
+    "ulmfit-network": ["--no-ngrams"],
     "ulmfit-bidirectional": ["--bidirectional"],
 }
 APART = {"embeddings": "results_embeddings.py", "fastai": "results_fastai.py"}  # in environments of their own

@@ -75,8 +75,9 @@ def _members(archive: Path, encoding: str) -> Iterator[tuple[list[str], str]]:
 
 
 def _sms(data: Path, _: int, __: int) -> Parts:
-    lines = (data / "sms-spam" / "SMSSpamCollection").read_text(encoding="utf-8").splitlines()
-    rows = [(text, label) for label, _, text in (line.partition("\t") for line in lines)]
+    # The file cuts one message in the middle of a word: what has no label in front belongs to the line before.
+    whole = re.sub(r"\n(?!(?:ham|spam)\t)", "", (data / "sms-spam" / "SMSSpamCollection").read_text(encoding="utf-8"))
+    rows = [(text, label) for label, _, text in (line.partition("\t") for line in whole.split("\n"))]
     order = sorted(range(len(rows)), key=lambda i: _rank(0, i))
     n_test = len(rows) // _TEST_SHARE
     return {"train": [rows[i] for i in order[n_test:]], "test": [rows[i] for i in order[:n_test]]}

@@ -31,6 +31,8 @@ def main() -> None:
     task = read_task(given.task)
     train = [*ULMFIT, "train", given.task / "train.csv", "--text", "text", "--label", "label", "--out", given.model]
     train += ["--seed", str(given.seed), "--overwrite", *further]
+    if task.lang != "en" and "--lang" not in further:
+        train += ["--lang", task.lang]
     if task.kind == MULTI:
         train += ["--label-delim", " "]
     if task.kind == REGRESSION:

@@ -113,6 +113,9 @@ def train(
     bidirectional: Annotated[
         bool, typer.Option("--bidirectional", help="Train a second model that reads from the end, and average both.")
     ] = False,
+    ngrams: Annotated[
+        bool, typer.Option(help="A linear model of words and word pairs answers beside the network.")
+    ] = True,
     backward_base: Annotated[str, typer.Option(help="The same as --base for the direction from the end.")] = "auto",
     size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
     lang: Annotated[
@@ -168,6 +171,7 @@ def train(
         seed=seed,
         precision=precision,
         bidirectional=bidirectional,
+        ngrams=ngrams,
     )
     default = SINGLE_LABEL if label_delim is None else MULTI_LABEL
     job = TrainJob(

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.calibrate import Calibration, probabilities
+from ulmfit.inference.ngrams import NGrams
+from ulmfit.text.store import TokenStore
 
 _LIKELY = 0.5
 _TINY = 1e-12  # of a probability, for a logarithm
@@ -55,10 +57,13 @@ class TextPredictor(ABC):
         labels: C class names; none for regression.
         task: "single_label", "multi_label" or "regression".
         calibration: of the probabilities.
+        ngrams: whose numbers are added to those of the network, if there are any.
     """
 
-    def __init__(self, labels: tuple[str, ...], task: str, calibration: Calibration) -> None:
-        self.labels, self.task, self.calibration = labels, task, calibration
+    def __init__(
+        self, labels: tuple[str, ...], task: str, calibration: Calibration, ngrams: NGrams | None = None
+    ) -> None:
+        self.labels, self.task, self.calibration, self.ngrams = labels, task, calibration, ngrams
 
     @property
     @abstractmethod
@@ -75,8 +80,28 @@ class TextPredictor(ABC):
         """The tokens of a text, in reading order."""
 
     @abstractmethod
+    def _read(self, texts: list[str], batch_size: int) -> tuple[list[NDArray[np.float32]], TokenStore]:
+        """The numbers (N, C) of each direction's network for texts that were checked, and the texts as ids."""
+
+    def _halves(self, texts: list[str], batch_size: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        if not texts:
+            return np.empty((0, self.n_outputs), dtype=np.float32), None
+        of_each, store = self._read(texts, batch_size)
+        return average(of_each, self.task), None if self.ngrams is None else self.ngrams.outputs(store)
+
     def _outputs(self, texts: list[str], batch_size: int) -> NDArray[np.float32]:
-        """The model's numbers (N, C) for texts that were checked."""
+        network, ngrams = self._halves(texts, batch_size)
+        return network if ngrams is None or self.ngrams is None else self.ngrams.join(network, ngrams)
+
+    def halves(
+        self, texts: Iterable[str], *, batch_size: int = 32
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """The numbers (N, C) of the network alone, and of the n-grams alone if the model has any.
+
+        Raises:
+            DataError: a text is not a string, or has nothing in it; the message says which.
+        """
+        return self._halves(check_texts(texts), batch_size)
 
     def outputs(self, texts: Iterable[str], *, batch_size: int = 32) -> NDArray[np.float32]:
         """The model's numbers (N, C) before anything is made of them: logits, or values for regression.

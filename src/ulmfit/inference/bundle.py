@@ -9,6 +9,7 @@
     README.md           model card
     manifest.json       size and sha256 of all of these
     backward/           format version 2: such a folder for the model that reads from the end, if there is one
+    ngrams.safetensors  format version 3: the n-grams beside the network, if there are any
 
 A folder is written beside its final place and renamed into it, so that a model is never half there.
 """
@@ -45,6 +46,7 @@ from ulmfit.inference.folder import (
     write_json,
     write_manifest,
 )
+from ulmfit.inference.ngrams import NGrams, from_config
 from ulmfit.models.config import CONFIGS, EncoderConfig
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -80,6 +82,7 @@ class Bundle:
         compact: the weights are written in a quarter of their size, see `compact`.
         backward: a classifier's twin that reads texts from their end; the answers of both are averaged, and then
             calibrated by `calibration`.
+        ngrams: whose numbers are added to a classifier's (of both directions, to the average), if there are any.
         ulmfit_version: version that wrote the folder.
     """
 
@@ -101,6 +104,7 @@ class Bundle:
     card: str = ""
     compact: bool = False
     backward: Bundle | None = None
+    ngrams: NGrams | None = None
     ulmfit_version: str = __version__
 
 
@@ -131,7 +135,7 @@ def save_bundle(
 
 
 def _write(bundle: Bundle, folder: Path) -> None:
-    version = 1 if bundle.backward is None else 2  # earlier programs would pass over the second direction
+    version = oldest_version(bundle)
     config: dict[str, Any] = {
         "format_version": version,
         "ulmfit_version": bundle.ulmfit_version,
@@ -149,6 +153,9 @@ def _write(bundle: Bundle, folder: Path) -> None:
     }
     if bundle.backward is not None:
         config[BACKWARD] = True
+    if bundle.ngrams is not None:
+        config["ngrams"] = True
+        bundle.ngrams.save(folder)
     weights = _without_ties(bundle)
     _write_weights(compress(weights) if bundle.compact else weights, folder / _WEIGHTS)
     write_json(folder / CONFIG, config)
@@ -159,6 +166,13 @@ def _write(bundle: Bundle, folder: Path) -> None:
     (folder / _HISTORY).write_text(lines, encoding="utf-8")
     (folder / CARD).write_text(bundle.card, encoding="utf-8")
     write_manifest(folder, version)
+
+
+def oldest_version(bundle: Bundle) -> int:
+    """The first version of the format whose readers do not pass over a part of the model."""
+    if bundle.ngrams is not None:
+        return 3
+    return 1 if bundle.backward is None else 2
 
 
 def _without_ties(bundle: Bundle) -> dict[str, Tensor]:
@@ -199,12 +213,13 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
         if config["kind"] == LANGUAGE_MODEL and config["config"]["tie_weights"]:
             weights[_TIED[0]] = weights[_TIED[1]]
         history = tuple(json.loads(line) for line in (path / _HISTORY).read_text(encoding="utf-8").splitlines())
+        vocab = Vocab.load(path / VOCAB)
         return Bundle(
             kind=config["kind"],
             config=CONFIGS[arch].from_dict(config["config"]),
             weights=weights,
             tokenizer=Tokenizer.load(path),
-            vocab=Vocab.load(path / VOCAB),
+            vocab=vocab,
             labels=tuple(config["labels"]),
             task=_task(config),
             y_range=None if config.get("y_range") is None else (config["y_range"][0], config["y_range"][1]),
@@ -218,6 +233,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             card=(path / CARD).read_text(encoding="utf-8"),
             compact=is_compact(stored),
             backward=backward,
+            ngrams=from_config(path, config, len(vocab)),
             ulmfit_version=str(config["ulmfit_version"]),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:

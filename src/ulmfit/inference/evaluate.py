@@ -15,7 +15,7 @@ from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ulmfit.data.targets import Measurement, MultiLabel
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.answers import TextPredictor
-from ulmfit.inference.calibrate import Calibration, expected_calibration_error, fit_calibration
+from ulmfit.inference.calibrate import expected_calibration_error
 
 _TINY = 1e-7  # of a probability, for a logarithm
 
@@ -99,12 +99,6 @@ def figures_text(figures: Mapping[str, Any]) -> str:
     """Figures in one line, for people."""
     shown = [f"{_SHOWN.get(k, k.replace('_', ' '))} {v:.4f}" for k, v in figures.items() if isinstance(v, float)]
     return f"{', '.join(shown)} on {figures['n']:,} texts"
-
-
-def calibrate(predictor: TextPredictor, texts: Sequence[str], labels: Sequence[Any]) -> Calibration:
-    """Fit the calibration of a classifier on N texts that it did not learn from; raises as `evaluate` does."""
-    target = target_of(predictor, labels)
-    return fit_calibration(predictor.outputs(texts), target, predictor.task, predictor.labels)
 
 
 def target_of(predictor: TextPredictor, labels: Sequence[Any]) -> NDArray[Any]:

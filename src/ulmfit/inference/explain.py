@@ -29,7 +29,8 @@ class Explanation:
 
     A contribution is the change of the class's logit (of the value, for regression) that the token makes to first
     order, in comparison with a vector of zeros in its place: the inner product of its embedding with the gradient; of
-    a model of two directions, the mean of both. It is a linear view of a model that is not linear: it tells where to
+    a model of two directions, the mean of both; of a model with n-grams, in its shares, with the weights of those that
+    the token stands in. It is a linear view of a model that is not linear: it tells where to
     look, not what would happen without the word.
 
     Args:
@@ -107,7 +108,12 @@ def explain(predictor: TextPredictor, text: str, *, label: str | None = None) ->
         raise DataError(f"the text has {len(tokens):,} tokens; at most {_LONGEST:,} can be explained")
     with predictor.thread_limit(1):
         of_each = [_contributions(*direction, tokens, labels.index(label)) for direction in predictor.directions]
-    return Explanation(label, prediction, tuple(tokens), tuple(np.mean(of_each, axis=0).tolist()))
+    contributions = np.mean(of_each, axis=0)
+    if predictor.ngrams is not None:
+        vocab, (network, ngrams) = predictor.bundle.vocab, predictor.ngrams.shares
+        of_ngrams = predictor.ngrams.contributions(vocab.numericalize(tokens), len(vocab), labels.index(label))
+        contributions = network * contributions + ngrams * of_ngrams
+    return Explanation(label, prediction, tuple(tokens), tuple(contributions.tolist()))
 
 
 def _contributions(bundle: Bundle, model: TextClassifier, tokens: list[str], output: int) -> list[float]:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from ulmfit.data.documents import padded
 from ulmfit.errors import ConfigError, FormatError, MissingExtraError
-from ulmfit.inference.answers import TextPredictor, average
+from ulmfit.inference.answers import TextPredictor
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.folder import VOCAB, check_manifest, read_config
+from ulmfit.inference.ngrams import from_config
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -112,7 +113,8 @@ class OnnxPredictor(TextPredictor):
         folders = [self.path, self.path / "backward"] if config.get("backward") else [self.path]
         self.directions = [_direction(folder, threads or 1) for folder in folders]
         calibration = Calibration.from_dict(config["calibration"])
-        super().__init__(tuple(config["labels"]), str(config["task"]), calibration)
+        ngrams = from_config(self.path, config, len(self.directions[0].vocab))
+        super().__init__(tuple(config["labels"]), str(config["task"]), calibration, ngrams)
         self.tokenizer = Tokenizer.load(self.path)
         self._tokenizing = threading.Lock()  # the tokenizer remembers what it has cut
 
@@ -129,15 +131,11 @@ class OnnxPredictor(TextPredictor):
         with self._tokenizing:
             return self.tokenizer(text)
 
-    def _outputs(self, texts: list[str], batch_size: int) -> Floats:
-        if not texts:
-            return np.empty((0, self.n_outputs), dtype=np.float32)
-        outputs = []
-        for direction in self.directions:
-            with self._tokenizing:
-                store = TokenStore.build(texts, self.tokenizer, vocab=direction.vocab)
-            outputs.append(direction.logits(store, batch_size))
-        return average(outputs, self.task)
+    def _read(self, texts: list[str], batch_size: int) -> tuple[list[Floats], TokenStore]:
+        with self._tokenizing:
+            stores = [TokenStore.build(texts, self.tokenizer, vocab=one.vocab) for one in self.directions]
+        pairs = zip(stores, self.directions, strict=True)
+        return [direction.logits(store, batch_size) for store, direction in pairs], stores[0]
 
 
 def _direction(folder: Path, threads: int) -> Direction:

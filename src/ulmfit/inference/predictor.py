@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ulmfit.data.loaders import ClassifierLoader
 from ulmfit.errors import ConfigError
-from ulmfit.inference.answers import TextPredictor, average
+from ulmfit.inference.answers import TextPredictor
 from ulmfit.inference.bundle import CLASSIFIER, Bundle, load_bundle
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.network import classifier_of
@@ -41,7 +41,7 @@ class Predictor(TextPredictor):
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads={threads} must be at least 1")
-        super().__init__(bundle.labels, bundle.task, Calibration.from_dict(bundle.calibration))
+        super().__init__(bundle.labels, bundle.task, Calibration.from_dict(bundle.calibration), bundle.ngrams)
         self.bundle = bundle
         self.threads = threads
         directions = [bundle] if bundle.backward is None else [bundle, bundle.backward]
@@ -65,18 +65,19 @@ class Predictor(TextPredictor):
         """Numbers that the model gives for a text."""
         return self.directions[0][1].n_classes
 
-    def _outputs(self, texts: list[str], batch_size: int) -> NDArray[np.float32]:
-        if not texts:
-            return np.empty((0, self.n_outputs), dtype=np.float32)
-        return average([self._read(texts, batch_size, *direction) for direction in self.directions], self.task)
-
-    def _read(self, texts: list[str], batch_size: int, bundle: Bundle, model: TextClassifier) -> NDArray[np.float32]:
-        """The numbers (N, C) of one direction's model."""
-        result = np.empty((len(texts), self.n_outputs), dtype=np.float32)
+    def _read(self, texts: list[str], batch_size: int) -> tuple[list[NDArray[np.float32]], TokenStore]:
         with self._tokenizing:
-            store = TokenStore.build(texts, bundle.tokenizer, vocab=bundle.vocab)
+            stores = [TokenStore.build(texts, one.tokenizer, vocab=one.vocab) for one, _ in self.directions]
+        pairs = zip(stores, self.directions, strict=True)
+        return [self._direction(store, batch_size, *direction) for store, direction in pairs], stores[0]
+
+    def _direction(
+        self, store: TokenStore, batch_size: int, bundle: Bundle, model: TextClassifier
+    ) -> NDArray[np.float32]:
+        """The numbers (N, C) of one direction's model."""
+        result = np.empty((len(store), self.n_outputs), dtype=np.float32)
         loader = ClassifierLoader(store, bs=batch_size, backwards=bundle.backwards, pad_idx=bundle.config.pad_token)
-        with self.thread_limit(len(texts)), torch.inference_mode():
+        with self.thread_limit(len(store)), torch.inference_mode():
             for indices in loader.batch_indices():
                 inputs, _ = loader.collate(indices)
                 result[indices] = model(*inputs).logits.numpy()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ulmfit._version import __version__
 from ulmfit.errors import ConfigError, MissingExtraError
-from ulmfit.inference.bundle import BACKWARD, CLASSIFIER, Bundle
+from ulmfit.inference.bundle import BACKWARD, CLASSIFIER, Bundle, oldest_version
 from ulmfit.inference.folder import (
     CARD,
     CONFIG,
@@ -45,7 +45,6 @@ except ImportError as missing:
 
 _OPSET, _IR = 17, 8  # what onnxruntime 1.18 reads
 _GATES = (0, 3, 1, 2)  # of ONNX (input, output, forget, cell) among those of torch (input, forget, cell, output)
-_FORMAT = 2
 
 Floats = NDArray[np.float32]
 
@@ -232,11 +231,12 @@ def export(
 
 
 def _write(bundle: Bundle, folder: Path, *, int8: bool) -> None:
+    version = max(2, oldest_version(bundle))  # the first that knows folders of ONNX
     encoder = encoder_model(bundle, int8=int8)
     (folder / ENCODER).write_bytes((_quantized(encoder) if int8 else encoder).SerializeToString())
     (folder / HEAD).write_bytes(head_model(classifier_of(bundle).head).SerializeToString())
     config = {
-        "format_version": _FORMAT,
+        "format_version": version,
         "ulmfit_version": __version__,
         "kind": ONNX_CLASSIFIER,
         "labels": list(bundle.labels),
@@ -247,13 +247,16 @@ def _write(bundle: Bundle, folder: Path, *, int8: bool) -> None:
         "pad_token": bundle.config.pad_token,
         "int8": int8,
         BACKWARD: bundle.backward is not None,
+        "ngrams": bundle.ngrams is not None,
     }
+    if bundle.ngrams is not None:
+        bundle.ngrams.save(folder)
     write_json(folder / CONFIG, config)
     bundle.vocab.save(folder / VOCAB)
     bundle.tokenizer.save(folder)
     write_json(folder / METRICS, dict(bundle.metrics))
     (folder / CARD).write_text(bundle.card, encoding="utf-8")
-    write_manifest(folder, _FORMAT)
+    write_manifest(folder, version)
 
 
 def _quantized(model: Any) -> Any:

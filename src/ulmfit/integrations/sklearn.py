@@ -45,6 +45,7 @@ class TextEstimator(BaseEstimator):
         precision: of training: "auto", "bf16" or "fp32".
         random_state: seed of the split, the weights, the order of texts and dropout.
         bidirectional: train a second pair of models that reads texts from their end; answers are averaged.
+        ngrams: a linear model of words and word pairs answers beside the network.
         verbose: show the course of training.
     """
 
@@ -64,6 +65,7 @@ class TextEstimator(BaseEstimator):
         precision: str = "auto",
         random_state: int = 0,
         bidirectional: bool = False,
+        ngrams: bool = True,
         verbose: bool = False,
     ) -> None:
         self.base = base
@@ -77,6 +79,7 @@ class TextEstimator(BaseEstimator):
         self.precision = precision
         self.random_state = random_state
         self.bidirectional = bidirectional
+        self.ngrams = ngrams
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
@@ -114,6 +117,7 @@ class TextEstimator(BaseEstimator):
             precision=self.precision,
             seed=self.random_state,
             bidirectional=self.bidirectional,
+            ngrams=self.ngrams,
         )
         clock, console = Clock(self.time_budget), Console(quiet=not self.verbose)
         if y is None:

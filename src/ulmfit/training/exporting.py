@@ -163,15 +163,16 @@ class SavedLoaders:
 
 
 @checked
-def load_learner(fname: Path | str) -> TextLearner:
+def load_learner(fname: Path | str, *, ngrams: bool = True) -> TextLearner:
     """A learner for predictions from what `export` wrote; nothing in the folder is executed.
 
     Args:
         fname: the folder; an ending .pkl is left out.
+        ngrams: False to take the network of a model that `ulmfit train` wrote without the n-grams beside it.
 
     Raises:
         FormatError: no such folder, or it is damaged.
-        ConfigError: it holds two models, that of each direction.
+        ConfigError: it holds two models, that of each direction, or n-grams beside the network.
     """
     from ulmfit.training.answering import LMLearner, TextLearner
 
@@ -180,6 +181,11 @@ def load_learner(fname: Path | str) -> TextLearner:
     bundle = load_bundle(path)
     if bundle.backward is not None:
         raise ConfigError(f"{path} holds models of both directions, a learner has one: ulmfit.load reads both")
+    if bundle.ngrams is not None and ngrams:
+        raise ConfigError(
+            f"{path} holds n-grams beside the network, which a learner has not: ulmfit.load reads both; "
+            "load_learner(..., ngrams=False) gives the network alone"
+        )
     is_lm = bundle.kind == LANGUAGE_MODEL
     network = language_model_of(bundle) if is_lm else classifier_of(bundle)
     n_out = network.n_classes if isinstance(network, TextClassifier) else len(bundle.vocab)

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL, Labelling
 from ulmfit.data.sources import Examples, load_examples, load_texts
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import BACKWARD, Bundle, save_bundle
-from ulmfit.inference.evaluate import calibrate, evaluate, figures_text
+from ulmfit.inference.calibrate import fit_calibration
+from ulmfit.inference.evaluate import evaluate, figures_text, target_of
 from ulmfit.inference.folder import check_target
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import AUTO, LANGUAGE_MODEL_FOLDER, Bases, check_base, find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
+from ulmfit.training.ngrams import fit_shares
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, Trained, train_text_classifier
@@ -144,7 +148,7 @@ def train_and_measure(
         clock=clock,
         n_evaluated=n_evaluated,
     )
-    trained = replace(trained, classifier=calibrated(trained.classifier, texts))
+    trained = replace(trained, classifier=weighed(trained.classifier, texts, console))
     predictor = Predictor(trained.classifier)
     metrics = {**trained.classifier.metrics, "valid": evaluate(predictor, *texts.valid)}
     if test is not None:
@@ -152,11 +156,34 @@ def train_and_measure(
     return trained, metrics | run_facts(texts, recipe, clock.used)
 
 
-def calibrated(classifier: Bundle, texts: Texts) -> Bundle:
-    """The same model with probabilities calibrated on the validation part; values have none."""
+def weighed(classifier: Bundle, texts: Texts, console: Console) -> Bundle:
+    """The same model with what is fitted on the validation part: the shares of its halves, and the calibration.
+
+    Values have no calibration.
+    """
+    predictor = Predictor(classifier)
+    outputs, ngrams = predictor.halves(texts.valid[0])
+    target = target_of(predictor, texts.valid[1])
+    if ngrams is not None and classifier.ngrams is not None:
+        fitted = replace(classifier.ngrams, shares=fit_shares(outputs, ngrams, target, texts.task))
+        halves = {"network": _worth(outputs, target, texts.task), "ngrams": _worth(ngrams, target, texts.task)}
+        classifier = replace(classifier, ngrams=fitted, metrics={**classifier.metrics, "halves": halves})
+        say(console, "valid, each alone: " + ", ".join(f"{name} {worth:.4f}" for name, worth in halves.items()))
+        outputs = fitted.join(outputs, ngrams)
     if texts.task == REGRESSION:
         return classifier
-    return replace(classifier, calibration=calibrate(Predictor(classifier), *texts.valid).to_dict())
+    calibration = fit_calibration(outputs, target, texts.task, classifier.labels)
+    return replace(classifier, calibration=calibration.to_dict())
+
+
+def _worth(outputs: NDArray[np.float32], target: NDArray[Any], task: str) -> float:
+    """Accuracy of one half of a model; micro-averaged F1 at 0.5 of several labels; mean absolute error of values."""
+    if task == REGRESSION:
+        return float(np.abs(outputs - target.reshape(outputs.shape)).mean())
+    if task == SINGLE_LABEL:
+        return float((outputs.argmax(1) == target).mean())
+    right, said = target > 0.5, outputs > 0
+    return float(2 * (right & said).sum() / max(1, right.sum() + said.sum()))
 
 
 def save(trained: Trained, metrics: Mapping[str, Any], out: Path, *, overwrite: bool) -> None:

@@ -28,6 +28,7 @@ from ulmfit.training.classifier_stages import (
 )
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
+from ulmfit.training.ngrams import fit_ngrams
 from ulmfit.training.parts import Stores, Texts
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
@@ -60,6 +61,8 @@ class Recipe:
         bptt: steps of a batch of the language model, and of a chunk of the classifier.
         drop_mult: factor on the classifier's dropouts, but for that before its last layer.
         pool_words: the classifier pools the embedded words beside the encoder's outputs.
+        ngrams: a linear model of words and word pairs answers beside the network; how much it counts is fitted on the
+            validation part (docs/training.md).
         bidirectional: train a second pair of models that reads texts from their end; answers are averaged.
         precision: "auto", "bf16" or "fp32", for training and its history; predictions and their figures are float32.
     """
@@ -82,6 +85,7 @@ class Recipe:
     bptt: int = 72
     drop_mult: float = 0.5
     pool_words: bool = True
+    ngrams: bool = True
     bidirectional: bool = False
     precision: str = "auto"
 
@@ -211,6 +215,10 @@ def _one_direction(
     classifier, history, report = train_classifier(
         texts, stores, language_model, recipe, clock, console, backwards=backwards
     )
+    ngrams = None
+    if recipe.ngrams and not backwards:
+        target = texts.target.encode(texts.train[1], "the labels")
+        ngrams = fit_ngrams(stores.train, target, texts.task, tokenizer.tok.kind, console)
     common: dict[str, Any] = {
         "tokenizer": tokenizer,
         "vocab": stores.vocab,
@@ -228,6 +236,7 @@ def _one_direction(
             y_range=None if texts.scale is None else texts.scale.y_range,
             metrics={"language_model": lm_report, "best": report, "seconds": round(clock.used, 1)},
             history=(*lm_history, *history),
+            ngrams=ngrams,
             **common,
         ),
         language_model=Bundle(
