@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from bundles import classifier
+from rich.console import Console
 
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import Bundle, load_bundle
@@ -21,6 +22,8 @@ from ulmfit.inference.loading import load
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig
+from ulmfit.text.store import TokenStore
+from ulmfit.training.ngrams import fit_ngrams
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -75,10 +78,15 @@ def test_tasks_directions_and_calibration(tmp_path: Path, task: str):
     bundle = model(task)
     calibration = {"temperature": 2.0, "thresholds": {"praise": 0.3} if task == "multi_label" else {}}
     twin = replace(bundle, backwards=True, weights={k: v * 1.1 for k, v in bundle.weights.items()})
-    bundle = replace(bundle, backward=twin, calibration=calibration)
+    texts = ["The parcel came late.", "Wonderful coffee!"]
+    store = TokenStore.build(texts * 2, bundle.tokenizer, vocab=bundle.vocab)
+    n, several = (1, np.array([1.0, 2, 1, 2])) if task == "regression" else (3, np.array([[0, 1, 1], [1, 0, 0]] * 2))
+    target = np.array([0, 1, 2, 1]) if task == "single_label" else several
+    ngrams = fit_ngrams(store, target, task, n, "word", Console(quiet=True))
+    bundle = replace(bundle, backward=twin, calibration=calibration, ngrams=ngrams)
     export(bundle, tmp_path / "m")
     exported = load(tmp_path / "m")
-    texts = ["The parcel came late.", "Wonderful coffee!"]
+    assert exported.ngrams is not None
     for one, other in zip(Predictor(bundle).predict(texts), exported.predict(texts), strict=True):
         assert (one.label, one.labels) == (other.label, other.labels)
         assert list(one.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=1e-5)

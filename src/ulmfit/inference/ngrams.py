@@ -37,12 +37,14 @@ _PART = 500_000  # tokens whose n-grams are held at once
 class NGrams:
     """A linear model on the presence of n-grams.
 
-    A text's numbers are the bias and the sum of the weights of its m different n-grams, divided by the root of m.
+    A text's numbers are the bias and the sum of the weights of its different n-grams, each times its scale, divided by
+    the root of the sum of the squares of these scales.
 
     Args:
         longest: the largest number of tokens in an n-gram.
         skipped: (S,) ids that are left out before tokens are joined, such as that of the mark of a capital.
         keys: (K,) rising numbers of the n-grams, as `keys_of` gives them.
+        scale: (K,) what the presence of each counts, above 0: 1, or its rarity (idf).
         weights: (K, C).
         bias: (C,).
         shares: (2,) the factors of the network's numbers and of these.
@@ -51,14 +53,35 @@ class NGrams:
     longest: int
     skipped: Ints
     keys: Ints
+    scale: Floats
     weights: Floats
     bias: Floats
     shares: NDArray[np.float64]
 
     def outputs(self, store: TokenStore) -> Floats:
         """The numbers (N, C) for the documents of a store of the model's vocabulary."""
-        parts = [presence(part, len(store.vocab), self) @ self.weights for part in portions(store)]
+        parts = [self.features(part, len(store.vocab)) @ self.weights for part in portions(store)]
         return (np.concatenate(parts) + self.bias).astype(np.float32)
+
+    def features(self, part: tuple[Ints, Ints], n_words: int) -> Any:
+        """The scaled presence of n-grams in documents, a sparse matrix (N, K) with rows of length 1 (or 0).
+
+        Args:
+            part: ids and offsets, as `portions` gives them.
+            n_words: entries V of the vocabulary.
+        """
+        from scipy.sparse import csr_matrix
+
+        ids, offsets = part
+        document, key = keys_by_document(ids, offsets, n_words, self.longest, self.skipped)
+        column = find(self.keys, key)
+        document, column = document[column >= 0], column[column >= 0]
+        n = len(offsets) - 1
+        values = self.scale[column]
+        lengths = np.sqrt(np.bincount(document, values.astype(np.float64) ** 2, minlength=n))
+        values = (values / lengths[document]).astype(np.float32)
+        places = np.append(0, np.cumsum(np.bincount(document, minlength=n)))
+        return csr_matrix((values, column, places), shape=(n, len(self.keys)))
 
     def join(self, network: Floats, ngrams: Floats) -> Floats:
         """The numbers (N, C) of the whole model from those of its two halves."""
@@ -79,8 +102,8 @@ class NGrams:
         for column, length in found:
             for place in np.flatnonzero(column >= 0):
                 k = int(column[place])
-                result[kept[place : place + length]] += self.weights[k, output] / (times[k] * length)
-        result /= np.sqrt(max(1, len(known)))
+                result[kept[place : place + length]] += self.scale[k] * self.weights[k, output] / (times[k] * length)
+        result /= np.linalg.norm(self.scale[known]) if len(known) else 1
         return result.astype(np.float32)
 
     def save(self, folder: Path) -> None:
@@ -117,7 +140,11 @@ class NGrams:
 
 def _check(ngrams: NGrams, n_words: int) -> None:
     n, classes = ngrams.weights.shape
-    if ngrams.keys.shape != (n,) or ngrams.bias.shape != (classes,) or ngrams.shares.shape != (2,):
+    if (
+        not ngrams.keys.shape == ngrams.scale.shape == (n,)
+        or ngrams.bias.shape != (classes,)
+        or ngrams.shares.shape != (2,)
+    ):
         raise ValueError("its arrays do not belong together")
     if ngrams.longest < 1 or np.any(np.diff(ngrams.keys) <= 0):
         raise ValueError("its keys are none")
@@ -174,19 +201,6 @@ def keys_by_document(ids: Ints, offsets: Ints, n_words: int, longest: int, skipp
     first = np.ones(len(key), bool)
     first[1:] = (document[1:] != document[:-1]) | (key[1:] != key[:-1])
     return document[first], key[first]
-
-
-def presence(part: tuple[Ints, Ints], n_words: int, of: NGrams) -> Any:
-    """Which n-grams of a model documents hold: a sparse matrix (N, K), a row's m values 1 / sqrt(m)."""
-    from scipy.sparse import csr_matrix
-
-    ids, offsets = part
-    document, key = keys_by_document(ids, offsets, n_words, of.longest, of.skipped)
-    column = find(of.keys, key)
-    document, column = document[column >= 0], column[column >= 0]
-    counts = np.bincount(document, minlength=len(offsets) - 1)
-    values = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
-    return csr_matrix((values, column, np.append(0, np.cumsum(counts))), shape=(len(counts), len(of.keys)))
 
 
 def find(keys: Ints, wanted: Ints) -> Ints:

@@ -5,12 +5,14 @@ N documents, V vocabulary, C classes, K n-grams.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from scipy.optimize import minimize
+from scipy.sparse import vstack
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -22,73 +24,80 @@ from ulmfit.inference.ngrams import (
     keys_by_document,
     longest_that_fits,
     portions,
-    presence,
     skipped_ids,
 )
 from ulmfit.text.store import TokenStore
 from ulmfit.training.progress import say
 
-# Chosen on held-out parts of training sets (docs/training.md): nearly the best for all of them.
-_STRENGTH = 20.0  # C of the logistic regressions, the inverse of their regularization
-_PENALTY = 1.0  # of the ridge regression of values
-_LEAST = 2  # texts that an n-gram must stand in
+# Chosen on held-out parts of training sets by benchmarks/ngram_strength.py, see docs/training.md.
+STRENGTH = 1.0
+_RATIO_STRENGTH, _RARITY_STRENGTH, _PENALTY = 0.5, 100.0, 0.1
 _LONGEST = {"word": 2, "subword": 3, "hf": 3, "char": 5}
+_MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of fewer, all
 _MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
 _MAX_TOKENS = 10_000_000  # to learn from: the matrix of their n-grams takes some 200 MB
 _MAX_WORK = 1_500_000_000  # tokens times classes, some minutes
+_TEXTS_OF_DOUBT = 4  # for values: so many texts speak for equal shares from the start
 _DOUBT = 0.5  # a prior of standard deviation 1 on the logarithm of the shares: few texts prove little
+
+Target = NDArray[np.floating] | Ints
 
 
 def fit_ngrams(
-    store: TokenStore, target: NDArray[np.floating] | Ints, task: str, kind: str, console: Console
+    store: TokenStore,
+    target: Target,
+    task: str,
+    n_classes: int,
+    kind: str,
+    console: Console,
+    *,
+    strength: float = STRENGTH,
 ) -> NGrams:
-    """Learn from labelled documents.
+    """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
-    Logistic regression of each class against the rest, on the presence of n-grams weighted by the log-count ratios of
-    naive Bayes; for values ridge regression, on presence weighted by rarity (idf). The weights become part of the
-    model's. Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
+    - Two classes, and each of several labels: logistic regression on presence, weighted by the log-count ratios of
+      naive Bayes. The ratios become part of the weights.
+    - More classes: multinomial logistic regression on presence times rarity (idf).
+    - Values: ridge regression on the same.
+
+    Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
     Args:
         store: N documents.
         target: class ids (N,), 0 and 1 (N, C), or values (N,).
         task: "single_label", "multi_label" or "regression".
+        n_classes: C; 1 for values.
         kind: of the tokenizer: what an n-gram is made of.
         console: where to say how many there are.
+        strength: factor on how closely the examples are followed; the inverse of regularization.
 
     Source: Wang and Manning 2012, section 2, with logistic regression in place of the support vector machine.
     """
-    goal = _columns(target, task)
-    store, goal = _sample(store, goal, console)
-    n_words, longest = len(store.vocab), longest_that_fits(len(store.vocab), _LONGEST.get(kind, 2))
-    skipped = skipped_ids(store.vocab)
-    keys, counts = _frequent(store, longest, skipped)
-    most = max(1, _MAX_WEIGHTS // goal.shape[1])
-    if len(keys) > most:
-        kept = np.sort(np.argsort(-counts, kind="stable")[:most])
-        keys, counts = keys[kept], counts[kept]
-    empty = np.zeros((0, goal.shape[1]), np.float32)
-    shares = np.array([0.5, 0.5])
-    model = NGrams(longest=longest, skipped=skipped, keys=keys, weights=empty, bias=empty.sum(0), shares=shares)
-    matrix = _matrix(store, n_words, model)
-    if task == REGRESSION:
-        fitted = [_values(matrix, goal[:, 0], np.log(len(store) / counts))]
+    store, target = _sample(store, target, n_classes, console)
+    model = _without_weights(store, kind, n_classes)
+    by_ratio = task != REGRESSION and (task != SINGLE_LABEL or n_classes == 2)
+    if not by_ratio:
+        counts = _columns_of(store, model).getnnz(axis=0)
+        model = replace(model, scale=(np.log((1 + len(store)) / (1 + counts)) + 1).astype(np.float32))
+    matrix = _columns_of(store, model)
+    if not matrix.shape[1]:
+        weights, bias = np.zeros((0, n_classes)), _without_words(target, task, n_classes)
+    elif by_ratio:
+        columns = target[:, None] if task == SINGLE_LABEL else target.reshape(len(target), -1)
+        fitted = [_one_class(matrix, column, _RATIO_STRENGTH * strength) for column in columns.T]
+        weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
+        if task == SINGLE_LABEL:  # the second class's logit, halved between both
+            weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
+    elif task == SINGLE_LABEL:
+        weights, bias = _several_classes(matrix, target, n_classes, _RARITY_STRENGTH * strength)
     else:
-        fitted = [_class(matrix, goal[:, c]) for c in range(goal.shape[1])]
-    weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
-    if task == SINGLE_LABEL and len(fitted) == 1:  # of two classes the second one's logit, halved between both
-        weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
-    say(console, f"N-grams: {len(keys):,} tokens and chains of up to {longest}, of {len(store):,} texts")
-    return NGrams(
-        longest=longest,
-        skipped=skipped,
-        keys=keys,
-        weights=weights.astype(np.float32),
-        bias=bias.astype(np.float32),
-        shares=shares,
-    )
+        ridge = Ridge(alpha=_PENALTY / strength, solver="sparse_cg").fit(matrix, target.reshape(-1))
+        weights, bias = ridge.coef_.reshape(-1, 1), np.array([ridge.intercept_])
+    say(console, f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts")
+    return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def fit_shares(network: Floats, ngrams: Floats, target: NDArray[np.floating] | Ints, task: str) -> NDArray[np.float64]:
+def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str) -> NDArray[np.float64]:
     """The factors of both halves (2,), above 0, that make held-out answers likeliest; of values they sum to 1.
 
     Args:
@@ -99,9 +108,11 @@ def fit_shares(network: Floats, ngrams: Floats, target: NDArray[np.floating] | I
     """
     if task == REGRESSION:
         apart, missing = (ngrams - network).astype(np.float64), target.reshape(network.shape) - network
-        share = float(((apart * missing).sum() + _few(apart)) / ((apart**2).sum() + 2 * _few(apart)))
-        share = min(1.0, max(0.0, share))
-        return np.array([1 - share, share])
+        worth = _TEXTS_OF_DOUBT * float((apart**2).mean())  # what a handful of texts would add to the squares
+        if not worth:
+            return np.array([0.5, 0.5])
+        share = float(((apart * missing).sum() + worth / 2) / ((apart**2).sum() + worth))
+        return np.array([1 - min(1.0, max(0.0, share)), min(1.0, max(0.0, share))])
 
     def loss(logs: NDArray[np.float64]) -> float:
         joined = 0.5 * (np.exp(logs[0]) * network + np.exp(logs[1]) * ngrams).astype(np.float64)
@@ -116,65 +127,80 @@ def fit_shares(network: Floats, ngrams: Floats, target: NDArray[np.floating] | I
     return shares
 
 
-def _few(apart: NDArray[np.float64]) -> float:
-    """What a handful of texts would add to the squares: so much the halves are taken to be worth the same."""
-    return 2 * float((apart**2).mean())
+def _without_words(target: Target, task: str, n_classes: int) -> NDArray[np.float64]:
+    """The bias (C,) where no word tells anything."""
+    if task == REGRESSION:
+        return np.array([float(target.mean())])
+    if task == SINGLE_LABEL:
+        return np.log(1 + np.bincount(target, minlength=n_classes))
+    positive = target.sum(0)
+    chances: NDArray[np.float64] = np.log((1 + positive) / (1 + len(target) - positive))
+    return chances
 
 
-def _columns(target: NDArray[np.floating] | Ints, task: str) -> NDArray[np.floating]:
-    """What is learned as columns (N, C) of 0 and 1; of two classes the second one; of values themselves."""
-    if task != SINGLE_LABEL:
-        return target.reshape(len(target), -1).astype(np.float64)
-    classes = np.arange(int(target.max()) + 1)
-    columns: NDArray[np.floating] = (target[:, None] == classes).astype(np.float64)
-    return columns[:, 1:] if len(classes) == 2 else columns
-
-
-def _sample(store: TokenStore, goal: NDArray[np.floating], console: Console) -> tuple[TokenStore, NDArray[np.floating]]:
+def _sample(store: TokenStore, target: Target, n_classes: int, console: Console) -> tuple[TokenStore, Target]:
     """As many documents as may be learned from, evenly spread."""
-    most = min(_MAX_TOKENS, _MAX_WORK // goal.shape[1])
+    most = min(_MAX_TOKENS, _MAX_WORK // n_classes)
     if store.n_tokens <= most:
-        return store, goal
+        return store, target
     n = max(2, int(len(store) * most / store.n_tokens))
     rows = np.linspace(0, len(store) - 1, n).astype(np.int64)
     ids = np.concatenate([store[i] for i in rows])
     say(console, f"The n-grams learn from a sample of {n:,} of the {len(store):,} texts, evenly spread")
-    return TokenStore(ids, np.append(0, np.cumsum(store.lengths[rows])), store.vocab), goal[rows]
+    return TokenStore(ids, np.append(0, np.cumsum(store.lengths[rows])), store.vocab), target[rows]
 
 
-def _frequent(store: TokenStore, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
-    """The keys (K,) that stand in enough documents, rising, and in how many (K,)."""
+def _without_weights(store: TokenStore, kind: str, n_classes: int) -> NGrams:
+    """A model of the n-grams that documents hold, the most frequent ones if there are too many."""
+    n_words, skipped = len(store.vocab), skipped_ids(store.vocab)
+    longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
     found = [
-        np.unique(keys_by_document(*part, len(store.vocab), longest, skipped)[1], return_counts=True)
-        for part in portions(store)
+        np.unique(keys_by_document(*part, n_words, longest, skipped)[1], return_counts=True) for part in portions(store)
     ]
     keys, place = np.unique(np.concatenate([k for k, _ in found]), return_inverse=True)
-    counts = np.bincount(place, np.concatenate([c for _, c in found]), len(keys)).astype(np.int64)
-    return keys[counts >= _LEAST], counts[counts >= _LEAST]
+    counts = np.bincount(place, np.concatenate([c for _, c in found]), len(keys))
+    if store.n_tokens > _MANY_TOKENS:
+        keys, counts = keys[counts > 1], counts[counts > 1]
+    most = max(1, _MAX_WEIGHTS // n_classes)
+    if len(keys) > most:
+        keys = keys[np.sort(np.argsort(-counts, kind="stable")[:most])]
+    return NGrams(
+        longest=longest,
+        skipped=skipped,
+        keys=keys,
+        scale=np.ones(len(keys), np.float32),
+        weights=np.zeros((len(keys), n_classes), np.float32),
+        bias=np.zeros(n_classes, np.float32),
+        shares=np.array([0.5, 0.5]),
+    )
 
 
-def _matrix(store: TokenStore, n_words: int, model: NGrams) -> Any:
-    from scipy.sparse import vstack
+def _columns_of(store: TokenStore, model: NGrams) -> Any:
+    """The features (N, K) of all documents, sparse."""
+    return vstack([model.features(part, len(store.vocab)) for part in portions(store)], format="csr")
 
-    return vstack([presence(part, n_words, model) for part in portions(store)], format="csr")
 
-
-def _class(matrix: Any, goal: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
-    """Weights (K,) and bias of one class against the rest."""
+def _one_class(matrix: Any, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
+    """Weights (K,) and bias of one class against the rest; the strength is for each n-gram of a text of mean length."""
     n, positive = len(goal), float(goal.sum())
-    if not 0 < positive < n or not matrix.shape[1]:
+    if not 0 < positive < n:
         return np.zeros(matrix.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
-    there = matrix.copy()
-    there.data[:] = 1
+    there = matrix.sign()
     yes, no = (1 + np.asarray(there.T @ side).ravel() for side in (goal, 1 - goal))
     ratio = np.log((yes / yes.sum()) / (no / no.sum()))
-    fitted = LogisticRegression(C=_STRENGTH, max_iter=1_000).fit(matrix.multiply(ratio[None]).tocsr(), goal)
+    learner = LogisticRegression(C=strength * matrix.nnz / n, max_iter=1_000)
+    fitted = learner.fit(matrix.multiply(ratio[None]).tocsr(), goal)
     return fitted.coef_[0] * ratio, float(fitted.intercept_[0])
 
 
-def _values(matrix: Any, goal: NDArray[np.floating], rarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Weights (K,) and bias of a value."""
-    if not matrix.shape[1]:
-        return np.zeros(0), float(goal.mean())
-    fitted = Ridge(alpha=_PENALTY, solver="sparse_cg").fit(matrix.multiply(rarity[None]).tocsr(), goal)
-    return fitted.coef_ * rarity, float(fitted.intercept_)
+def _several_classes(
+    matrix: Any, target: Target, n_classes: int, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (K, C) and bias (C,) of several classes; one without an example gets what one with few might."""
+    fitted = LogisticRegression(C=strength, max_iter=1_000).fit(matrix, target)
+    coefficients, bias = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # the others have no example
+        coefficients, bias = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2
+    weights, offsets = np.zeros((matrix.shape[1], n_classes)), np.full(n_classes, float(bias.min()) - 1)
+    weights[:, fitted.classes_], offsets[fitted.classes_] = coefficients.T, bias
+    return weights, offsets

@@ -218,7 +218,7 @@ def _one_direction(
     ngrams = None
     if recipe.ngrams and not backwards:
         target = texts.target.encode(texts.train[1], "the labels")
-        ngrams = fit_ngrams(stores.train, target, texts.task, tokenizer.tok.kind, console)
+        ngrams = fit_ngrams(stores.train, target, texts.task, texts.target.n_out, tokenizer.tok.kind, console)
     common: dict[str, Any] = {
         "tokenizer": tokenizer,
         "vocab": stores.vocab,

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from ulmfit.errors import ConfigError, FormatError
+from ulmfit.inference.bundle import Bundle, load_bundle, save_bundle
+from ulmfit.inference.explain import explain
+from ulmfit.inference.loading import load
+from ulmfit.inference.ngrams import NGRAMS, NGrams, keys_by_document, longest_that_fits
+from ulmfit.inference.predictor import Predictor
+from ulmfit.text.all import load_learner
+from ulmfit.text.store import TokenStore
+from ulmfit.training import ngrams as learning
+from ulmfit.training.ngrams import fit_ngrams, fit_shares
+
+QUIET = Console(file=StringIO())
+TEXTS = [
+    "the coffee was good", "good tea and good service", "not bad, good value", "A good day",
+    "the parcel was late", "late again and bad", "not good, bad and late", "Bad coffee",
+]  # fmt: skip
+LABELS = np.array([1, 1, 1, 1, 0, 0, 0, 0])
+
+
+def chains(ids: list[int], longest: int) -> set[tuple[int, ...]]:
+    return {tuple(ids[i : i + n]) for n in range(1, longest + 1) for i in range(len(ids) - n + 1)}
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=8), min_size=1, max_size=5), st.integers(1, 4))
+def test_every_document_has_its_chains_each_once(documents: list[list[int]], longest: int):
+    ids = np.array([i for document in documents for i in document], np.int64)
+    offsets = np.append(0, np.cumsum([len(document) for document in documents]))
+    of, keys = keys_by_document(ids, offsets, 7, longest, np.array([0]))
+    seen: dict[int, tuple[int, ...]] = {}
+    for number, document in enumerate(documents):
+        wanted = chains([i for i in document if i != 0], longest)
+        mine = keys[of == number].tolist()
+        assert len(mine) == len(set(mine)) == len(wanted)
+        for chain in wanted:
+            key = 0
+            for i in chain:
+                key = key * 8 + i + 1
+            assert key in mine
+            assert seen.setdefault(key, chain) == chain
+
+
+def test_chains_are_as_long_as_their_numbers_allow():
+    assert longest_that_fits(60_000, 5) == 3
+    assert longest_that_fits(60_000, 2) == 2
+    assert longest_that_fits(300, 5) == 5
+
+
+def fitted(bundle: Bundle, task: str = "single_label") -> NGrams:
+    store = TokenStore.build(TEXTS, bundle.tokenizer, vocab=bundle.vocab)
+    target = {
+        "single_label": LABELS + 1,  # of three classes, the first without an example
+        "multi_label": np.stack([LABELS, 1 - LABELS, np.ones(8)], 1),
+        "regression": LABELS * 9.0,
+    }[task]
+    return fit_ngrams(store, target, task, 1 if task == "regression" else 3, "word", QUIET)
+
+
+@pytest.fixture
+def voiced(example: Bundle) -> Bundle:
+    """The example with n-grams, in words that its vocabulary has."""
+    words = [word for word in example.vocab.itos if word.isalpha() and not word.startswith("xx")]
+    good, bad = words[:2]
+    texts = [f"{good} {words[i]} {words[i + 1]}" for i in range(2, 8)] + [f"{bad} {words[i]}" for i in range(2, 8)]
+    store = TokenStore.build(texts, example.tokenizer, vocab=example.vocab)
+    ngrams = fit_ngrams(store, np.array([0] * 4 + [2] * 2 + [1] * 6), "single_label", 3, "word", QUIET)
+    return replace(example, ngrams=replace(ngrams, shares=np.array([0.7, 1.5])))
+
+
+def test_numbers_are_a_sum_over_the_different_chains(voiced: Bundle):
+    assert voiced.ngrams is not None
+    words = [word for word in voiced.vocab.itos if word.isalpha() and not word.startswith("xx")]
+    store = TokenStore.build([f"{words[0]} {words[2]} {words[0]}", "zzz"], voiced.tokenizer, vocab=voiced.vocab)
+    found = voiced.ngrams.outputs(store)
+    kept = [int(i) for i in store[0] if i not in voiced.ngrams.skipped]
+    rows = []
+    for chain in chains(kept, voiced.ngrams.longest):
+        key = 0
+        for i in chain:
+            key = key * (len(voiced.vocab) + 1) + i + 1
+        rows += [int(np.flatnonzero(voiced.ngrams.keys == key)[0])] if key in voiced.ngrams.keys else []
+    assert rows
+    scale = voiced.ngrams.scale[rows]
+    wanted = (scale[:, None] * voiced.ngrams.weights[rows]).sum(0) / np.linalg.norm(scale) + voiced.ngrams.bias
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-4)
+    np.testing.assert_allclose(found[1], voiced.ngrams.bias)  # nothing in it is known
+
+
+def test_answers_are_those_of_both_halves_in_their_shares(voiced: Bundle):
+    network, ngrams = Predictor(voiced).halves(TEXTS)
+    assert ngrams is not None
+    np.testing.assert_allclose(network, Predictor(replace(voiced, ngrams=None)).outputs(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(Predictor(voiced).outputs(TEXTS), 0.7 * network + 1.5 * ngrams, atol=1e-5)
+    alone = [Predictor(voiced).outputs([text])[0] for text in TEXTS]
+    np.testing.assert_allclose(Predictor(voiced).outputs(TEXTS), alone, atol=1e-5)
+
+
+def test_a_folder_keeps_them_and_says_so(voiced: Bundle, example: Bundle, tmp_path: Path):
+    save_bundle(voiced, tmp_path / "m")
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["format_version"] == 3
+    np.testing.assert_array_equal(load(tmp_path / "m").outputs(TEXTS), Predictor(voiced).outputs(TEXTS))
+    save_bundle(example, tmp_path / "without")
+    assert not (tmp_path / "without" / NGRAMS).exists()
+    assert json.loads((tmp_path / "without" / "config.json").read_text())["format_version"] == 1
+
+
+@pytest.mark.parametrize("change", ["vocabulary", "order", "shapes", "bytes"])
+def test_damaged_ones_are_refused(voiced: Bundle, tmp_path: Path, change: str):
+    ngrams = voiced.ngrams
+    assert ngrams is not None
+    wrong = {
+        "vocabulary": replace(ngrams, keys=ngrams.keys + 10**9),
+        "order": replace(ngrams, keys=ngrams.keys[::-1].copy()),
+        "shapes": replace(ngrams, bias=ngrams.bias[:1]),
+    }
+    wrong.get(change, ngrams).save(tmp_path)
+    if change == "bytes":
+        (tmp_path / NGRAMS).write_bytes((tmp_path / NGRAMS).read_bytes()[:-5])
+    with pytest.raises(FormatError, match=r"ngrams\.safetensors is damaged"):
+        NGrams.load(tmp_path, len(voiced.vocab))
+
+
+def test_contributions_add_up_and_are_explained(voiced: Bundle):
+    predictor, ngrams = Predictor(voiced), voiced.ngrams
+    assert ngrams is not None
+    words = [word for word in voiced.vocab.itos if word.isalpha() and not word.startswith("xx")]
+    text = f"{words[0]} {words[2]} {words[3]} {words[0]}"
+    ids = voiced.vocab.numericalize(predictor.tokens(text))
+    of_ngrams = ngrams.contributions(ids, len(voiced.vocab), 1)
+    _, numbers = predictor.halves([text])
+    assert numbers is not None
+    assert of_ngrams.sum() + ngrams.bias[1] == pytest.approx(numbers[0, 1], rel=1e-4)
+    assert of_ngrams[0] == 0  # the mark of the beginning
+    with_them = np.array(explain(predictor, text, label=voiced.labels[1]).contributions)
+    without = np.array(explain(Predictor(replace(voiced, ngrams=None)), text, label=voiced.labels[1]).contributions)
+    np.testing.assert_allclose(with_them, 0.7 * without + 1.5 * of_ngrams, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label", "regression"])
+def test_they_learn_what_words_tell(task: str):
+    from ulmfit.text import Tokenizer
+
+    store = TokenStore.build(TEXTS, Tokenizer(), min_freq=1)
+    target = {"single_label": LABELS, "multi_label": np.stack([LABELS, 1 - LABELS], 1), "regression": LABELS * 9.0}[
+        task
+    ]
+    ngrams = fit_ngrams(store, target, task, 1 if task == "regression" else 2, "word", QUIET)
+    found = ngrams.outputs(store)
+    if task == "regression":
+        assert np.corrcoef(found[:, 0], target)[0, 1] > 0.9
+        assert found.mean() == pytest.approx(4.5, abs=1)
+    elif task == "single_label":
+        assert found.shape == (8, 2)
+        assert (found.argmax(1) == LABELS).all()
+    else:
+        assert ((found > 0) == (target > 0)).all()
+
+
+def test_a_class_that_all_texts_or_none_have(example: Bundle):
+    three = fitted(example).outputs(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    assert three.shape == (8, 3)
+    assert (three.argmax(1) != 0).all()
+    several = fitted(example, "multi_label").outputs(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    assert (several[:, 2] > 0).all()
+
+
+def test_texts_without_a_frequent_word_leave_the_bias(example: Bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(learning, "_MANY_TOKENS", 1)
+    store = TokenStore(np.array([20, 21], np.uint16), np.array([0, 1, 2]), example.vocab)
+    for task, target in (("single_label", np.array([0, 1])), ("regression", np.array([1.0, 3.0]))):
+        ngrams = fit_ngrams(store, target, task, 2 if task == "single_label" else 1, "word", QUIET)
+        assert len(ngrams.keys) == 0
+        assert np.isfinite(ngrams.outputs(store)).all()
+        assert np.isfinite(ngrams.contributions(store[0], len(example.vocab), 0)).all()
+
+
+def test_more_than_fits_is_a_sample_and_said(monkeypatch: pytest.MonkeyPatch):
+    from ulmfit.text import Tokenizer
+
+    store = TokenStore.build(TEXTS * 20, Tokenizer(), min_freq=1)
+    monkeypatch.setattr(learning, "_MAX_TOKENS", store.n_tokens // 4)
+    monkeypatch.setattr(learning, "_MAX_WEIGHTS", 14)
+    out = StringIO()
+    ngrams = fit_ngrams(store, np.tile(LABELS, 20), "single_label", 2, "word", Console(file=out, width=200))
+    assert "a sample of 40 of the 160 texts" in out.getvalue()
+    assert len(ngrams.keys) == 7
+
+
+def test_the_shares_follow_the_evidence():
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, 400)
+    right = np.stack([-2.0 * target + 1, 2.0 * target - 1], 1).astype(np.float32)
+    noise = rng.normal(size=(400, 2)).astype(np.float32)
+    network, ngrams = fit_shares(right, noise, target, "single_label")
+    assert network > 5 * ngrams > 0
+    assert tuple(fit_shares(noise, right, target, "single_label")) == pytest.approx((ngrams, network), rel=1e-2)
+    few = fit_shares(right[:2], noise[:2], target[:2], "single_label")
+    assert 0.3 < few[1] / few[0] < 3  # two texts prove little
+
+
+def test_shares_of_values_sum_to_one_and_of_several_labels_follow_too():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(300, 1))
+    close, far = target + 0.1 * rng.normal(size=(300, 1)), target + rng.normal(size=(300, 1))
+    shares = fit_shares(close.astype(np.float32), far.astype(np.float32), target, "regression")
+    assert shares.sum() == pytest.approx(1)
+    assert shares[0] > 0.9
+    same = fit_shares(close.astype(np.float32), close.astype(np.float32), target, "regression")
+    assert tuple(same) == (0.5, 0.5)
+    several = (rng.random((300, 3)) < 0.3).astype(float)
+    right = (4 * several - 2).astype(np.float32)
+    network, ngrams = fit_shares(rng.normal(size=(300, 3)).astype(np.float32), right, several, "multi_label")
+    assert ngrams > 5 * network
+
+
+def test_a_learner_says_that_it_has_none(voiced: Bundle, tmp_path: Path):
+    save_bundle(voiced, tmp_path / "m")
+    with pytest.raises(ConfigError, match="ngrams=False"):
+        load_learner(tmp_path / "m")
+    learn = load_learner(tmp_path / "m", ngrams=False)
+    wanted = Predictor(replace(load_bundle(tmp_path / "m"), ngrams=None)).predict("late coffee")
+    assert learn.predict("late coffee")[0] == wanted.label
