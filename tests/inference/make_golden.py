@@ -10,15 +10,19 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from rich.console import Console
 
 from ulmfit.inference.bundle import CLASSIFIER, Bundle, save_bundle
 from ulmfit.inference.folder import FORMAT_VERSION
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import make_vocab
+from ulmfit.training.ngrams import fit_ngrams
 
 TEXTS = ["The parcel came late.", "Wonderful coffee, THANK you!!!", "I was charged twice; why? " * 20]
 
@@ -44,7 +48,10 @@ def main() -> None:
         card="# Golden",
     )
     twin = replace(bundle, weights=back.state_dict(), backwards=True, ulmfit_version="0.0")
-    bundle = replace(bundle, backward=twin, ulmfit_version="0.0")
+    store = TokenStore.build(TEXTS * 2, tokenizer, vocab=vocab)
+    ngrams = fit_ngrams(store, np.array([1, 2, 0] * 2), "single_label", 3, "word", Console(quiet=True))
+    ngrams = replace(ngrams, shares=np.array([0.75, 1.25]))
+    bundle = replace(bundle, backward=twin, ngrams=ngrams, ulmfit_version="0.0")
     save_bundle(bundle, folder)
     expected = {"texts": TEXTS, "probabilities": Predictor(bundle).predict_proba(TEXTS).tolist()}
     (folder.parent / f"format-{FORMAT_VERSION}.json").write_text(
