@@ -261,8 +261,9 @@ def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
     labels = ", ".join(f"`{label}`" for label in bundle.labels)
     what = f"# Text classifier\n\nClasses: {labels}." if bundle.labels else "# Text regression\n\nGives a value."
     directions = "" if bundle.backward is None else " in both reading directions, whose answers are averaged"
+    beside = "" if bundle.ngrams is None else ", beside a linear model of n-grams"
     return (
-        f"{what}\n\nAn AWD-LSTM encoder with concat pooling{directions}, "
+        f"{what}\n\nAn AWD-LSTM encoder with concat pooling{directions}{beside}, "
         f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
         f"and {metrics['train']['unlabelled']} further ones.\n\n{table}\n"
         'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
