@@ -74,7 +74,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path):
     (tmp_path / "a" / "link").symlink_to(tmp_path / "elsewhere")
     assert names(get_text_files(tmp_path / "a"), tmp_path) == ["a/1.txt", "a/link/2.txt"]
     (tmp_path / "elsewhere" / "up").symlink_to(tmp_path)
-    with pytest.raises(DataError, match=r"a.link.up.* a loop.*followlinks=False"):
+    with pytest.raises(DataError, match=r"a.link.up.* a loop.*Remove the link"):
         get_text_files(tmp_path)
     assert names(get_files(tmp_path, ".txt", followlinks=False), tmp_path) == ["a/1.txt", "elsewhere/2.txt"]
 

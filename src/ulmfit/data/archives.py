@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import tarfile
 import tempfile
 import zipfile
@@ -55,11 +56,13 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
         except tarfile.FilterError as error:
             raise DataError(f"{archive}: {error}. The archive is not unpacked") from error
         except _DAMAGED as error:
-            raise FormatError(f"{archive} is damaged or cut short: {str(error) or type(error).__name__}") from error
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise FormatError(f"{archive} is damaged or cut short: {reason}. Fetch it anew") from error
         inside = list(staging.iterdir())
         if not inside:
             raise FormatError(f"{archive} is empty")
         whole = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else staging
+        _refuse_links_out(archive, whole)
         try:
             whole.rename(folder)
         except OSError:
@@ -101,6 +104,8 @@ def _unpack_zip(archive: Path, folder: Path, max_bytes: int) -> None:
     with zipfile.ZipFile(archive) as packed:
         for member in packed.infolist():
             _refuse_outside(archive, member.filename)
+            if member.flag_bits & 1:
+                raise DataError(f"{archive} is encrypted; unpack it with its password, and give the folder")
             kind = member.external_attr >> 28  # of a file made on Unix: 8 is a file, 4 a folder, 0 unknown
             if kind not in (0, 4, 8):
                 raise DataError(f"{archive}: {member.filename!r} is a link or a device. The archive is not unpacked")
@@ -114,6 +119,18 @@ def _unpack_zip(archive: Path, folder: Path, max_bytes: int) -> None:
                     total += len(block)
                     _refuse_more(archive, total, max_bytes)
                     out.write(block)
+
+
+def _refuse_links_out(archive: Path, folder: Path) -> None:
+    """Links are judged by the folder that is kept: a single folder of the archive is one level less."""
+    root = folder.resolve()
+    for at, folders, files in os.walk(folder):
+        for path in (Path(at) / name for name in (*folders, *files)):
+            if path.is_symlink() and root not in (path.parent / path.readlink()).resolve().parents:
+                raise DataError(
+                    f"{archive}: member {str(path.relative_to(folder))!r} is a link out of the folder, to "
+                    f"{str(path.readlink())!r}. The archive is not unpacked"
+                )
 
 
 def _refuse_outside(archive: Path, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,6 +183,7 @@ class DataBlock:
             tokenizer=text.tokenizer,
             read_items=self._read_more,
             loading=self._loading,
+            train_rows=train_rows.tolist(),
         )
 
     @property
@@ -210,13 +211,13 @@ class DataBlock:
         """
         given = taken(self.dataloaders, loading, Loading)
         LoaderOptions(**{**self._loading, **given})  # a wrong setting is told before anything is read
-        if path is None:
-            path = source if isinstance(source, str | Path) and Path(source).is_dir() else "."
-        return self.datasets(source).dataloaders(path, **given)
+        return self.datasets(source).dataloaders(_place(source, path), **given)
 
-    def weighted_dataloaders(self, source: Any, wgts: Iterable[float], bs: int = 64, **loading: Any) -> TextDataLoaders:
+    def weighted_dataloaders(
+        self, source: Any, wgts: Iterable[float], bs: int = 64, path: str | Path | None = None, **loading: Any
+    ) -> TextDataLoaders:
         """Read a source and make loaders that draw the texts to learn from with weights; see `Datasets`."""
-        return self.dataloaders(source, weights=wgts, bs=bs, **loading)
+        return self.datasets(source).weighted_dataloaders(wgts, bs, path=_place(source, path), **loading)
 
     def partial_dataloaders(self, source: Any, partial_n: int, bs: int = 64, **loading: Any) -> TextDataLoaders:
         """Read a source and make loaders that draw so many texts for each epoch of training; see `Datasets`."""
@@ -249,6 +250,8 @@ class DataBlock:
         Returns:
             What to show: a table in a notebook and in a terminal.
         """
+        if isinstance(source, Iterator):
+            source = list(source)
         got, items = self.items(source)
         dls = self.dataloaders(source, bs=bs)
         batch = dls.one_batch()
@@ -267,6 +270,13 @@ class DataBlock:
         if show_batch:
             dls.show_batch(max_n=bs)
         return shown
+
+
+def _place(source: Any, path: str | Path | None) -> str | Path:
+    """Where a learner keeps its models."""
+    if path is not None:
+        return path
+    return source if isinstance(source, str | Path) and Path(source).is_dir() else "."
 
 
 def _first(items: Any) -> str:

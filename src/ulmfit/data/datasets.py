@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class Datasets:
         tokenizer: what cut the texts.
         read_items: takes items to predict.
         loading: how batches are made, if loaders are not told otherwise.
+        train_rows: the numbers of the items to learn from in the source, from 0.
     """
 
     train: TextDataset
@@ -71,6 +72,7 @@ class Datasets:
     tokenizer: Tokenizer
     read_items: Callable[[Any], Items]
     loading: Loading
+    train_rows: Sequence[int]
 
     @checked
     def dataloaders(self, path: str | Path = ".", **loading: Unpack[Loading]) -> TextDataLoaders:
@@ -90,11 +92,15 @@ class Datasets:
         """Make loaders that draw the texts to learn from with these weights.
 
         Args:
-            wgts: how often each text to learn from is drawn in relation to the others (N).
+            wgts: how often each text to learn from is drawn in relation to the others: a number for each of them, or
+                for each item of the source, of which those to check with do not count.
             bs: rows of a batch.
             loading: as for `dataloaders`.
         """
-        return self.dataloaders(weights=wgts, bs=bs, **loading)
+        given = list(wgts)
+        if len(given) == len(self.train_rows) + len(self.valid):
+            given = [given[i] for i in self.train_rows]
+        return self.dataloaders(weights=given, bs=bs, **loading)
 
     @checked
     def partial_dataloaders(self, partial_n: int, bs: int = 64, **loading: Any) -> TextDataLoaders:

@@ -139,6 +139,13 @@ def untar_data(
             )
         return DataPath(folder)
     archives = Path(archive or root / "archive")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{folder.parent} cannot hold data sets: {error.strerror or error}. Name another folder, with ULMFIT_DATA "
+            "or data=..."
+        ) from error
     found = local if local is not None else _find(str(url), name, archives, force_download, sha256)
     if found.is_dir():
         return DataPath(found)
@@ -212,7 +219,13 @@ def _find(url: str, name: str, archives: Path, force: bool, sha256: str | None) 
             except NotThereError:
                 continue
             return archives / other
-    download(url, target, size=SIZES.get(url), sha256=sha256)
+    try:
+        download(url, target, size=SIZES.get(url), sha256=sha256)
+    except DataError as error:
+        if mirror:
+            looked = f"ULMFIT_MIRROR={mirror} was looked at first: it has no {name}, nor {stem} with another ending"
+            raise DataError(f"{error} ({looked})") from error
+        raise
     _note_origin(target, url)
     return target
 

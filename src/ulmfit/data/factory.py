@@ -13,7 +13,7 @@ from ulmfit.data.block import DataBlock
 from ulmfit.data.collection import L
 from ulmfit.data.getters import ColReader, get_text_files, named, parent_label
 from ulmfit.data.rows import named_columns
-from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes, label_name
+from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes, is_missing, label_name
 from ulmfit.data.splitters import ColSplitter, IndexSplitter, RandomSplitter, Split, Splitter, stratified_split
 from ulmfit.data.tables import Table, as_table
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, TargetBlock
@@ -54,12 +54,16 @@ def folder_block(
     blocks = text if target is None else (text, target)
     if valid_pct is not None or splitter is not None:
         labelled = valid_pct is not None and target is not None
+        if valid_pct is not None and splitter is not None:
+            raise ConfigError("valid_pct and splitter both say what to check with; give one of them")
         choose: Callable[[Any], Any] = partial(_text_files, skip=skip, labelled=labelled)
         chosen = splitter or split_for(target, partial(map, parent_label), valid_pct or 0.0, seed)
     else:
         train, valid = train.strip("/"), valid.strip("/")
-        if (root / train).resolve() == (root / valid).resolve():
-            raise DataError(f"train={train!r} and valid={valid!r} are one folder: no file can be in both parts")
+        one, other = (root / train).resolve(), (root / valid).resolve()
+        if one == other or one in other.parents or other in one.parents:
+            what = "are one folder" if one == other else "stand one within the other"
+            raise DataError(f"train={train!r} and valid={valid!r} {what}: no file can be in both parts")
         try:
             parts = [get_text_files(root, folders=[name], skip=skip) for name in (train, valid)]
         except DataError as error:
@@ -69,6 +73,7 @@ def folder_block(
             ) from error
         if target is not None:
             parts = [_labelled(part) for part in parts]
+        _refuse_shared(parts)
         _refuse_stray(parts, {root / train, root / valid}, is_lm=text.is_lm)
         choose = partial(_found_already, parts[0] + parts[1])
         chosen = IndexSplitter(range(len(parts[0]), len(parts[0]) + len(parts[1])))
@@ -77,7 +82,11 @@ def folder_block(
 
 def _text_files(path: Path, *, skip: Sequence[str], labelled: bool) -> L[Path]:
     files = get_text_files(path, skip=skip)
-    return _labelled(files) if labelled else files
+    if labelled:
+        files = _labelled(files)
+        if any(file.parent != path for file in files):
+            _refuse_stray([files], {path}, is_lm=False)
+    return files
 
 
 def _found_already(files: L[Path], _: Path) -> L[Path]:
@@ -94,6 +103,15 @@ def _labelled(files: L[Path]) -> L[Path]:
             stacklevel=2,
         )
     return kept
+
+
+def _refuse_shared(parts: Sequence[L[Path]]) -> None:
+    """A folder that a link puts into both parts would be learned from and checked with."""
+    one, other = ({folder.resolve(): folder for folder in {file.parent for file in part}} for part in parts)
+    if both := sorted(one.keys() & other.keys()):
+        raise DataError(
+            f"{one[both[0]]} and {other[both[0]]} are one folder: no file can be in both parts. Remove the link"
+        )
 
 
 def _refuse_stray(parts: Sequence[L[Path]], roots: set[Path], *, is_lm: bool) -> None:
@@ -132,6 +150,8 @@ def table_block(
                 f"{table.source}: column {named_columns(sorted(both))} is named both as text and as label"
             )
     if n_valid is not None:
+        if valid_col is not None:
+            raise ConfigError("valid_col and a table of its own both say what to check with; give one of them")
         splitter = IndexSplitter(range(len(table) - n_valid, len(table)))
     elif valid_col is not None:
         splitter = ColSplitter(valid_col)
@@ -146,8 +166,8 @@ def _target_of(table: Table, reader: ColReader) -> TargetBlock:
     if len(reader.cols) == 1:
         return MultiCategoryBlock() if reader.label_delim else CategoryBlock()
     names = [table.name(col) for col in reader.cols]
-    cells = {str(cell) for row in table.rows(*names) for cell in row}
-    if cells <= {"0", "1", "0.0", "1.0"}:
+    cells = {str(cell) for row in table.rows(*names) for cell in row if not is_missing(cell)}
+    if cells <= {"0", "1", "0.0", "1.0", "False", "True"}:
         return MultiCategoryBlock(encoded=True, vocab=names)
     return MultiCategoryBlock()
 
@@ -167,6 +187,9 @@ def joined(train: Any, valid: Any) -> tuple[Table, int | None]:
             f"the part to learn from has the columns {named_columns(first.names)}, "
             f"the part to check with {named_columns(second.names)}"
         )
+
+    if twice := sorted({str(Path(f).resolve()) for f in first.files} & {str(Path(f).resolve()) for f in second.files}):
+        raise DataError(f"{named(twice)}: named both to learn from and to check with")
 
     def read(columns: Sequence[str]) -> Any:
         yield from first.read(columns)

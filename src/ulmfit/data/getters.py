@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from ulmfit.arguments import checked
 from ulmfit.data.collection import L
+from ulmfit.data.sources import is_missing
 from ulmfit.errors import ConfigError, DataError
 
 METADATA_FILES = ("urls_*.txt", "imdbEr.txt")
@@ -117,6 +119,14 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _is_circle(link: str) -> bool:
+    try:
+        Path(link).stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 def _walk(
     folder: Path,
     endings: set[str] | None,
@@ -132,6 +142,8 @@ def _walk(
         raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
     inner = []
     for entry in entries:
+        if entry.is_symlink() and _is_circle(entry.path):
+            raise DataError(f"{entry.path} is a link to itself. Remove it")
         if entry.is_dir(follow_symlinks=followlinks):
             inner.append(entry)
         elif (endings is None or _ending(entry.name) in endings) and entry.is_file() and not skip(entry.name):
@@ -141,8 +153,7 @@ def _walk(
         identity = _identity(within)
         if identity in above:
             raise DataError(
-                f"{within} is a link to a folder that it stands in, a loop. "
-                "Remove it, name the folders to read with folders=..., or use followlinks=False"
+                f"{within} is a folder that it stands in itself: a link leads back, a loop. Remove the link"
             )
         yield from _walk(within, endings, recurse, followlinks, skip, above | {identity})
 
@@ -248,7 +259,7 @@ class ColReader:
     def _one(self, value: Any) -> Any:
         if self.label_delim and isinstance(value, str):
             return [part for part in value.split(self.label_delim) if part]
-        return f"{self.pref}{value}{self.suff}" if self.pref or self.suff else value
+        return f"{self.pref}{value}{self.suff}" if (self.pref or self.suff) and not is_missing(value) else value
 
     @staticmethod
     def _value(row: Any, col: str | int) -> Any:

@@ -236,7 +236,8 @@ class ClassifierLoader(Loader):
         labels: what each document should give: class ids (N,), or floats (N,) or (N, C); None for no target.
         bs: documents of a batch.
         max_tokens: instead of `bs`, the most tokens that a batch may have, padding included. A longer document is a
-            batch of its own, or with `shuffle`, as batch norm cannot learn from one document, together with the next.
+            batch of its own. With `shuffle` a batch has two documents at least, even if they have more tokens: batch
+            norm cannot learn from one.
         shuffle: a new composition each epoch: shuffled documents are sorted by length within pools of 50 batches, and
             the batches shuffled. The longest batch comes first, so that too little memory shows at once. Without it the
             documents come by falling length.

@@ -58,7 +58,8 @@ def decoding_error(path: Path, encoding: str) -> DataError:
         likely = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
     return DataError(
         f"{path}: the bytes at offset {offset} are not {encoding}. "
-        f"If the file is in another encoding, name it, for example --encoding {likely}"
+        f"If the file is in another encoding, name it, for example encoding={likely!r} (--encoding {likely} on the "
+        "command line)"
     )
 
 

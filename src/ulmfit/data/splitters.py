@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ulmfit.arguments import at_least, between_0_and_1, checked
 from ulmfit.data.getters import named
+from ulmfit.data.reading import read_text_file
 from ulmfit.data.tables import Table, as_table, is_frame
-from ulmfit.errors import DataError
+from ulmfit.errors import ConfigError, DataError
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 Splitter = Callable[[Any], Split]
@@ -46,7 +47,7 @@ def stratified_split(labels: Sequence[str], valid_pct: float, seed: int) -> Spli
         raise DataError(
             f"{len(labels)} examples in {len(set(labels))} classes are too few to hold out {valid_pct:.0%} "
             "for validation; "
-            "add examples or give a validation part with --valid"
+            "add examples or name a part to check with"
         )
     train, valid = train_test_split(indices, test_size=n_valid, random_state=seed, stratify=list(labels))
     return np.sort(train), np.sort(valid)
@@ -185,7 +186,7 @@ def GrandparentSplitter(
     train_names, valid_names = _stripped(train_name), _stripped(valid_name)
 
     def split(items: Any) -> Split:
-        names = [Path(item).parent.parent.name for item in items]
+        names = [path.parent.parent.name for path in _paths(items)]
         parts = tuple(
             np.array([i for i, name in enumerate(names) if name in wanted], dtype=np.int64)
             for wanted in (train_names, valid_names)
@@ -200,6 +201,18 @@ def GrandparentSplitter(
         return parts[0], parts[1]
 
     return split
+
+
+def _paths(items: Any) -> list[Path]:
+    """The items, which must be paths."""
+    wrong = [i for i, item in enumerate(items, start=1) if not isinstance(item, str | Path)]
+    if wrong:
+        raise DataError(f"this splitter is for paths of files; not so: items {named(wrong)} (counted from 1)")
+    return [Path(item) for item in items]
+
+
+def _names(items: Any) -> list[str]:
+    return [path.name for path in _paths(items)]
 
 
 def _stripped(names: str | Sequence[str]) -> set[str]:
@@ -245,7 +258,12 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     Args:
         valid_idx: their indices.
     """
-    chosen = [int(i) for i in valid_idx]
+    given: list[Any] = list(valid_idx)
+    if any(isinstance(i, bool | np.bool_) for i in given):
+        raise ConfigError("valid_idx is a list of indices, counted from 0; for True and False there is MaskSplitter")
+    if wrong := [i for i in given if not isinstance(i, int | np.integer)]:
+        raise ConfigError(f"valid_idx is a list of indices, counted from 0; {named([repr(i) for i in wrong])} are none")
+    chosen = [int(i) for i in given]
 
     def split(items: Any) -> Split:
         if wrong := [i for i in chosen if not 0 <= i < len(items)]:
@@ -315,11 +333,14 @@ def FileSplitter(fname: str | Path) -> Splitter:
     """
 
     def split(items: Any) -> Split:
-        try:
-            names = set(Path(fname).read_text(encoding="utf-8").split("\n"))
-        except OSError as error:
-            raise DataError(f"{fname} cannot be read: {error.strerror or error}") from error
-        return _parts(np.array([Path(item).name in names for item in items], dtype=np.bool_), str(fname))
+        names = {line for line in read_text_file(Path(fname), "utf-8").split("\n") if line.strip()}
+        found = _names(items)
+        if unknown := sorted(names.difference(found)):
+            raise DataError(
+                f"{fname}: {len(unknown)} of its {len(names)} lines name no item: {named(unknown)}. "
+                "A line is the name of a file, without its folder"
+            )
+        return _parts(np.array([name in names for name in found], dtype=np.bool_), str(fname))
 
     return split
 

@@ -151,7 +151,7 @@ class MultiLabel:
         """
         _refuse_missing(values, source)
         if self.encoded:
-            rows = np.asarray([_numbers(value, source) for value in values], dtype=np.float32)
+            rows = np.asarray([_numbers(_yes_or_no(value), source) for value in values], dtype=np.float32)
             if rows.shape != (len(values), self.n_out) or not np.isin(rows, (0, 1)).all():
                 raise DataError(f"{source}: expected {self.n_out} numbers 0 or 1 for each item: {named(self.labels)}")
             return rows
@@ -207,6 +207,20 @@ class Measurement:
         return ";".join(f"{float(number):.4g}" for number in np.atleast_1d(np.asarray(row)))
 
 
+def _yes_or_no(value: Any) -> Any:
+    """The cells of a row of 0 and 1, which files may spell as words."""
+    words = {"True": 1, "False": 0}
+    return [words.get(cell, cell) if isinstance(cell, str) else cell for cell in value]
+
+
+def _given(vocab: Iterable[Any]) -> list[str]:
+    """Classes that were given, written as labels are."""
+    names = [label_name(label) for label in vocab]
+    if None in names:
+        raise ConfigError(f"vocab: a class is missing or empty: {list(vocab)!r:.80}")
+    return [name for name in names if name]
+
+
 def _numbers(value: Any, source: str) -> list[float]:
     parts = value if isinstance(value, list | tuple | np.ndarray) else [value]
     try:
@@ -238,7 +252,7 @@ class CategoryBlock:
 
     @checked
     def __init__(self, vocab: Iterable[Any] | None = None, sort: bool = True, add_na: bool = False) -> None:
-        self.vocab = None if vocab is None else [str(label) for label in vocab]
+        self.vocab = None if vocab is None else _given(vocab)
         self.sort, self.add_na = sort, add_na
 
     def fit(self, values: Sequence[Any], source: str) -> SingleLabel:
@@ -260,6 +274,8 @@ class CategoryBlock:
             labels = _in_order(name for name in names if name)
         labels = ([NOT_KNOWN] if self.add_na else []) + [label for label in labels if label != NOT_KNOWN]
         if len(labels) < 2:
+            if self.vocab is not None:
+                raise ConfigError(f"vocab={self.vocab!r}: a classifier needs two classes at least")
             raise DataError(
                 f"{source}: all {len(values)} items have the label {labels[0]!r}; a classifier needs two at least"
                 if labels
@@ -284,7 +300,7 @@ class MultiCategoryBlock:
         if encoded and vocab is None:
             raise ConfigError("encoded=True needs the names of the columns: vocab=[...]")
         self.encoded, self.add_na = encoded, add_na
-        self.vocab = None if vocab is None else [str(label) for label in vocab]
+        self.vocab = None if vocab is None else _given(vocab)
 
     def fit(self, values: Sequence[Any], source: str) -> MultiLabel:
         """Learn the classes.
