@@ -11,10 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy.optimize import minimize
-from scipy.sparse import vstack
-from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
 from ulmfit.inference.ngrams import (
@@ -91,6 +87,8 @@ def fit_ngrams(
     elif task == SINGLE_LABEL:
         weights, bias = _several_classes(matrix, target, n_classes, _RARITY_STRENGTH * strength)
     else:
+        from sklearn.linear_model import Ridge  # a second and 100 MB, which not every program needs
+
         ridge = Ridge(alpha=_PENALTY / strength, solver="sparse_cg").fit(matrix, target.reshape(-1))
         weights, bias = ridge.coef_.reshape(-1, 1), np.array([ridge.intercept_])
     say(console, f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts")
@@ -113,6 +111,9 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str) -> ND
             return np.array([0.5, 0.5])
         share = float(((apart * missing).sum() + worth / 2) / ((apart**2).sum() + worth))
         return np.array([1 - min(1.0, max(0.0, share)), min(1.0, max(0.0, share))])
+
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
 
     def loss(logs: NDArray[np.float64]) -> float:
         joined = 0.5 * (np.exp(logs[0]) * network + np.exp(logs[1]) * ngrams).astype(np.float64)
@@ -177,11 +178,15 @@ def _without_weights(store: TokenStore, kind: str, n_classes: int) -> NGrams:
 
 def _columns_of(store: TokenStore, model: NGrams) -> Any:
     """The features (N, K) of all documents, sparse."""
+    from scipy.sparse import vstack
+
     return vstack([model.features(part, len(store.vocab)) for part in portions(store)], format="csr")
 
 
 def _one_class(matrix: Any, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
     """Weights (K,) and bias of one class against the rest; the strength is for each n-gram of a text of mean length."""
+    from sklearn.linear_model import LogisticRegression
+
     n, positive = len(goal), float(goal.sum())
     if not 0 < positive < n:
         return np.zeros(matrix.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
@@ -197,6 +202,8 @@ def _several_classes(
     matrix: Any, target: Target, n_classes: int, strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (K, C) and bias (C,) of several classes; one without an example gets what one with few might."""
+    from sklearn.linear_model import LogisticRegression
+
     fitted = LogisticRegression(C=strength, max_iter=1_000).fit(matrix, target)
     coefficients, bias = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # the others have no example
