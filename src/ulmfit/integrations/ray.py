@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -144,13 +145,14 @@ def predict_with_ray(
 
 
 def _reason(error: BaseException) -> BaseException:
-    """What this library said of the data, if it did: Ray wraps it several times."""
+    """What this library said of the data, if it did: Ray wraps it several times, or keeps only its traceback."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, UlmfitError) and type(inner) in (DataError, ConfigError):
             return inner
         inner = getattr(inner, "cause", None) or inner.__cause__
-    return error
+    said = re.findall(r"^ulmfit\.errors\.(DataError|ConfigError): (.*)$", str(error), re.MULTILINE)
+    return {"DataError": DataError, "ConfigError": ConfigError}[said[-1][0]](said[-1][1]) if said else error
 
 
 @contextmanager
