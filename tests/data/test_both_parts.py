@@ -205,3 +205,18 @@ def test_a_folder_for_data_sets_that_cannot_be_used(tmp_path: Path, monkeypatch:
         add(tar, "x/a.txt")
     with pytest.raises(DataError, match=r"cannot hold data sets.*ULMFIT_DATA"):
         untar_data(tmp_path / "x.tgz")
+
+
+def test_one_archive_by_path_and_by_address(tmp_path: Path):
+    with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
+        add(tar, "x/a.txt")
+    by_path = untar_data(tmp_path / "x.tgz", base=tmp_path / "base")
+    assert untar_data((tmp_path / "x.tgz").as_uri(), base=tmp_path / "base") == by_path
+    with pytest.raises(DataError, match="addresses begin with"):
+        untar_data("s3://bucket/x.tgz", base=tmp_path / "base")
+
+
+def test_any_seed_splits():
+    frame = pd.DataFrame({"text": TEXTS, "label": ["x", "y"] * 10})
+    dls = TextDataLoaders.from_df(frame, seed=2**40, cache=False, bs=4)
+    assert len(dls.valid_ds) == 4

@@ -82,7 +82,7 @@ class TextDataLoaders(PartLoaders):
             train: name of the folder of the part to learn from.
             valid: name of that of the part to check with.
             valid_pct: take this share of all files at random to check with, instead of two folders; each class in its
-                proportion.
+                proportion, at least one of each.
             seed: of the split and of the order of batches; None is 0.
             vocab: the labels; None for those of the part to learn from.
             text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of the part to learn from.
@@ -162,7 +162,8 @@ class TextDataLoaders(PartLoaders):
         Args:
             df: a data frame of pandas or polars, a Hugging Face dataset, or a table of `read_files`.
             path: where a learner keeps its models.
-            valid_pct: share of the rows to check with, taken at random, each class in its proportion.
+            valid_pct: share of the rows to check with, taken at random, each class in its proportion and at least
+                once.
             seed: of the split and of the order of batches; None is 0.
             text_col: name or position of the text column, or of several.
             label_col: name or position of the label column, or of several.
@@ -281,7 +282,8 @@ class TextDataLoaders(PartLoaders):
             texts: texts, paths of text files, or pairs of one and its label.
             labels: the labels, if they are not in pairs.
             path: where a learner keeps its models.
-            valid_pct: share of the texts to check with, taken at random, each class in its proportion.
+            valid_pct: share of the texts to check with, taken at random, each class in its proportion and at least
+                once.
             seed: of the split and of the order of batches; None is 0.
             y_block: what the labels are; None for one class each.
             text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of the part to learn from.

@@ -114,7 +114,8 @@ def untar_data(
         c_key: name of that folder in the folder `base`.
         force_download: do all anew. What was there is replaced once the new is whole.
         base: None for the user's data folder.
-        sha256: checksum of the archive in hexadecimal digits, if known.
+        sha256: checksum of the archive in hexadecimal digits, if known; compared before it is unpacked, not when the
+            folder is there already.
         max_bytes: the most that may be unpacked.
 
     Returns:
@@ -126,13 +127,14 @@ def untar_data(
         FormatError: it is damaged or cut short.
     """
     local = _local_path(url)
+    address = str(url) if local is None else local.absolute().as_uri()
     if local is not None and local.is_dir():
         return DataPath(local)
     name = (local or Path(unquote(urlsplit(str(url)).path))).name
     root = data_folder() if base is None else Path(base).expanduser()
     folder = Path(data or root / c_key) / archive_stem(name)
     if folder.is_dir() and not force_download:
-        if (origin := _origin(folder)) not in (None, str(url)):
+        if (origin := _origin(folder)) not in (None, address):
             raise DataError(
                 f"{folder} was made from {origin}, not from {url}. Name another folder with data=..., or replace it "
                 "with force_download=True"
@@ -159,7 +161,7 @@ def untar_data(
         if found.parent == archives:  # ours: the next call fetches it anew
             found.unlink()
         raise
-    _note_origin(folder, str(url))
+    _note_origin(folder, address)
     return DataPath(folder)
 
 
@@ -195,6 +197,8 @@ def _local_path(url: str | Path) -> Path | None:
     if isinstance(url, Path):
         return url
     parts = urlsplit(url)
+    if "://" in url and parts.scheme not in ("http", "https", "file"):
+        raise DataError(f"{url}: addresses begin with https://, http:// or file://; fetch it, and give its path")
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
     return None if parts.scheme in ("http", "https") else Path(url)

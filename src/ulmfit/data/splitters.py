@@ -49,7 +49,7 @@ def stratified_split(labels: Sequence[str], valid_pct: float, seed: int) -> Spli
             "for validation; "
             "add examples or name a part to check with"
         )
-    train, valid = train_test_split(indices, test_size=n_valid, random_state=seed, stratify=list(labels))
+    train, valid = train_test_split(indices, test_size=n_valid, random_state=int(seed) % 2**32, stratify=list(labels))
     return np.sort(train), np.sort(valid)
 
 
