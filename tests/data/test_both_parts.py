@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import tarfile
 import zipfile
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tars import add
 
 from ulmfit.data.archives import unpack
 from ulmfit.data.block import DataBlock
@@ -24,14 +24,6 @@ from ulmfit.errors import ConfigError, DataError
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="making links needs a right there")
 TEXTS = [f"text number {i} of some" for i in range(20)]
-
-
-def add(tar: tarfile.TarFile, name: str, **changes: object) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = 0 if changes else 5
-    for key, value in changes.items():
-        setattr(member, key, value)
-    tar.addfile(member, io.BytesIO(b"hello"))
 
 
 def folders(root: Path, *names: str) -> Path:

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tars import add
 
 from ulmfit.data.archives import archive_stem, unpack
 from ulmfit.data.external import DataPath, URLs, data_folder, untar_data
@@ -25,14 +26,6 @@ def make_tar(path: Path, names: tuple[str, ...] = ("toy/a.txt", "toy/inner/b.txt
         for name in names:
             add(tar, name)
     return path.read_bytes()
-
-
-def add(tar: tarfile.TarFile, name: str, **changes: object) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = 0 if changes else 5
-    for key, value in changes.items():
-        setattr(member, key, value)
-    tar.addfile(member, io.BytesIO(b"hello"))
 
 
 class Server(ThreadingHTTPServer):

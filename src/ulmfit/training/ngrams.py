@@ -70,10 +70,9 @@ def fit_ngrams(
     Source: Wang and Manning 2012, section 2, with logistic regression in place of the support vector machine.
     """
     store, target = _sample(store, target, n_classes, console)
-    model = _without_weights(store, kind, n_classes)
+    model, counts = _without_weights(store, kind, n_classes)
     by_ratio = task != REGRESSION and (task != SINGLE_LABEL or n_classes == 2)
     if not by_ratio:
-        counts = _columns_of(store, model).getnnz(axis=0)
         model = replace(model, scale=(np.log((1 + len(store)) / (1 + counts)) + 1).astype(np.float32))
     matrix = _columns_of(store, model)
     if not matrix.shape[1]:
@@ -151,21 +150,22 @@ def _sample(store: TokenStore, target: Target, n_classes: int, console: Console)
     return TokenStore(ids, np.append(0, np.cumsum(store.lengths[rows])), store.vocab), target[rows]
 
 
-def _without_weights(store: TokenStore, kind: str, n_classes: int) -> NGrams:
-    """A model of the n-grams that documents hold, the most frequent ones if there are too many."""
+def _without_weights(store: TokenStore, kind: str, n_classes: int) -> tuple[NGrams, Ints]:
+    """A model of the n-grams that documents hold, the most frequent ones if there are too many; how many hold each."""
     n_words, skipped = len(store.vocab), skipped_ids(store.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
     found = [
         np.unique(keys_by_document(*part, n_words, longest, skipped)[1], return_counts=True) for part in portions(store)
     ]
     keys, place = np.unique(np.concatenate([k for k, _ in found]), return_inverse=True)
-    counts = np.bincount(place, np.concatenate([c for _, c in found]), len(keys))
+    counts = np.bincount(place, np.concatenate([c for _, c in found]), len(keys)).astype(np.int64)
     if store.n_tokens > _MANY_TOKENS:
         keys, counts = keys[counts > 1], counts[counts > 1]
     most = max(1, _MAX_WEIGHTS // n_classes)
     if len(keys) > most:
-        keys = keys[np.sort(np.argsort(-counts, kind="stable")[:most])]
-    return NGrams(
+        kept = np.sort(np.argsort(-counts, kind="stable")[:most])
+        keys, counts = keys[kept], counts[kept]
+    model = NGrams(
         longest=longest,
         skipped=skipped,
         keys=keys,
@@ -174,6 +174,7 @@ def _without_weights(store: TokenStore, kind: str, n_classes: int) -> NGrams:
         bias=np.zeros(n_classes, np.float32),
         shares=np.array([0.5, 0.5]),
     )
+    return model, counts
 
 
 def _columns_of(store: TokenStore, model: NGrams) -> Any:
