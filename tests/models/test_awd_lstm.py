@@ -7,7 +7,7 @@ from torch import nn
 from ulmfit.errors import ConfigError
 from ulmfit.models.awd_lstm import AWD_LSTM, WeightDropLSTM
 from ulmfit.models.config import AWDLSTMConfig, size_config
-from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
+from ulmfit.models.dropout import EmbeddingDropout, RNNDropout, WeightDrop
 from ulmfit.models.language_model import LanguageModel
 
 CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=3, weight_p=0.5)
@@ -29,6 +29,19 @@ def test_weight_drop_drops_recurrent_weights_only_and_leaves_the_parameter_alone
     torch.testing.assert_close(layer(x, None)[0], layer.lstm(x)[0])
     layer.train()
     assert not torch.allclose(layer(x, None)[0], layer.lstm(x)[0])
+
+
+def test_weight_drop_keeps_the_rest_scaled_and_gives_their_gradients():
+    weight = torch.randn(300, 40, requires_grad=True)
+    drop, upstream = WeightDrop(0.25).train(), torch.randn(300, 40)
+    dropped = drop(weight)
+    kept = dropped != 0
+    assert kept.float().mean().item() == pytest.approx(0.75, abs=0.02)
+    torch.testing.assert_close(dropped, torch.where(kept, weight / 0.75, 0.0))
+    (gradient,) = torch.autograd.grad((dropped * upstream).sum(), weight)
+    torch.testing.assert_close(gradient, torch.where(kept, upstream / 0.75, 0.0))
+    assert not torch.equal(drop(weight), dropped)
+    assert drop.eval()(weight) is weight
 
 
 def test_rnn_dropout_is_the_same_at_all_steps_and_keeps_the_mean():

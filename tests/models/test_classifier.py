@@ -94,6 +94,36 @@ def test_a_short_text_learns_from_all_of_its_pooled_positions_beside_a_long_one(
     assert (gradient[10:18].abs().sum(1) > 0).sum() >= 7  # one word may be dropped
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2, weight_p=0.5, input_p=0, hidden_p=0, embed_p=0),
+        AWDQRNNConfig(emb_sz=6, n_hid=10, n_layers=2, weight_p=0.5, input_p=0, hidden_p=0, embed_p=0, window=1),
+    ],
+    ids=["lstm", "qrnn"],
+)
+@pytest.mark.parametrize("learn", [True, False])
+def test_weights_are_dropped_once_for_all_chunks_of_a_batch(config: EncoderConfig, learn: bool):
+    in_pieces, whole = (model(bptt=bptt, config=config).document_encoder.train() for bptt in (5, 40))
+    ids, n = batch([33, 20, 7])
+    with torch.set_grad_enabled(learn):
+        pooled = []
+        for encoder in (in_pieces, whole):
+            torch.manual_seed(2)
+            pooled.append(encoder(ids, n).features)
+        again = in_pieces(ids, n).features
+    torch.testing.assert_close(*pooled, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(again, pooled[0], atol=1e-3)  # the next batch has others
+
+
+def test_dropped_weights_learn_though_nothing_is_learned_of_the_first_chunk():
+    classifier = model().train()
+    classifier(*batch([40, 38])).logits.square().sum().backward()
+    for name, parameter in classifier.encoder.layers.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
 def test_frozen_groups_build_no_graph_and_get_no_gradient():
     classifier = model().train()
     groups = classifier.parameter_groups()

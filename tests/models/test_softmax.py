@@ -17,6 +17,7 @@ def test_chunked_loss_and_gradients_equal_those_of_the_whole_logits(
     monkeypatch: pytest.MonkeyPatch, chunk: int, block: int, shift: float
 ):
     monkeypatch.setattr(softmax, "_LOGITS_PER_CHUNK", chunk)
+    monkeypatch.setattr(softmax, "_ROWS_PER_CHUNK", 1)
     monkeypatch.setattr(softmax, "_WORDS_PER_BLOCK", block)
     x, w, b = (torch.randn(s, dtype=torch.float64) for s in ((N, E), (V, E), (V,)))
     b[: V // 2] += shift  # logits whose exponentials leave the range

@@ -14,11 +14,11 @@ from typing import Self
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ulmfit.models import lstm_function
 from ulmfit.models.config import AWDLSTMConfig
-from ulmfit.models.dropout import drop_weights
+from ulmfit.models.dropout import WeightDrop
 from ulmfit.models.encoder import Encoder, LayerState
-from ulmfit.models.products import KeptProducts, RepeatedProduct, compute_dtype, learns
+from ulmfit.models.lstm_function import LayerProducts, infer_lstm, learn_lstm, pays
+from ulmfit.models.products import KeptProducts, compute_dtype, learns
 
 
 class WeightDropLSTM(nn.Module):
@@ -29,12 +29,12 @@ class WeightDropLSTM(nn.Module):
         n_out: output size.
         weight_p: probability to zero a recurrent weight; one mask for all steps of a call.
 
-    Source: Wan et al. 2013, "Regularization of Neural Networks using DropConnect"; Merity et al. 2017, section 2.
+    Source: Merity et al. 2017, section 2.
     """
 
     def __init__(self, n_in: int, n_out: int, weight_p: float) -> None:
         super().__init__()
-        self.weight_p = weight_p
+        self.weight_drop = WeightDrop(weight_p)
         self.lstm = nn.LSTM(n_in, n_out, batch_first=True)
         self._kept = KeptProducts()
 
@@ -49,12 +49,12 @@ class WeightDropLSTM(nn.Module):
             output (B, T, n_out) and the new state.
         """
         lstm = self.lstm
-        recurrent = drop_weights(lstm.get_parameter("weight_hh_l0"), self.weight_p if self.training else 0.0)
+        recurrent = self.weight_drop(lstm.get_parameter("weight_hh_l0"))
         learn = learns(x, *lstm.parameters())
         if state is None:
             zeros = recurrent.new_zeros(1, x.shape[0], lstm.hidden_size)
             state = (zeros, zeros)
-        if lstm_function.pays(x, learn=learn):
+        if pays(x, learn=learn):
             return self._run(x, recurrent, state, learn=learn)
         before = (state[0].to(recurrent.dtype), state[1].to(recurrent.dtype))
         output, (hidden, cell) = functional_call(lstm, {"weight_hh_l0": recurrent}, (x, before))
@@ -65,16 +65,17 @@ class WeightDropLSTM(nn.Module):
         weight, bias_ih, bias_hh = (
             self.lstm.get_parameter(name) for name in ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0")
         )
-        steps, bias = x.transpose(0, 1), bias_ih + bias_hh
-        if learn:
-            output, hidden, cell = lstm_function.learn_lstm(steps, state[0][0], state[1][0], weight, recurrent, bias)
+        steps, bias, dtype = x.transpose(0, 1), bias_ih + bias_hh, compute_dtype(x)
+        before = (state[0][0], state[1][0])
+        if not learn and not self.training:
+            by_input, by_hidden = self._kept.get([weight, recurrent], dtype)
+            output, hidden, cell = infer_lstm(steps, *before, by_input, by_hidden, bias)
         else:
-            dtype = compute_dtype(x)
-            if self.training:
-                by_input, by_hidden = RepeatedProduct(weight.to(dtype)), RepeatedProduct(recurrent.to(dtype))
+            made = self.weight_drop.keep(f"in {dtype}", lambda: LayerProducts(weight, recurrent, dtype))
+            if learn:
+                output, hidden, cell = learn_lstm(steps, *before, weight, recurrent, bias, made)
             else:
-                by_input, by_hidden = self._kept.get([weight, recurrent], dtype)
-            output, hidden, cell = lstm_function.infer_lstm(steps, state[0][0], state[1][0], by_input, by_hidden, bias)
+                output, hidden, cell = infer_lstm(steps, *before, *made.products, bias)
         return output.transpose(0, 1), (hidden.unsqueeze(0).to(recurrent.dtype), cell.unsqueeze(0))
 
     def train(self, mode: bool = True) -> Self:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ulmfit.models.config import AWDQRNNConfig
-from ulmfit.models.dropout import drop_weights
+from ulmfit.models.dropout import WeightDrop
 from ulmfit.models.encoder import Encoder, LayerState
 from ulmfit.models.products import linear
 
@@ -95,7 +95,8 @@ class QRNNLayer(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, *, window: int, weight_p: float, zoneout_p: float) -> None:
         super().__init__()
-        self.window, self.weight_p, self.zoneout_p = window, weight_p, zoneout_p
+        self.window, self.zoneout_p = window, zoneout_p
+        self.weight_drop = WeightDrop(weight_p)
         self.gates = nn.Linear(window * n_in, 3 * n_out)
 
     def forward(self, x: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
@@ -109,7 +110,7 @@ class QRNNLayer(nn.Module):
             output (B, T, n_out) and the new state.
         """
         steps = x.transpose(0, 1)
-        weight = drop_weights(self.gates.weight, self.weight_p if self.training else 0.0)
+        weight = self.weight_drop(self.gates.weight)
         n_out = weight.shape[0] // 3
         if state is None:
             state = (

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
 from ulmfit.models.config import EncoderConfig
+from ulmfit.models.dropout import WeightDrop
 from ulmfit.models.encoder import Encoder, State, check_ids, detach_state, select_state
 from ulmfit.models.pooling import Pool, Pooled
 from ulmfit.models.sequential import SequentialRNN
@@ -81,6 +82,12 @@ class SentenceEncoder(nn.Module):
         max_len = sorted_lengths[0] if self.max_len is None else self.max_len
         ids = ids[order]
         pool = Pool(lengths, self.max_len)
+        with WeightDrop.one_draw(self.encoder):
+            self._pool_chunks(ids, lengths, sorted_lengths, max_len, pool)
+        return pool.result(order.argsort())
+
+    def _pool_chunks(self, ids: Tensor, lengths: Tensor, sorted_lengths: list[int], max_len: int, pool: Pool) -> None:
+        """Run over the chunks of documents that are sorted by falling length, and pool the outputs."""
         state: State | None = None
         for start in range(0, sorted_lengths[0], self.bptt):
             stop = min(start + self.bptt, sorted_lengths[0])
@@ -95,7 +102,6 @@ class SentenceEncoder(nn.Module):
             if self.training:
                 pool.regularise(output, start)
             pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
-        return pool.result(order.argsort())
 
 
 def _without_padding(ids: Tensor, pad_idx: int) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,15 @@ B batch, T time, E embedding, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+_T = TypeVar("_T")
 
 
 def dropout_mask(like: Tensor, size: tuple[int, ...], p: float) -> Tensor:
@@ -18,18 +23,99 @@ def dropout_mask(like: Tensor, size: tuple[int, ...], p: float) -> Tensor:
     On a CPU the probability is rounded to a multiple of 1/65,536: 16 random bits an element take a third of the time of
     a Bernoulli draw.
     """
-    if like.device.type != "cpu":
-        return like.new_empty(size).bernoulli_(1 - p).div_(1 - p)
+    kept, scale = _draw(size, p, like.device)
+    return kept.to(like.dtype).mul_(scale)
+
+
+def _draw(size: tuple[int, ...], p: float, device: torch.device) -> tuple[Tensor, float]:
+    """Which elements are kept, booleans of shape `size`, and the factor that makes up for the others."""
+    if device.type != "cpu":
+        return torch.empty(size, dtype=torch.bool, device=device).bernoulli_(1 - p), 1 / (1 - p)
     n = math.prod(size)
     dropped = min(round(p * 65_536), 65_535)
     words = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    kept = words.view(torch.int16)[:n].view(size) >= dropped - 32_768
-    return kept.to(like.dtype).mul_(65_536 / (65_536 - dropped))
+    return words.view(torch.int16)[:n].view(size) >= dropped - 32_768, 65_536 / (65_536 - dropped)
 
 
-def drop_weights(weight: Tensor, p: float) -> Tensor:
-    """The weights with single ones replaced by zero (DropConnect), or as they are if `p` is 0."""
-    return weight * dropout_mask(weight, tuple(weight.shape), p) if p else weight
+class _Masked(torch.autograd.Function):
+    """A matrix times a boolean mask and a factor; of the mask a byte an element is kept for the gradient, not four."""
+
+    _ROWS = 128  # whose mask as numbers stays in the cache
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, kept: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.scale = scale
+        return _Masked._times(weight, kept, scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return _Masked._times(grad_outputs[0], kept, ctx.scale), None, None
+
+    @staticmethod
+    def _times(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+        result = torch.empty_like(x)
+        for start in range(0, len(x), _Masked._ROWS):
+            rows = slice(start, start + _Masked._ROWS)
+            torch.mul(x[rows], kept[rows].to(x.dtype).mul_(scale), out=result[rows])
+        return result
+
+
+class WeightDrop(nn.Module):
+    """Single weights replaced by zero in training (DropConnect).
+
+    Args:
+        p: probability to zero a weight.
+
+    Shapes: a matrix, to one of the same shape.
+
+    Source: Wan et al. 2013, "Regularization of Neural Networks using DropConnect".
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self._kept: dict[str, Any] | None = None
+        self._learns = True
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weights with some dropped: in training anew at each call, but for `one_draw`."""
+        if not self.training or self.p == 0:
+            return weight
+
+        def draw() -> Tensor:
+            dropped: Tensor = _Masked.apply(weight, *_draw(tuple(weight.shape), self.p, weight.device))  # type: ignore[no-untyped-call]
+            return dropped
+
+        return self.keep("weight", draw)
+
+    def keep(self, name: str, make: Callable[[], _T]) -> _T:
+        """What `make` makes, within `one_draw` once: what is made of the weights costs as much as they do."""
+        if self._kept is None:
+            return make()
+        if name not in self._kept:
+            with torch.set_grad_enabled(self._learns):  # a first chunk may be one of which nothing is learned
+                self._kept[name] = make()
+        kept: _T = self._kept[name]
+        return kept
+
+    @staticmethod
+    @contextmanager
+    def one_draw(model: nn.Module) -> Iterator[None]:
+        """Within it the modules in `model` drop the same weights at each call, as for one longer sequence."""
+        drops = [module for module in model.modules() if isinstance(module, WeightDrop)]
+        for drop in drops:
+            drop._kept, drop._learns = {}, torch.is_grad_enabled()
+        try:
+            yield
+        finally:
+            for drop in drops:
+                drop._kept = None
+
+    def extra_repr(self) -> str:
+        """The probability, for printing."""
+        return f"p={self.p}"
 
 
 class RNNDropout(nn.Module):
