@@ -68,9 +68,12 @@ def test_small_data_gets_more_epochs_within_limits():
 
 def test_a_clock_without_budget_sets_no_limit():
     assert Clock(None).share(0.5) is None
-    left = Clock(100).share(0.5, keep=20)
+    left = Clock(1000).share(0.5, keep=20)
     assert left is not None
-    assert 37 < left <= 37.5
+    assert 487 < left <= 487.5
+    short = Clock(20).share(1)
+    assert short is not None
+    assert 19 < short <= 19.2  # little is set aside of little
     assert Clock(1).share(1, keep=50) == 1
 
 

@@ -264,8 +264,10 @@ def _quantized(model: Any) -> Any:
     import tempfile
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "quantized.onnx"
-        quantize_dynamic(model, out, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
+        ready, out = Path(folder) / "ready.onnx", Path(folder) / "quantized.onnx"
+        quant_pre_process(model, ready, skip_optimization=True, skip_symbolic_shape=True)
+        quantize_dynamic(ready, out, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
         return onnx.load(out)

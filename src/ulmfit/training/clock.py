@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+_SHARE_OF_THE_END = 0.04
+_LONGEST_END = 5.0
+
 
 @dataclass
 class Clock:
@@ -12,12 +15,15 @@ class Clock:
 
     Args:
         budget: seconds for the whole run, or None for no limit.
-        reserve: seconds that no part of the work may take: for what comes at the end.
+        reserve: seconds that no part of the work may take: for what comes at the end, as the folder that is written.
     """
 
     budget: float | None
-    reserve: float = 5.0
+    reserve: float = field(init=False)
     started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.reserve = 0.0 if self.budget is None else min(_LONGEST_END, _SHARE_OF_THE_END * self.budget)
 
     @property
     def used(self) -> float:

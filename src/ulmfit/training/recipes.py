@@ -197,6 +197,10 @@ def _one_direction(
         console=console,
         base=None if base is None else base.vocab,
     )
+    ngrams = None
+    if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
+        target = texts.target.encode(texts.train[1], "the labels")
+        ngrams = fit_ngrams(stores.train, target, texts.task, texts.target.n_out, tokenizer.tok.kind, console)
     needed = 0.0
     if clock.budget is not None:
         per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
@@ -215,10 +219,6 @@ def _one_direction(
     classifier, history, report = train_classifier(
         texts, stores, language_model, recipe, clock, console, backwards=backwards
     )
-    ngrams = None
-    if recipe.ngrams and not backwards:
-        target = texts.target.encode(texts.train[1], "the labels")
-        ngrams = fit_ngrams(stores.train, target, texts.task, texts.target.n_out, tokenizer.tok.kind, console)
     common: dict[str, Any] = {
         "tokenizer": tokenizer,
         "vocab": stores.vocab,
