@@ -137,7 +137,8 @@ def main() -> None:
                     print("there already:", key, flush=True)
                     continue
                 row = key | {"rows": task.rows, "commit": commit(), "date": datetime.now(UTC).date().isoformat()}
-                row |= {"threads": len(os.sched_getaffinity(0)), "machine": platform.platform()}
+                threads = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
+                row |= {"threads": threads, "machine": platform.platform()}
                 with tempfile.TemporaryDirectory() as temporary:
                     answer = Path(temporary) / "answer.json"
                     command = command_of(system, folder, answer, seed, given)

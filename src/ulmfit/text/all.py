@@ -63,6 +63,8 @@ from ulmfit.training.callbacks import (
     CancelEpochException,
     CancelFitException,
     CancelStepException,
+    CancelTrainException,
+    CancelValidException,
     GradientAccumulation,
     GradientClip,
     TerminateOnNaN,
@@ -92,8 +94,18 @@ from ulmfit.training.metrics import (
     top_k_accuracy,
 )
 from ulmfit.training.mixup import MixUp
+from ulmfit.training.more_callbacks import (
+    BnFreeze,
+    MixedPrecision,
+    ModelResetter,
+    RNNRegularizer,
+    ShowGraphCallback,
+    SkipToEpoch,
+    rnn_cbs,
+)
 from ulmfit.training.names import TensorText, distrib_barrier, get_model, load_model_text, rank_distrib, save_model
 from ulmfit.training.optimizer import SGD, Adam, RAdam, RMSProp
+from ulmfit.training.optimizers import Lamb, Larc, Lookahead, OptimWrapper, QHAdam, ranger
 from ulmfit.training.param_scheduler import (
     ParamScheduler,
     SchedCos,

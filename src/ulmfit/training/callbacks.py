@@ -21,6 +21,14 @@ class CancelEpochException(Exception):
     """Raised by a callback to go on with the next epoch, without validation."""
 
 
+class CancelTrainException(Exception):
+    """Raised by a callback to end the epoch's training part and go on with its validation."""
+
+
+class CancelValidException(Exception):
+    """Raised by a callback in `before_validate` to leave out the epoch's validation: its figures are NaN."""
+
+
 class CancelBatchException(Exception):
     """Raised by a callback to leave out the running batch."""
 

@@ -22,6 +22,8 @@ from ulmfit.training.callbacks import (
     CancelEpochException,
     CancelFitException,
     CancelStepException,
+    CancelTrainException,
+    CancelValidException,
     TerminateOnNaN,
 )
 from ulmfit.training.distributed import Processes
@@ -233,18 +235,25 @@ class Loop:
         return float(self.processes.from_main(time.perf_counter() - started))
 
     def _one_epoch(self, plan: Plan, started: float) -> None:
-        self._call("before_epoch")
         epoch_started = time.perf_counter()
         try:
-            self._train_epoch(plan, started)
+            self._call("before_epoch")
+            try:
+                self._train_epoch(plan, started)
+            except CancelTrainException:
+                self._leave_epoch(plan)
             self.passes, self.batch = self.passes + 1, 0
             if self.step >= plan.total_steps:
                 self.progress = 1.0
             row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}
-            self._call("before_validate")
-            row |= self.evaluate(self.dls.valid)
-            self._call("after_validate")
+            try:
+                self._call("before_validate")
+                row |= self.evaluate(self.dls.valid)
+                self._call("after_validate")
+            except CancelValidException:
+                row |= dict.fromkeys(["valid_loss", *(m.name for m in self.metrics)], float("nan"))
         except CancelEpochException:
+            self._leave_epoch(plan)
             self.passes, self.batch = self.passes + (self.batch > 0), 0
             self.epoch += 1
             return
@@ -252,6 +261,10 @@ class Loop:
         self.history.append(row)
         self.epoch += 1
         self._call("after_epoch")
+
+    def _leave_epoch(self, plan: Plan) -> None:
+        """Go on where the next epoch begins, as does the schedule."""
+        self.step = min(plan.total_steps, (self.epoch + 1) * len(self.dls.train))
 
     def _train_epoch(self, plan: Plan, started: float) -> None:
         self.dls.train.set_epoch(self.passes, self.batch)
