@@ -243,3 +243,13 @@ def test_labels_that_only_the_other_part_has():
     check_known_labels(["a"], ["a", "b"], "v.csv")
     with pytest.raises(DataError, match=r"v\.csv: .* training part: 'c' \(2x\).* has: 'a', 'b'"):
         check_known_labels(["a", "c", "c"], ["a", "b"], "v.csv")
+
+
+def test_a_file_of_other_separators_is_not_one_column_of_texts(tmp_path: Path):
+    file = tmp_path / "a.csv"
+    file.write_text("text;id\na;1\nb;2\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"its only column is called 'text;id', which seems not to be separated by commas"
+    ):
+        load_texts(file)
+    assert load_texts(file, text="text;id").texts == ["a;1", "b;2"]

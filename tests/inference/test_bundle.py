@@ -214,6 +214,9 @@ def rewrite(folder: Path, name: str, change: dict[str, object]) -> None:
         ({"config": {"emb_sz": -1}}, "emb_sz=-1"),
         ({"config": {"size": 3}}, "unknown fields"),
         ({"labels": None}, "damaged"),
+        ({"labels": "abc"}, "list of distinct strings"),
+        ({"labels": ["a", "a", "b"]}, "list of distinct strings"),
+        ({"labels": [0, 1, 2]}, "list of distinct strings"),
     ],
 )
 def test_configurations_of_others(tmp_path: Path, example: Bundle, change: dict[str, object], message: str):
@@ -221,6 +224,13 @@ def test_configurations_of_others(tmp_path: Path, example: Bundle, change: dict[
     rewrite(tmp_path / "m", "config.json", change)
     with pytest.raises(FormatError, match=message):
         load_bundle(tmp_path / "m")
+
+
+def test_a_second_direction_of_another_model_is_refused(tmp_path: Path, example: Bundle):
+    for n, other in enumerate([replace(example, backwards=True, labels=("a", "b", "c")), example]):
+        save_bundle(replace(example, backward=other), tmp_path / f"m{n}")
+        with pytest.raises(FormatError, match="no model of the same labels that reads from the end"):
+            load_bundle(tmp_path / f"m{n}")
 
 
 def test_weights_that_do_not_fit_the_labels(tmp_path: Path, example: Bundle):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ulmfit.errors import DataError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.interpretation import Interpretation
 from ulmfit.inference.predictor import Predictor
@@ -54,6 +55,15 @@ def test_one_pass_over_texts(example: Bundle):
     assert found.target.tolist() == [2, 1, 0]
     with pytest.raises(DataError, match="does not know: fraud"):
         Interpretation.of(predictor, ["a"], ["fraud"])
+    for labels in (["praise"], ["praise"] * 4):
+        with pytest.raises(DataError, match=f"3 texts need as many labels; got {len(labels)}"):
+            Interpretation.of(predictor, texts, labels)
+    with pytest.raises(DataError, match="does not know: 0, None"):
+        Interpretation.of(predictor, ["a", "b", "c"], ["praise", None, 0])
+    with pytest.raises(ConfigError, match="k=-1"):
+        found.top_losses(-1)
+    numbered = Predictor(replace(example, labels=("0", "1", "2")))  # as an estimator keeps classes that are numbers
+    assert Interpretation.of(numbered, texts, [2, 1, 0]).target.tolist() == [2, 1, 0]
 
 
 def test_plots():

@@ -203,25 +203,44 @@ def test_the_shares_follow_the_evidence():
     target = rng.integers(0, 2, 400)
     right = np.stack([-2.0 * target + 1, 2.0 * target - 1], 1).astype(np.float32)
     noise = rng.normal(size=(400, 2)).astype(np.float32)
-    network, ngrams = fit_shares(right, noise, target, "single_label")
+    network, ngrams = fit_shares(right, noise, target, "single_label", 5_000)
     assert network > 5 * ngrams > 0
-    assert tuple(fit_shares(noise, right, target, "single_label")) == pytest.approx((ngrams, network), rel=1e-2)
-    few = fit_shares(right[:2], noise[:2], target[:2], "single_label")
+    assert tuple(fit_shares(noise, right, target, "single_label", 5_000)) == pytest.approx((ngrams, network), rel=1e-2)
+    few = fit_shares(right[:2], noise[:2], target[:2], "single_label", 5_000)
     assert 0.3 < few[1] / few[0] < 3  # two texts prove little
+
+
+def test_a_network_that_learned_from_few_texts_is_believed_less_until_it_is_proved_right():
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, 400)
+    right = np.stack([-2.0 * target + 1, 2.0 * target - 1], 1).astype(np.float32)
+    noise = rng.normal(size=(400, 2)).astype(np.float32)
+    network, ngrams = fit_shares(noise[:10], noise[:10], target[:10], "single_label", 100)
+    assert 0.02 < network / ngrams < 0.3
+    network, ngrams = fit_shares(right, noise, target, "single_label", 100)
+    assert network > 3 * ngrams
+    values = target[:, None].astype(float)
+    far = (values + rng.normal(size=values.shape)).astype(np.float32)
+    near = values.astype(np.float32)
+    assert (
+        fit_shares(near[:1], far[:1], values[:1], "regression", 100)[0]
+        < fit_shares(near[:1], far[:1], values[:1], "regression", 1_000)[0]
+    )
+    assert fit_shares(near, far, values, "regression", 100)[0] > 0.9
 
 
 def test_shares_of_values_sum_to_one_and_of_several_labels_follow_too():
     rng = np.random.default_rng(0)
     target = rng.normal(size=(300, 1))
     close, far = target + 0.1 * rng.normal(size=(300, 1)), target + rng.normal(size=(300, 1))
-    shares = fit_shares(close.astype(np.float32), far.astype(np.float32), target, "regression")
+    shares = fit_shares(close.astype(np.float32), far.astype(np.float32), target, "regression", 5_000)
     assert shares.sum() == pytest.approx(1)
     assert shares[0] > 0.9
-    same = fit_shares(close.astype(np.float32), close.astype(np.float32), target, "regression")
+    same = fit_shares(close.astype(np.float32), close.astype(np.float32), target, "regression", 5_000)
     assert tuple(same) == (0.5, 0.5)
     several = (rng.random((300, 3)) < 0.3).astype(float)
     right = (4 * several - 2).astype(np.float32)
-    network, ngrams = fit_shares(rng.normal(size=(300, 3)).astype(np.float32), right, several, "multi_label")
+    network, ngrams = fit_shares(rng.normal(size=(300, 3)).astype(np.float32), right, several, "multi_label", 5_000)
     assert ngrams > 5 * network
 
 

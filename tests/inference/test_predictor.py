@@ -73,6 +73,51 @@ def test_bad_texts_are_named(example: Bundle):
         Predictor(example, threads=0)
 
 
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (pd.DataFrame({"text": ["a", "b"]}), r"DataFrame; give its column of texts, as table\['text'\]"),
+        ({"text": ["a", "b"]}, "a dict; give its column"),
+        ({"a", "b"}, "a set, which has no order"),
+        (np.array("a"), "got ndarray"),
+    ],
+)
+def test_tables_and_sets_are_no_lists_of_texts(example: Bundle, texts: object, message: str):
+    predictor = Predictor(example)
+    for ask in (predictor.predict, predictor.predict_proba, lambda given: list(predictor.stream(given))):
+        with pytest.raises(DataError, match=message):
+            ask(texts)
+
+
+def test_settings_without_sense_are_refused_before_anything_is_read(example: Bundle):
+    predictor = Predictor(example)
+    for size in (0, -1, 1.5, "a"):
+        with pytest.raises(ConfigError, match=f"batch_size={size!r} must be a whole number"):
+            predictor.predict("a", batch_size=size)
+    for window in (0, 1.5):
+        with pytest.raises(ConfigError, match=f"window={window} must be"):
+            predictor.stream(["a"], window=window)
+    with pytest.raises(ConfigError, match=r"abstain_below='0\.8' must be"):
+        predictor.predict("a", abstain_below="0.8")
+    with pytest.raises(DataError, match="put it into a list"):
+        predictor.stream("letters")
+    for threads in (1.5, "a", 10**9):
+        with pytest.raises(ConfigError, match="from 1 to 1,024"):
+            Predictor(example, threads=threads)
+
+
+def test_of_several_classes_the_likeliest_that_applies_is_the_label(example: Bundle):
+    several = replace(example, task="multi_label")
+    p = Predictor(several).predict("coffee").probabilities
+    first, second, third = sorted(p, key=p.__getitem__, reverse=True)
+    limits = {first: p[first] + 0.001, second: p[second] - 0.001, third: p[third] - 0.001}
+    answer = Predictor(replace(several, calibration={"thresholds": limits})).predict("coffee")
+    assert set(answer.labels) == {second, third}
+    assert (answer.label, answer.probability) == (second, p[second])
+    none = Predictor(replace(several, calibration={"thresholds": dict.fromkeys(p, 0.9999)})).predict("coffee")
+    assert (none.label, none.labels, none.probability) == (None, (), p[first])
+
+
 def test_one_text_one_answer(example: Bundle):
     predictor = Predictor(example)
     assert predictor.predict("coffee") == predictor.predict(["coffee"])[0]
@@ -127,6 +172,8 @@ def test_other_tasks_are_answered_in_their_own_way(tmp_path: Path, example: Bund
         assert len(answer.values) == 3
         assert all(0 < v < 5 for v in answer.values)
         assert answer.label is None
+        with pytest.raises(ConfigError, match="abstain_below is for classes"):
+            predictor.predict("coffee", abstain_below=0.5)
         assert list(written) == ["text", "n", "prediction"]
         with pytest.raises(ConfigError, match="numbers, not classes"):
             predictor.predict_proba(["coffee"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import random
@@ -18,6 +19,7 @@ from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import Bundle, load_bundle
 from ulmfit.inference.comparison import Comparison, compare
 from ulmfit.inference.explain import explain
+from ulmfit.inference.info import print_info
 from ulmfit.inference.loading import load
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import TextClassifier
@@ -111,6 +113,17 @@ print(ulmfit.load({str(tmp_path / "m")!r}).predict("The parcel came late.").labe
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in classifier().labels
+
+
+def test_info_describes_an_exported_folder(tmp_path: Path):
+    export(model(), tmp_path / "m")
+    out = io.StringIO()
+    print_info(tmp_path / "m", Console(file=out, width=120))
+    assert "exported as ONNX" in out.getvalue()
+    assert "single label" in out.getvalue()
+    (tmp_path / "m" / "head.onnx").write_bytes(b"x")
+    with pytest.raises(FormatError, match=r"head\.onnx"):
+        print_info(tmp_path / "m", Console(file=out))
 
 
 def test_int8_is_smaller_and_near(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -118,8 +118,10 @@ def test_what_the_server_says_of_itself(ask):
     assert ask("/labels") == (200, {"task": "single_label", "labels": ["billing", "delivery", "praise"]})
     assert ask("/health")[1]["status"] == "ok"
     ask("/predict", {"text": "late"})
+    ask("/predict", {"text": "a" * 4000})
     status, figures = ask("/metrics")
     assert status == 200
+    assert 'ulmfit_requests_total{path="/predict",status="413"}' in figures
     assert 'ulmfit_requests_total{path="/predict",status="200"}' in figures
     assert {"/predict", "/explain", "/labels", "/health", "/metrics"} <= ask("/openapi.json")[1]["paths"].keys()
     assert ask("/../../etc/passwd")[0] == 404

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import ulmfit
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.integrations.sklearn import TextClassifier, TextMultilabelClassifier, TextRegressor
+from ulmfit.integrations.sklearn import TextClassifier, TextMultilabelClassifier, TextRegressor, _seed
 
 QUICK = {"lm_epochs": 1, "epochs": 6, "base": "none"}
 
@@ -79,6 +79,18 @@ def test_bad_input():
         estimator.fit("a text", ["x"])
     with pytest.raises(ConfigError, match="bs=1 must be at least 2"):
         TextClassifier(bs=1).fit(["a", "b"], ["x", "y"])
+    for budget in ("20s", float("nan"), 0):
+        with pytest.raises(ConfigError, match="must be a positive number of seconds"):
+            TextClassifier(time_budget=budget).fit(["a", "b"], ["x", "y"])
+    for state in ("a", -1, 1.5):
+        with pytest.raises(ConfigError, match=f"random_state={state!r} must be a whole number"):
+            TextClassifier(random_state=state).fit(["a", "b"], ["x", "y"])
+
+
+def test_seeds_as_scikit_learn_has_them():
+    assert _seed(7) == _seed(np.int64(7)) == 7
+    assert _seed(np.random.RandomState(3)) == _seed(np.random.RandomState(3))
+    assert _seed(None) != _seed(None)
 
 
 @pytest.mark.slow

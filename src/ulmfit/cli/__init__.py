@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from error
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            errors.print("ulmfit: interrupted; the model folder is as it was, or new and whole", highlight=False)
+            errors.print("ulmfit: interrupted; a folder being written is as it was, or new and whole", highlight=False)
         raise
 
 

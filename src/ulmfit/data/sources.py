@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
 LABEL_COLUMNS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "topic")
 UNLABELLED_FOLDERS = ("unsup", "unlabelled", "unlabeled")
+_OTHER_SEPARATORS = (";", "\t", "|")
 _SHOWN = 8  # rows, files or labels named in a message
 
 
@@ -161,6 +162,11 @@ def _column(
     if len(matches) == 1:
         notes.append(f"column {matches[0]!r} is taken as the {role}")
         return matches[0]
+    if len(columns) == 1 and any(mark in columns[0] for mark in _OTHER_SEPARATORS):
+        raise DataError(
+            f"{source}: its only column is called {columns[0]!r}, which seems not to be separated by commas; "
+            "write the file with commas, or with tabs as .tsv, or name the column"
+        )
     if not matches and len(free) == 1 and (role == "text" or len(columns) == 2):
         notes.append(f"column {free[0]!r} is taken as the {role}: it is the only one left")
         return free[0]

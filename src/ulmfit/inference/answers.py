@@ -6,9 +6,10 @@ N documents, C classes (for regression, numbers).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
+from numbers import Integral, Real
 from typing import Any, overload
 
 import numpy as np
@@ -21,6 +22,7 @@ from ulmfit.inference.ngrams import NGrams
 from ulmfit.text.store import TokenStore
 
 _LIKELY = 0.5
+_MOST_THREADS = 1_024
 _TINY = 1e-12  # of a probability, for a logarithm
 
 
@@ -29,8 +31,9 @@ class Prediction:
     """What the model says of one text.
 
     Args:
-        label: the likeliest class; None if the model abstains, gives no class, or gives numbers.
-        probability: that of the likeliest class; NaN for regression.
+        label: the likeliest class (where several may apply, of those that do); None if the model abstains, gives no
+            class, or gives numbers.
+        probability: that of `label`, or of the likeliest class if it is None; NaN for regression.
         probabilities: of every class, by label.
         labels: the classes that apply.
         values: the numbers, for regression.
@@ -84,6 +87,8 @@ class TextPredictor(ABC):
         """The numbers (N, C) of each direction's network for texts that were checked, and the texts as ids."""
 
     def _halves(self, texts: list[str], batch_size: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size!r} must be a whole number of at least 1")
         if not texts:
             return np.empty((0, self.n_outputs), dtype=np.float32), None
         of_each, store = self._read(texts, batch_size)
@@ -145,9 +150,9 @@ class TextPredictor(ABC):
 
         Raises:
             DataError: a text is not a string, or has nothing in it; the message says which.
-            ConfigError: `abstain_below` is no probability.
+            ConfigError: `abstain_below` is no probability, or the model gives numbers and has none.
         """
-        _check_probability(abstain_below)
+        self._check_probability(abstain_below)
         if isinstance(texts, str):
             return self._predict(check_texts([texts]), batch_size, abstain_below)[0]
         return self._predict(check_texts(texts), batch_size, abstain_below)
@@ -166,13 +171,27 @@ class TextPredictor(ABC):
         Raises:
             DataError: a text is not a string, or has nothing in it; the message says which, counted from 1.
         """
-        _check_probability(abstain_below)
-        if window < 1:
-            raise ConfigError(f"window={window} must be at least 1")
-        rest, done = iter(texts), 0
+        self._check_probability(abstain_below)
+        if not isinstance(window, Integral) or window < 1:
+            raise ConfigError(f"window={window!r} must be a whole number of at least 1")
+        check_kind(texts)
+        return self._stream(iter(texts), window, batch_size, abstain_below)
+
+    def _stream(
+        self, rest: Iterator[str], window: int, batch_size: int, abstain_below: float | None
+    ) -> Iterator[Prediction]:
+        done = 0
         while part := list(islice(rest, window)):
             yield from self._predict(check_texts(part, before=done), batch_size, abstain_below)
             done += len(part)
+
+    def _check_probability(self, abstain_below: float | None) -> None:
+        if abstain_below is None:
+            return
+        if self.task == REGRESSION:
+            raise ConfigError("abstain_below is for classes; the model gives numbers, which have no probability")
+        if not isinstance(abstain_below, Real) or not 0 <= abstain_below <= 1:
+            raise ConfigError(f"abstain_below={abstain_below!r} must be between 0 and 1")
 
     def _predict(self, texts: list[str], batch_size: int, abstain_below: float | None) -> list[Prediction]:
         rows = self._outputs(texts, batch_size)
@@ -188,7 +207,9 @@ class TextPredictor(ABC):
         if self.task == MULTI_LABEL:
             limits = np.maximum(self.thresholds, least)
             applies = tuple(label for label, p, limit in zip(self.labels, values, limits, strict=True) if p >= limit)
-            label = self.labels[best] if self.labels[best] in applies else None
+            if applies:  # each has its own threshold: the likeliest class need not be among them
+                best = max(map(self.labels.index, applies), key=values.__getitem__)
+            label = self.labels[best] if applies else None
         else:
             label = self.labels[best] if values[best] >= least else None
             applies = () if label is None else (label,)
@@ -215,9 +236,35 @@ def average(outputs: list[NDArray[np.float32]], task: str) -> NDArray[np.float32
     return logits
 
 
-def _check_probability(abstain_below: float | None) -> None:
-    if abstain_below is not None and not 0 <= abstain_below <= 1:
-        raise ConfigError(f"abstain_below={abstain_below} must be between 0 and 1")
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that no processor has.
+
+    Raises:
+        ConfigError: not a whole number from 1 to 1,024.
+    """
+    if threads is not None and (not isinstance(threads, Integral) or not 1 <= threads <= _MOST_THREADS):
+        raise ConfigError(f"threads={threads!r} must be a whole number from 1 to {_MOST_THREADS:,}")
+
+
+def check_kind(texts: object) -> None:
+    """Refuse what is no number of texts in an order.
+
+    Raises:
+        DataError: a string, bytes, a table, a set, or nothing that can be gone through.
+    """
+    kind = type(texts).__name__
+    if isinstance(texts, str):
+        raise DataError("expected a list of texts, got a single string; put it into a list")
+    if isinstance(texts, bytes | bytearray):
+        raise DataError("expected a text or a list of texts, got bytes; decode them, as with .decode('utf-8')")
+    if hasattr(texts, "columns") or isinstance(texts, Mapping):
+        raise DataError(f"expected a list of texts, got a {kind}; give its column of texts, as table['text']")
+    if isinstance(texts, Set):
+        raise DataError(f"expected a list of texts, got a {kind}, which has no order; put them into a list")
+    try:
+        iter(texts)  # type: ignore[call-overload]
+    except TypeError as error:
+        raise DataError(f"expected a text or a list of texts, got {kind}") from error
 
 
 def check_texts(texts: Iterable[object], before: int = 0) -> list[str]:
@@ -230,17 +277,10 @@ def check_texts(texts: Iterable[object], before: int = 0) -> list[str]:
     Raises:
         DataError: no texts, or some that are not strings or have nothing in them; the message says which.
     """
-    if isinstance(texts, str):
-        raise DataError("expected a list of texts, got a single string; put it into a list")
-    if isinstance(texts, bytes | bytearray):
-        raise DataError("expected a text or a list of texts, got bytes; decode them, as with .decode('utf-8')")
-    try:
-        items = list(texts)
-    except TypeError as error:
-        raise DataError(f"expected a text or a list of texts, got {type(texts).__name__}") from error
+    check_kind(texts)
     good: list[str] = []
     wrong: list[str] = []
-    for i, text in enumerate(items, start=before + 1):
+    for i, text in enumerate(texts, start=before + 1):
         if not isinstance(text, str):
             wrong.append(f"text {i} is {type(text).__name__}")
         elif not text.strip():

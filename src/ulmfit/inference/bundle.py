@@ -203,6 +203,11 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
         raise FormatError(f"{path} holds a {config.get('kind')}; a {kind} is needed here")
     check_manifest(path, _WEIGHTS)
     backward = load_bundle(path / BACKWARD, kind=config.get("kind")) if config.get(BACKWARD) else None
+    labels = config.get("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(n, str) for n in labels) or len(set(labels)) < len(labels):
+        raise FormatError(f"{path} is damaged: its labels must be a list of distinct strings")
+    if backward is not None and (list(backward.labels) != labels or not backward.backwards):
+        raise FormatError(f"{path / BACKWARD} is no model of the same labels that reads from the end")
     arch = config.get("arch")
     if arch not in CONFIGS:
         raise FormatError(f"{path / CONFIG}: architecture {arch!r} is not known to ulmfit {__version__}")

@@ -54,7 +54,10 @@ class Comparison:
             if self.before - self.after > LOSS:
                 found.append(f"its {self.figure} is {self.after:.4f} instead of {self.before:.4f}")
         elif 1 - self.agreement > LOSS:
-            found.append(f"it gives {1 - self.agreement:.1%} of the texts another answer")
+            found.append(
+                f"it gives {1 - self.agreement:.1%} of the texts another answer; whether a better or a worse one, only "
+                "labelled texts can tell: give some of its own with --data"
+            )
         if self.latency < 1 and self.throughput < 1:
             found.append(f"it is slower: {self.latency:.2f} times as fast for one text, {self.throughput:.2f} for many")
         return found

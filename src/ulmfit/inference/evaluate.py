@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from ulmfit.data.sources import label_name
 from ulmfit.data.targets import Measurement, MultiLabel
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.answers import TextPredictor
@@ -92,6 +93,7 @@ def value_figures(values: NDArray[np.floating[Any]], target: NDArray[Any]) -> di
     }
 
 
+_MOST_NAMED = 20
 _SHOWN = {"macro_f1": "macro F1", "micro_f1": "micro F1", "ece": "expected calibration error", "r2": "R2"}
 
 
@@ -112,7 +114,7 @@ def target_of(predictor: TextPredictor, labels: Sequence[Any]) -> NDArray[Any]:
     return MultiLabel(predictor.labels).encode(labels, "the labels")
 
 
-def class_ids(predictor: TextPredictor, labels: Sequence[str]) -> NDArray[np.int64]:
+def class_ids(predictor: TextPredictor, labels: Sequence[object]) -> NDArray[np.int64]:
     """The class of each of N texts as its number.
 
     Raises:
@@ -123,10 +125,13 @@ def class_ids(predictor: TextPredictor, labels: Sequence[str]) -> NDArray[np.int
         raise ConfigError(f"the model's task is {predictor.task}; this is for models of one class for each text")
     if not len(labels):
         raise DataError("there are no texts to evaluate on")
-    unknown = sorted(set(labels) - set(predictor.labels))
-    if unknown:
-        raise DataError(
-            f"labels that the model does not know: {', '.join(unknown)}; it knows {', '.join(predictor.labels)}"
-        )
     number = {label: i for i, label in enumerate(predictor.labels)}
-    return np.array([number[label] for label in labels], dtype=np.int64)
+    names = [label_name(label) for label in labels]
+    if unknown := sorted({str(name) for name in names if name not in number}):
+        raise DataError(f"labels that the model does not know: {_some(unknown)}; it knows {_some(predictor.labels)}")
+    return np.array([number[name] for name in names if name is not None], dtype=np.int64)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMED])
+    return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")

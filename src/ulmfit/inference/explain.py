@@ -86,7 +86,8 @@ def explain(predictor: TextPredictor, text: str, *, label: str | None = None) ->
     Args:
         predictor: the model.
         text: the text, of at most 5,000 tokens.
-        label: the class; by default the likeliest one. For regression the number of the value, "0" by default.
+        label: the class; by default the one that is predicted, or else the likeliest. For regression the number of the
+            value, "0" by default.
 
     Raises:
         DataError: it is no text, or too long.
@@ -99,8 +100,8 @@ def explain(predictor: TextPredictor, text: str, *, label: str | None = None) ->
     prediction = predictor.predict(text)
     labels = predictor.labels or tuple(str(i) for i in range(predictor.n_outputs))
     if label is None:
-        best = max(prediction.probabilities.values(), default=None)
-        label = next((k for k, p in prediction.probabilities.items() if p == best), labels[0])
+        likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__, default=labels[0])
+        label = prediction.label or likeliest
     if label not in labels:
         raise ConfigError(f"the model has no class {label!r}; it has {', '.join(labels)}")
     tokens = predictor.tokens(text)

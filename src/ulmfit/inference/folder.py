@@ -53,7 +53,9 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise DataError(f"{path} is the root of a file system; give a folder inside it")
     if is_model_folder(path):
         if not overwrite:
-            raise DataError(f"{path} already holds a model; give another folder, or --overwrite to replace it")
+            raise DataError(
+                f"{path} already holds a model; give another folder, or --overwrite (overwrite=True) to replace it"
+            )
         own = {*read_json(path / MANIFEST)["files"], MANIFEST}
         foreign = sorted(p.name for p in path.iterdir() if p.name not in own and not is_model_folder(p))
         if foreign:

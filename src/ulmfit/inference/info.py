@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ulmfit.inference.bundle import CLASSIFIER, Bundle, load_bundle
+from ulmfit.inference.bundle import BACKWARD, CLASSIFIER, Bundle, load_bundle
 from ulmfit.inference.calibrate import Calibration
-from ulmfit.inference.folder import CONFIG, folder_size, read_json
+from ulmfit.inference.folder import CONFIG, check_manifest, folder_size, read_config, read_json
+from ulmfit.inference.onnx_predictor import ONNX_CLASSIFIER
 
 
 def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
@@ -53,6 +56,24 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
     return rows
 
 
+def _describe_exported(path: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of a folder that `ulmfit export` wrote; nothing of it is run."""
+    check_manifest(path)
+    rows = [
+        ("folder", str(path)),
+        ("kind", "classifier, exported as ONNX" + (", int8" if config["int8"] else "")),
+        ("format", f"version {config['format_version']}, written by ulmfit {config['ulmfit_version']}"),
+        ("size on disk", f"{folder_size(path) / 1e6:.1f} MB"),
+    ]
+    if config.get(BACKWARD):
+        rows.append(("directions", "both, answers averaged"))
+    if config["labels"]:
+        rows.append((f"{len(config['labels'])} classes", ", ".join(config["labels"])))
+    rows.append(("task", config["task"].replace("_", " ")))
+    rows.append(("n-grams", "beside the network" if config.get("ngrams") else "none"))
+    return rows
+
+
 def print_info(path: Path, console: Console) -> None:
     """Print what a model folder holds, after checking that it is whole.
 
@@ -62,6 +83,8 @@ def print_info(path: Path, console: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in describe_bundle(path, load_bundle(path)):
+    config = read_config(path)
+    exported = config.get("kind") == ONNX_CLASSIFIER
+    for name, value in _describe_exported(path, config) if exported else describe_bundle(path, load_bundle(path)):
         table.add_row(name, Text(value))
     console.print(table)

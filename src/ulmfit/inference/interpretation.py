@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.data.show import Shown
-from ulmfit.errors import ConfigError, MissingExtraError
-from ulmfit.inference.answers import TextPredictor
+from ulmfit.errors import ConfigError, DataError, MissingExtraError
+from ulmfit.inference.answers import TextPredictor, check_texts
 from ulmfit.inference.calibrate import Bin, Coverage, coverage_curve, reliability
 from ulmfit.inference.evaluate import class_ids, figures
 
@@ -63,14 +63,16 @@ class Interpretation:
     probabilities: NDArray[np.floating[Any]]
 
     @classmethod
-    def of(cls, predictor: TextPredictor, texts: Sequence[str], labels: Sequence[str]) -> Self:
+    def of(cls, predictor: TextPredictor, texts: Sequence[str], labels: Sequence[object]) -> Self:
         """Read the texts once.
 
         Raises:
-            DataError: there are no texts, one is empty, or the model does not know a label.
+            DataError: there are no texts, one is empty, there are more or fewer labels, or the model does not know one.
             ConfigError: the model does not give one class for each text.
         """
-        target = class_ids(predictor, labels)
+        target, texts = class_ids(predictor, list(labels)), check_texts(texts)
+        if len(target) != len(texts):
+            raise DataError(f"{len(texts)} texts need as many labels; got {len(target)}")
         return cls(predictor.labels, tuple(texts), target, predictor.predict_proba(texts))
 
     @classmethod
@@ -130,6 +132,8 @@ class Interpretation:
 
     def top_losses(self, k: int = 9) -> list[Case]:
         """The texts whose own label the model finds least likely, worst first."""
+        if k < 1:
+            raise ConfigError(f"k={k} must be at least 1")
         of_label = self._of_label()
         return [self._case(int(i)) for i in np.argsort(of_label, kind="stable")[:k]]
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.data.documents import padded
-from ulmfit.errors import ConfigError, FormatError, MissingExtraError
-from ulmfit.inference.answers import TextPredictor
+from ulmfit.errors import FormatError, MissingExtraError
+from ulmfit.inference.answers import TextPredictor, check_threads
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.folder import VOCAB, check_manifest, read_config
 from ulmfit.inference.ngrams import from_config
@@ -104,8 +104,7 @@ class OnnxPredictor(TextPredictor):
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads={threads} must be at least 1")
+        check_threads(threads)
         self.path, self.threads = Path(path), threads
         config = read_config(self.path)
         if config.get("kind") != ONNX_CLASSIFIER:

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ulmfit.data.loaders import ClassifierLoader
-from ulmfit.errors import ConfigError
-from ulmfit.inference.answers import TextPredictor
+from ulmfit.inference.answers import TextPredictor, check_threads
 from ulmfit.inference.bundle import CLASSIFIER, Bundle, load_bundle
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.network import classifier_of
@@ -39,8 +38,7 @@ class Predictor(TextPredictor):
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads={threads} must be at least 1")
+        check_threads(threads)
         super().__init__(bundle.labels, bundle.task, Calibration.from_dict(bundle.calibration), bundle.ngrams)
         self.bundle = bundle
         self.threads = threads

@@ -202,10 +202,12 @@ def create_app(predictor: TextPredictor, *, limits: Limits | None = None, name: 
     _add_model(app, predictor, batcher, monitor, limits)
     page = files("ulmfit.integrations").joinpath("page.html").read_text(encoding="utf-8")
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def index() -> str:
         return page
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health")
     async def health() -> dict[str, Any]:
         return {"status": "ok", "model": name, "ulmfit": __version__, "limits": asdict(limits)}
@@ -268,6 +270,8 @@ def _refuse(status: int, reason: str) -> JSONResponse:
 
 
 def _add_monitor(app: FastAPI, monitor: Monitor) -> None:
+    known = {"/", "/health", "/labels", "/predict", "/explain", "/metrics", app.openapi_url}
+
     @app.middleware("http")
     async def count(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         started, status = time.perf_counter(), 500
@@ -276,8 +280,8 @@ def _add_monitor(app: FastAPI, monitor: Monitor) -> None:
             status = response.status_code
             return response
         finally:
-            route = request.scope.get("route")
-            path = getattr(route, "path", "other")  # not what was asked for: anybody may ask for anything
+            asked = request.url.path  # counted by name only if it is one: anybody may ask for anything
+            path = asked if asked in known else "other"
             monitor.requests[path, status] += 1
             monitor.seconds[path] = monitor.seconds.get(path, 0.0) + time.perf_counter() - started
 

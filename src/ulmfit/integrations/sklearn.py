@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labelling
 from ulmfit.data.sources import Examples, label_name
-from ulmfit.errors import DataError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.answers import check_texts
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import AUTO, find_bases
@@ -43,7 +45,8 @@ class TextEstimator(BaseEstimator):
         bs: documents of a batch.
         lr: largest learning rate of the classifier's head.
         precision: of training: "auto", "bf16" or "fp32".
-        random_state: seed of the split, the weights, the order of texts and dropout.
+        random_state: seed of the split, the weights, the order of texts and dropout; a RandomState that it is drawn
+            from, or None for one that is another each time.
         bidirectional: train a second pair of models that reads texts from their end; answers are averaged.
         ngrams: a linear model of words and word pairs answers beside the network.
         verbose: show the course of training.
@@ -63,7 +66,7 @@ class TextEstimator(BaseEstimator):
         bs: int = 16,
         lr: float = 1e-2,
         precision: str = "auto",
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         bidirectional: bool = False,
         ngrams: bool = True,
         verbose: bool = False,
@@ -106,6 +109,7 @@ class TextEstimator(BaseEstimator):
             DataError: texts or labels that cannot be used; the message says which.
             ConfigError: a setting out of its range.
         """
+        seed = _seed(self.random_state)
         recipe = Recipe(
             size=self.size,
             epochs=self.epochs,
@@ -115,7 +119,7 @@ class TextEstimator(BaseEstimator):
             bs=self.bs,
             lr=self.lr,
             precision=self.precision,
-            seed=self.random_state,
+            seed=seed,
             bidirectional=self.bidirectional,
             ngrams=self.ngrams,
         )
@@ -129,7 +133,7 @@ class TextEstimator(BaseEstimator):
             if unlabelled is not None
             else []
         )
-        parts = prepare_texts(data, None, more, valid_pct=self.valid_pct, seed=self.random_state, task=self._task)
+        parts = prepare_texts(data, None, more, valid_pct=self.valid_pct, seed=seed, task=self._task)
         bases = find_bases(parts.train[0], console, self.base, bidirectional=self.bidirectional)
         self._trained, self.metrics_ = train_and_measure(parts, recipe, console, bases, clock=clock)
         self.predictor_ = Predictor(self._trained.classifier)
@@ -143,6 +147,22 @@ class TextEstimator(BaseEstimator):
         """
         check_is_fitted(self)
         save(self._trained, self.metrics_, Path(path), overwrite=overwrite)
+
+
+def _seed(random_state: Any) -> int:
+    """The seed that scikit-learn's conventions for `random_state` give.
+
+    Raises:
+        ConfigError: it is none of them.
+    """
+    if isinstance(random_state, Integral) and int(random_state) >= 0:
+        return int(random_state)
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise ConfigError(
+            f"random_state={random_state!r} must be a whole number of at least 0, a RandomState or None"
+        ) from error
 
 
 class TextClassifier(ClassifierMixin, TextEstimator):

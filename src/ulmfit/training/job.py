@@ -165,7 +165,7 @@ def weighed(classifier: Bundle, texts: Texts, console: Console) -> Bundle:
     outputs, ngrams = predictor.halves(texts.valid[0])
     target = target_of(predictor, texts.valid[1])
     if ngrams is not None and classifier.ngrams is not None:
-        fitted = replace(classifier.ngrams, shares=fit_shares(outputs, ngrams, target, texts.task))
+        fitted = replace(classifier.ngrams, shares=fit_shares(outputs, ngrams, target, texts.task, len(texts.train[0])))
         halves = {"network": _worth(outputs, target, texts.task), "ngrams": _worth(ngrams, target, texts.task)}
         classifier = replace(classifier, ngrams=fitted, metrics={**classifier.metrics, "halves": halves})
         say(console, "valid, each alone: " + ", ".join(f"{name} {worth:.4f}" for name, worth in halves.items()))

@@ -33,7 +33,8 @@ _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of few
 _MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
 _MAX_TOKENS = 10_000_000  # to learn from: the matrix of their n-grams takes some 200 MB
 _MAX_WORK = 1_500_000_000  # tokens times classes, some minutes
-_TEXTS_OF_DOUBT = 4  # for values: so many texts speak for equal shares from the start
+_ENOUGH = 1_000  # labelled texts: of fewer a network learns less than an n-gram model does (docs/training.md)
+_TEXTS_OF_DOUBT = 4  # for values: so many texts speak for the shares that are expected
 _DOUBT = 0.5  # a prior of standard deviation 1 on the logarithm of the shares: few texts prove little
 
 Target = NDArray[np.floating] | Ints
@@ -94,21 +95,26 @@ def fit_ngrams(
     return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str) -> NDArray[np.float64]:
+def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_learned: int) -> NDArray[np.float64]:
     """The factors of both halves (2,), above 0, that make held-out answers likeliest; of values they sum to 1.
+
+    Until the answers prove otherwise, both are believed alike, the network less the fewer texts it has learned from.
 
     Args:
         network: (N, C).
         ngrams: (N, C).
         target: class ids (N,), 0 and 1 (N, C), or values (N,) or (N, 1).
         task: "single_label", "multi_label" or "regression".
+        n_learned: labelled texts that both have learned from.
     """
+    belief = min(1.0, max(1, n_learned) / _ENOUGH)  # in the network, as a share of that in the n-grams
     if task == REGRESSION:
+        expected = 1 / (1 + belief)
         apart, missing = (ngrams - network).astype(np.float64), target.reshape(network.shape) - network
         worth = _TEXTS_OF_DOUBT * float((apart**2).mean())  # what a handful of texts would add to the squares
         if not worth:
-            return np.array([0.5, 0.5])
-        share = float(((apart * missing).sum() + worth / 2) / ((apart**2).sum() + worth))
+            return np.array([1 - expected, expected])
+        share = float(((apart * missing).sum() + worth * expected) / ((apart**2).sum() + worth))
         return np.array([1 - min(1.0, max(0.0, share)), min(1.0, max(0.0, share))])
 
     from scipy.optimize import minimize
@@ -120,9 +126,10 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str) -> ND
             unlikely = -log_softmax(joined, axis=1)[np.arange(len(target)), target].sum()
         else:
             unlikely = (np.logaddexp(0, joined) - target * joined).sum() / joined.shape[1]
-        return float(unlikely + _DOUBT * (logs**2).sum()) / len(target)
+        return float(unlikely + _DOUBT * ((logs - expected_logs) ** 2).sum()) / len(target)
 
-    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-5.0, 3.0)] * 2)
+    expected_logs = np.array([np.log(belief), 0.0])
+    found = minimize(loss, expected_logs, method="L-BFGS-B", bounds=[(np.log(belief) - 5.0, 3.0), (-5.0, 3.0)])
     shares: NDArray[np.float64] = 0.5 * np.exp(found.x)
     return shares
 

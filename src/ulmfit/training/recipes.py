@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from rich.console import Console
@@ -111,8 +112,9 @@ class Recipe:
         if self.precision not in PRECISIONS:
             problems.append(f"precision={self.precision!r} must be one of {', '.join(PRECISIONS)}")
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)
-        if self.time_budget is not None and self.time_budget <= 0:
-            problems.append(f"time_budget={self.time_budget} must be positive")
+        budget = self.time_budget
+        if budget is not None and not (isinstance(budget, Real) and 0 < budget < float("inf")):
+            problems.append(f"time_budget={budget!r} must be a positive number of seconds")
         if not 0 < self.valid_pct < 1:
             problems.append(f"valid_pct={self.valid_pct} must be between 0 and 1")
         if problems:
