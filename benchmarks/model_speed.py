@@ -71,9 +71,11 @@ ROWS |= {
 }
 
 
-def measure(row: str, peer_python: str | None, turns: int | None) -> None:
+def measure(row: str, peer_python: str | None, turns: int | None, precision: str | None) -> None:
     """Run a row and print a line of the table for each contestant."""
     unit, steps, contestants = ROWS[row]
+    if precision is not None:
+        contestants = {n: made for n, made in contestants.items() if n == PEER or n.endswith(precision)}
     processes = {}
     for name, (maker, arguments) in contestants.items():
         side = "model_speed_peer.py" if name == PEER else "model_speed_own.py"
@@ -112,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
     parser.add_argument("--peer-python", help="the Python of an environment with fastai 2.8.12")
+    parser.add_argument("--precision", choices=["bf16", "fp32"], help="this one only; not all processors have bf16")
     parser.add_argument("--turns", type=int, help="counted steps of each contestant, after one")
     arguments = parser.parse_args()
     unknown = [row for row in arguments.rows if row not in ROWS]
@@ -119,7 +122,7 @@ def main() -> None:
         parser.error(f"no such row: {', '.join(unknown)}")
     print("| row | contestant | median | to the peer | from, to | peak memory |\n|---|---|---|---|---|---|")
     for row in arguments.rows or ROWS:
-        measure(row, arguments.peer_python, arguments.turns)
+        measure(row, arguments.peer_python, arguments.turns, arguments.precision)
 
 
 if __name__ == "__main__":

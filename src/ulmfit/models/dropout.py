@@ -55,6 +55,8 @@ class _Masked(torch.autograd.Function):
 
     @staticmethod
     def _times(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+        if x.device.type != "cpu":
+            return (x * scale).mul_(kept)
         result = torch.empty_like(x)
         for start in range(0, len(x), _Masked._ROWS):
             rows = slice(start, start + _Masked._ROWS)
@@ -103,8 +105,11 @@ class WeightDrop(nn.Module):
     @staticmethod
     @contextmanager
     def one_draw(model: nn.Module) -> Iterator[None]:
-        """Within it the modules in `model` drop the same weights at each call, as for one longer sequence."""
-        drops = [module for module in model.modules() if isinstance(module, WeightDrop)]
+        """Within it the modules in `model` drop the same weights at each call, as for one longer sequence.
+
+        In evaluation it changes nothing, so that threads may share a model.
+        """
+        drops = [module for module in model.modules() if isinstance(module, WeightDrop)] if model.training else []
         for drop in drops:
             drop._kept, drop._learns = {}, torch.is_grad_enabled()
         try:
