@@ -38,10 +38,13 @@ def ask(predictor: Predictor) -> Iterator[Callable[..., tuple[int, Any]]]:
     while not running.started:
         time.sleep(0.01)
 
-    def ask(path: str, body: object = None) -> tuple[int, Any]:
+    def ask(path: str, body: object = None, method: str | None = None) -> tuple[int, Any]:
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{place.getsockname()[1]}{path}", data, {"content-type": "application/json"}
+            f"http://127.0.0.1:{place.getsockname()[1]}{path}",
+            data,
+            {"content-type": "application/json"},
+            method=method,
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (our own server)
@@ -49,7 +52,7 @@ def ask(predictor: Predictor) -> Iterator[Callable[..., tuple[int, Any]]]:
         except urllib.error.HTTPError as error:
             with error:
                 raw, status, kind = error.read(), error.code, error.headers["content-type"]
-        return status, json.loads(raw) if kind.startswith("application/json") else raw.decode()
+        return status, json.loads(raw) if raw and kind.startswith("application/json") else raw.decode()
 
     yield ask
     running.should_exit = True
@@ -117,6 +120,7 @@ def test_odd_texts_are_answered(ask):
 def test_what_the_server_says_of_itself(ask):
     assert ask("/labels") == (200, {"task": "single_label", "labels": ["billing", "delivery", "praise"]})
     assert ask("/health")[1]["status"] == "ok"
+    assert ask("/health", method="HEAD") == ask("/", method="HEAD") == (200, "")
     ask("/predict", {"text": "late"})
     ask("/predict", {"text": "a" * 4000})
     status, figures = ask("/metrics")
