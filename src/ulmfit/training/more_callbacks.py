@@ -58,7 +58,7 @@ def rnn_cbs(alpha: float = 0.0, beta: float = 0.0) -> list[Callback]:
 
 
 class SkipToEpoch(Callback):
-    """Leaves out the first epochs of a fit: schedule and order of the texts go on as if they had been.
+    """Leaves out the first epochs of a fit: the schedule goes on as if they had been; the order of texts begins anew.
 
     Args:
         epoch: number of the first epoch that is trained, from 0.
