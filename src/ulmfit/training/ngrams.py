@@ -23,6 +23,7 @@ from ulmfit.inference.ngrams import (
     skipped_ids,
 )
 from ulmfit.text.store import TokenStore
+from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
 from ulmfit.training.progress import say
 
 # Chosen on held-out parts of training sets by benchmarks/ngram_strength.py, see docs/training.md.
@@ -33,6 +34,8 @@ _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of few
 _MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
 _MAX_TOKENS = 10_000_000  # to learn from: the matrix of their n-grams takes some 200 MB
 _MAX_WORK = 1_500_000_000  # tokens times classes, some minutes
+_MAX_CORPUS = 5_000_000  # tokens of texts, labelled or not, that directions are learned from
+_MAX_PLACES = 700_000  # texts times classes that are learned from by their places too, some minutes
 _ENOUGH = 1_000  # labelled texts: of fewer a network learns less than an n-gram model does (docs/training.md)
 _TEXTS_OF_DOUBT = 4  # for values: so many texts speak for the shares that are expected
 _DOUBT = 0.5  # a prior of standard deviation 1 on the logarithm of the shares: few texts prove little
@@ -48,14 +51,18 @@ def fit_ngrams(
     kind: str,
     console: Console,
     *,
+    unlabelled: TokenStore | None = None,
     strength: float = STRENGTH,
 ) -> NGrams:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
-    - Two classes, and each of several labels: logistic regression on presence, weighted by the log-count ratios of
-      naive Bayes. The ratios become part of the weights.
-    - More classes: multinomial logistic regression on presence times rarity (idf).
+    - Two classes, and each of several labels: logistic regression on presence times rarity (idf), weighted by the
+      log-count ratios of naive Bayes. The ratios become part of the weights.
+    - More classes: multinomial logistic regression on presence times rarity.
     - Values: ridge regression on the same.
+
+    Beside them stand the documents' places along the directions in which all texts vary, labelled or not: few labels
+    tell more about few directions than about many words. They become part of the weights.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
@@ -66,32 +73,38 @@ def fit_ngrams(
         n_classes: C; 1 for values.
         kind: of the tokenizer: what an n-gram is made of.
         console: where to say how many there are.
+        unlabelled: further documents, of the same vocabulary.
         strength: factor on how closely the examples are followed; the inverse of regularization.
 
-    Source: Wang and Manning 2012, section 2, with logistic regression in place of the support vector machine.
+    Source: Wang and Manning 2012, section 2, with logistic regression in place of the support vector machine;
+    `ulmfit.training.latent`.
     """
     store, target = _sample(store, target, n_classes, console)
-    model, counts = _without_weights(store, kind, n_classes)
-    by_ratio = task != REGRESSION and (task != SINGLE_LABEL or n_classes == 2)
-    if not by_ratio:
-        model = replace(model, scale=(np.log((1 + len(store)) / (1 + counts)) + 1).astype(np.float32))
+    by_places = len(store) * n_classes <= _MAX_PLACES
+    corpus = _joined(store, unlabelled) if by_places and unlabelled is not None else store
+    model = _without_weights(store, corpus, kind, n_classes)
     matrix = _columns_of(store, model)
+    latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
+    places = latent.places(matrix)
     if not matrix.shape[1]:
         weights, bias = np.zeros((0, n_classes)), _without_words(target, task, n_classes)
-    elif by_ratio:
+    elif task == REGRESSION:
+        weights, bias = _values(matrix, places, target, _PENALTY / strength)
+    elif task == SINGLE_LABEL and n_classes > 2:
+        weights, bias = _several_classes(matrix, places, target, n_classes, _RARITY_STRENGTH * strength)
+    else:
         columns = target[:, None] if task == SINGLE_LABEL else target.reshape(len(target), -1)
-        fitted = [_one_class(matrix, column, _RATIO_STRENGTH * strength) for column in columns.T]
+        fitted = [_one_class(matrix, places, column, _RATIO_STRENGTH * strength) for column in columns.T]
         weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
         if task == SINGLE_LABEL:  # the second class's logit, halved between both
             weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
-    elif task == SINGLE_LABEL:
-        weights, bias = _several_classes(matrix, target, n_classes, _RARITY_STRENGTH * strength)
-    else:
-        from sklearn.linear_model import Ridge  # a second and 100 MB, which not every program needs
-
-        ridge = Ridge(alpha=_PENALTY / strength, solver="sparse_cg").fit(matrix, target.reshape(-1))
-        weights, bias = ridge.coef_.reshape(-1, 1), np.array([ridge.intercept_])
-    say(console, f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts")
+    weights, of_places = weights[: matrix.shape[1]], weights[matrix.shape[1] :]
+    latent.add_to(weights, of_places)
+    say(
+        console,
+        f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts"
+        + (f"; what they share, of {len(corpus):,}" if of_places.size else ""),
+    )
     return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
 
 
@@ -152,36 +165,61 @@ def _sample(store: TokenStore, target: Target, n_classes: int, console: Console)
         return store, target
     n = max(2, int(len(store) * most / store.n_tokens))
     rows = np.linspace(0, len(store) - 1, n).astype(np.int64)
-    ids = np.concatenate([store[i] for i in rows])
     say(console, f"The n-grams learn from a sample of {n:,} of the {len(store):,} texts, evenly spread")
-    return TokenStore(ids, np.append(0, np.cumsum(store.lengths[rows])), store.vocab), target[rows]
+    return _documents(store, rows), target[rows]
 
 
-def _without_weights(store: TokenStore, kind: str, n_classes: int) -> tuple[NGrams, Ints]:
-    """A model of the n-grams that documents hold, the most frequent ones if there are too many; how many hold each."""
+def _joined(store: TokenStore, unlabelled: TokenStore) -> TokenStore:
+    """The documents of one store and as many of another as may be learned from, evenly spread."""
+    most = max(0, _MAX_CORPUS - store.n_tokens)
+    if unlabelled.n_tokens > most:
+        n = int(len(unlabelled) * most / unlabelled.n_tokens)
+        unlabelled = _documents(unlabelled, np.linspace(0, len(unlabelled) - 1, n).astype(np.int64))
+    offsets = np.append(store.offsets, store.offsets[-1] + unlabelled.offsets[1:])
+    return TokenStore(np.concatenate([store.ids, unlabelled.ids]), offsets, store.vocab)
+
+
+def _documents(store: TokenStore, rows: Ints) -> TokenStore:
+    """Some documents of a store."""
+    ids = np.concatenate([store.ids[:0], *(store[i] for i in rows)])
+    return TokenStore(ids, np.append(0, np.cumsum(store.lengths[rows])), store.vocab)
+
+
+def _without_weights(store: TokenStore, corpus: TokenStore, kind: str, n_classes: int) -> NGrams:
+    """A model of the n-grams that labelled documents hold, and of others that several texts of the corpus hold.
+
+    If there are too many, those of the most texts are taken.
+    """
     n_words, skipped = len(store.vocab), skipped_ids(store.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
-    found = [
-        np.unique(keys_by_document(*part, n_words, longest, skipped)[1], return_counts=True) for part in portions(store)
-    ]
-    keys, place = np.unique(np.concatenate([k for k, _ in found]), return_inverse=True)
-    counts = np.bincount(place, np.concatenate([c for _, c in found]), len(keys)).astype(np.int64)
-    if store.n_tokens > _MANY_TOKENS:
-        keys, counts = keys[counts > 1], counts[counts > 1]
+    keys, counts = _counted(corpus, n_words, longest, skipped)
+    there, times = (keys, counts) if corpus is store else _counted(store, n_words, longest, skipped)
+    learned = np.isin(keys, there[times >= (1 if store.n_tokens <= _MANY_TOKENS else 2)])
+    if corpus is not store:
+        learned[frequent(counts, MOST_NGRAMS)] = True
+    keys, counts = keys[learned], counts[learned]
     most = max(1, _MAX_WEIGHTS // n_classes)
     if len(keys) > most:
-        kept = np.sort(np.argsort(-counts, kind="stable")[:most])
+        kept = frequent(counts, most, least=1)
         keys, counts = keys[kept], counts[kept]
-    model = NGrams(
+    return NGrams(
         longest=longest,
         skipped=skipped,
         keys=keys,
-        scale=np.ones(len(keys), np.float32),
+        scale=(np.log((1 + len(corpus)) / (1 + counts)) + 1).astype(np.float32),
         weights=np.zeros((len(keys), n_classes), np.float32),
         bias=np.zeros(n_classes, np.float32),
         shares=np.array([0.5, 0.5]),
     )
-    return model, counts
+
+
+def _counted(store: TokenStore, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
+    """The n-grams of a store's documents as rising keys, and how many documents hold each."""
+    found = [
+        np.unique(keys_by_document(*part, n_words, longest, skipped)[1], return_counts=True) for part in portions(store)
+    ]
+    keys, place = np.unique(np.concatenate([k for k, _ in found]), return_inverse=True)
+    return keys, np.bincount(place, np.concatenate([c for _, c in found]), len(keys)).astype(np.int64)
 
 
 def _columns_of(store: TokenStore, model: NGrams) -> Any:
@@ -191,31 +229,51 @@ def _columns_of(store: TokenStore, model: NGrams) -> Any:
     return vstack([model.features(part, len(store.vocab)) for part in portions(store)], format="csr")
 
 
-def _one_class(matrix: Any, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
-    """Weights (K,) and bias of one class against the rest; the strength is for each n-gram of a text of mean length."""
+def _one_class(matrix: Any, places: Floats, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
+    """Weights (K + D,) and bias of one class against the rest; the strength is for a text of mean length."""
     from sklearn.linear_model import LogisticRegression
 
     n, positive = len(goal), float(goal.sum())
     if not 0 < positive < n:
-        return np.zeros(matrix.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
+        return np.zeros(matrix.shape[1] + places.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
     there = matrix.sign()
     yes, no = (1 + np.asarray(there.T @ side).ravel() for side in (goal, 1 - goal))
     ratio = np.log((yes / yes.sum()) / (no / no.sum()))
+    weighted = matrix.multiply(ratio[None]).tocsr()
+    size = float(np.sqrt(weighted.multiply(weighted).sum() / n))  # of a text: its places are to count as much
     learner = LogisticRegression(C=strength * matrix.nnz / n, max_iter=1_000)
-    fitted = learner.fit(matrix.multiply(ratio[None]).tocsr(), goal)
-    return fitted.coef_[0] * ratio, float(fitted.intercept_[0])
+    fitted = learner.fit(_beside(weighted, places * np.float32(size)), goal)
+    return fitted.coef_[0] * np.append(ratio, np.full(places.shape[1], size)), float(fitted.intercept_[0])
 
 
 def _several_classes(
-    matrix: Any, target: Target, n_classes: int, strength: float
+    matrix: Any, places: Floats, target: Target, n_classes: int, strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (K, C) and bias (C,) of several classes; one without an example gets what one with few might."""
+    """Weights (K + D, C) and bias (C,) of several classes; one without an example gets what one with few might."""
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression(C=strength, max_iter=1_000).fit(matrix, target)
+    features = _beside(matrix, places)
+    fitted = LogisticRegression(C=strength, max_iter=1_000).fit(features, target)
     coefficients, bias = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # the others have no example
         coefficients, bias = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2
-    weights, offsets = np.zeros((matrix.shape[1], n_classes)), np.full(n_classes, float(bias.min()) - 1)
+    weights, offsets = np.zeros((features.shape[1], n_classes)), np.full(n_classes, float(bias.min()) - 1)
     weights[:, fitted.classes_], offsets[fitted.classes_] = coefficients.T, bias
     return weights, offsets
+
+
+def _values(
+    matrix: Any, places: Floats, target: Target, penalty: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (K + D, 1) and bias (1,) of values."""
+    from sklearn.linear_model import Ridge
+
+    fitted = Ridge(alpha=penalty, solver="sparse_cg").fit(_beside(matrix, places), target.reshape(-1))
+    return fitted.coef_.reshape(-1, 1), np.array([fitted.intercept_])
+
+
+def _beside(matrix: Any, places: Floats) -> Any:
+    """Features (N, K) and places (N, D) in one sparse matrix (N, K + D)."""
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([matrix, csr_matrix(places)], format="csr") if places.shape[1] else matrix

@@ -170,6 +170,12 @@ class Stores:
         """What the ids mean."""
         return self.lm.vocab
 
+    @property
+    def unlabelled(self) -> TokenStore:
+        """The texts of the language model that are not in the training part, which come after it."""
+        start = self.lm.offsets[len(self.train)]
+        return TokenStore(self.lm.ids[start:], self.lm.offsets[len(self.train) :] - start, self.vocab)
+
     @classmethod
     def build(
         cls,

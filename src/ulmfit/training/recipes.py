@@ -202,7 +202,8 @@ def _one_direction(
     ngrams = None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
         target = texts.target.encode(texts.train[1], "the labels")
-        ngrams = fit_ngrams(stores.train, target, texts.task, texts.target.n_out, tokenizer.tok.kind, console)
+        kind, n_out = tokenizer.tok.kind, texts.target.n_out
+        ngrams = fit_ngrams(stores.train, target, texts.task, n_out, kind, console, unlabelled=stores.unlabelled)
     needed = 0.0
     if clock.budget is not None:
         per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))

@@ -1,0 +1,91 @@
+"""What the n-gram model is worth alone by the number of labels, with and without further texts: on texts held out.
+
+    python benchmarks/few_labels.py TASK/train.csv --unlabelled TASK/unlabelled.csv
+    python benchmarks/few_labels.py runs/tasks/germeval2018/train.csv --lang de --labels 100 500 --draws 3
+
+FILE has columns text and label. A quarter of it, at most 3,000 texts, is held out; labelled texts are drawn from the
+rest. The columns of the table are accuracies on the held-out texts, mean and standard deviation over the draws:
+
+- linear: TF-IDF and logistic regression, as in `results_linear.py`;
+- labelled: the n-grams, which know of nothing but the labelled texts;
+- all: the n-grams, which also see the other texts without their labels (and, not the held-out ones, those of
+  `--unlabelled`), as `ulmfit train` shows them to them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from ulmfit.data.splitters import stratified_split
+from ulmfit.text import Tokenizer, TokenStore, WordTokenizer
+from ulmfit.training.ngrams import fit_ngrams
+
+MOST_HELD_OUT = 3_000
+QUIET = Console(quiet=True)
+
+
+def part_of(store: TokenStore, rows: np.ndarray) -> TokenStore:
+    """Some documents of a store, at least one."""
+    return TokenStore(
+        np.concatenate([store[int(i)] for i in rows]), np.append(0, np.cumsum(store.lengths[rows])), store.vocab
+    )
+
+
+def read(path: Path, limit: int | None = None) -> list[tuple[str, str]]:
+    """Text and label of each row; without a label, ''."""
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [(row["text"], row.get("label", "")) for row in csv.DictReader(file)]
+    return rows[:limit]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--unlabelled", type=Path)
+    parser.add_argument("--most-unlabelled", type=int, default=20_000)
+    parser.add_argument("--lang", default="en")
+    parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1_000])
+    parser.add_argument("--draws", type=int, default=5)
+    given = parser.parse_args()
+    rows = read(given.file)
+    classes = sorted({label for _, label in rows})
+    target = np.array([classes.index(label) for _, label in rows])
+    rest, held_out = (np.array(part) for part in stratified_split([label for _, label in rows], 0.25, 0))
+    held_out = np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
+    further = read(given.unlabelled, given.most_unlabelled) if given.unlabelled else []
+    tokenizer = Tokenizer(WordTokenizer(given.lang))
+    texts = [*(rows[i][0] for i in rest), *(text for text, _ in further)]
+    store = TokenStore.build(texts, tokenizer, min_freq=2, max_vocab=20_000)
+    check = TokenStore.build([rows[i][0] for i in held_out], tokenizer, vocab=store.vocab)
+    table = Table("labels", "linear", "labelled", "all", box=None)
+    for n in given.labels:
+        found: dict[str, list[float]] = {"linear": [], "labelled": [], "all": []}
+        for draw in range(given.draws):
+            chosen = np.random.default_rng(draw).permutation(len(rest))[:n]
+            others = np.setdiff1d(np.arange(len(store)), chosen)
+            learned, goal = part_of(store, chosen), target[rest[chosen]]
+            linear = make_pipeline(
+                TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+                LogisticRegression(C=100, max_iter=1_000),
+            ).fit([rows[i][0] for i in rest[chosen]], goal)
+            found["linear"].append(linear.score([rows[i][0] for i in held_out], target[held_out]))
+            for name, unlabelled in (("labelled", None), ("all", part_of(store, others))):
+                model = fit_ngrams(learned, goal, "single_label", len(classes), "word", QUIET, unlabelled=unlabelled)
+                found[name].append(float((model.outputs(check).argmax(1) == target[held_out]).mean()))
+        table.add_row(str(n), *(f"{np.mean(v):.4f} ± {np.std(v):.4f}" for v in found.values()))
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()
