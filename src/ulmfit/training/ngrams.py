@@ -24,11 +24,11 @@ from ulmfit.inference.ngrams import (
 )
 from ulmfit.text.store import TokenStore
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
+from ulmfit.training.linear import Target, choose_share, fit_linear, without_words
 from ulmfit.training.progress import say
 
 # Chosen on held-out parts of training sets by benchmarks/ngram_strength.py, see docs/training.md.
 STRENGTH = 1.0
-_RATIO_STRENGTH, _RARITY_STRENGTH, _PENALTY = 0.5, 100.0, 0.1
 _LONGEST = {"word": 2, "subword": 3, "hf": 3, "char": 5}
 _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of fewer, all
 _MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
@@ -39,8 +39,6 @@ _MAX_PLACES = 700_000  # texts times classes that are learned from by their plac
 _ENOUGH = 1_000  # labelled texts: of fewer a network learns less than an n-gram model does (docs/training.md)
 _TEXTS_OF_DOUBT = 4  # for values: so many texts speak for the shares that are expected
 _DOUBT = 0.5  # a prior of standard deviation 1 on the logarithm of the shares: few texts prove little
-
-Target = NDArray[np.floating] | Ints
 
 
 def fit_ngrams(
@@ -56,13 +54,9 @@ def fit_ngrams(
 ) -> NGrams:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
-    - Two classes, and each of several labels: logistic regression on presence times rarity (idf), weighted by the
-      log-count ratios of naive Bayes. The ratios become part of the weights.
-    - More classes: multinomial logistic regression on presence times rarity.
-    - Values: ridge regression on the same.
-
-    Beside them stand the documents' places along the directions in which all texts vary, labelled or not: few labels
-    tell more about few directions than about many words. They become part of the weights.
+    The features are the presence of n-grams times their rarity (idf). Beside them stand the documents' places along the
+    directions in which all texts vary, labelled or not: few labels tell more about few directions than about many
+    words. How much the places count is chosen by labelled documents held out; they become part of the weights.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
@@ -76,8 +70,7 @@ def fit_ngrams(
         unlabelled: further documents, of the same vocabulary.
         strength: factor on how closely the examples are followed; the inverse of regularization.
 
-    Source: Wang and Manning 2012, section 2, with logistic regression in place of the support vector machine;
-    `ulmfit.training.latent`.
+    Source: those of `ulmfit.training.linear` and `ulmfit.training.latent`.
     """
     store, target = _sample(store, target, n_classes, console)
     by_places = len(store) * n_classes <= _MAX_PLACES
@@ -86,24 +79,16 @@ def fit_ngrams(
     matrix = _columns_of(store, model)
     latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
     places = latent.places(matrix)
-    if not matrix.shape[1]:
-        weights, bias = np.zeros((0, n_classes)), _without_words(target, task, n_classes)
-    elif task == REGRESSION:
-        weights, bias = _values(matrix, places, target, _PENALTY / strength)
-    elif task == SINGLE_LABEL and n_classes > 2:
-        weights, bias = _several_classes(matrix, places, target, n_classes, _RARITY_STRENGTH * strength)
+    if matrix.shape[1]:
+        share = choose_share(matrix, places, target, task, n_classes, strength)
+        weights, of_places, bias = fit_linear(matrix, places * share, target, task, n_classes, strength)
+        latent.add_to(weights, of_places * share)
     else:
-        columns = target[:, None] if task == SINGLE_LABEL else target.reshape(len(target), -1)
-        fitted = [_one_class(matrix, places, column, _RATIO_STRENGTH * strength) for column in columns.T]
-        weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
-        if task == SINGLE_LABEL:  # the second class's logit, halved between both
-            weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
-    weights, of_places = weights[: matrix.shape[1]], weights[matrix.shape[1] :]
-    latent.add_to(weights, of_places)
+        weights, bias, share = np.zeros((0, n_classes)), without_words(target, task, n_classes), np.float32(0)
     say(
         console,
         f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts"
-        + (f"; what they share, of {len(corpus):,}" if of_places.size else ""),
+        + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else ""),
     )
     return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
 
@@ -145,17 +130,6 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_lea
     found = minimize(loss, expected_logs, method="L-BFGS-B", bounds=[(np.log(belief) - 5.0, 3.0), (-5.0, 3.0)])
     shares: NDArray[np.float64] = 0.5 * np.exp(found.x)
     return shares
-
-
-def _without_words(target: Target, task: str, n_classes: int) -> NDArray[np.float64]:
-    """The bias (C,) where no word tells anything."""
-    if task == REGRESSION:
-        return np.array([float(target.mean())])
-    if task == SINGLE_LABEL:
-        return np.log(1 + np.bincount(target, minlength=n_classes))
-    positive = target.sum(0)
-    chances: NDArray[np.float64] = np.log((1 + positive) / (1 + len(target) - positive))
-    return chances
 
 
 def _sample(store: TokenStore, target: Target, n_classes: int, console: Console) -> tuple[TokenStore, Target]:
@@ -227,53 +201,3 @@ def _columns_of(store: TokenStore, model: NGrams) -> Any:
     from scipy.sparse import vstack
 
     return vstack([model.features(part, len(store.vocab)) for part in portions(store)], format="csr")
-
-
-def _one_class(matrix: Any, places: Floats, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
-    """Weights (K + D,) and bias of one class against the rest; the strength is for a text of mean length."""
-    from sklearn.linear_model import LogisticRegression
-
-    n, positive = len(goal), float(goal.sum())
-    if not 0 < positive < n:
-        return np.zeros(matrix.shape[1] + places.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
-    there = matrix.sign()
-    yes, no = (1 + np.asarray(there.T @ side).ravel() for side in (goal, 1 - goal))
-    ratio = np.log((yes / yes.sum()) / (no / no.sum()))
-    weighted = matrix.multiply(ratio[None]).tocsr()
-    size = float(np.sqrt(weighted.multiply(weighted).sum() / n))  # of a text: its places are to count as much
-    learner = LogisticRegression(C=strength * matrix.nnz / n, max_iter=1_000)
-    fitted = learner.fit(_beside(weighted, places * np.float32(size)), goal)
-    return fitted.coef_[0] * np.append(ratio, np.full(places.shape[1], size)), float(fitted.intercept_[0])
-
-
-def _several_classes(
-    matrix: Any, places: Floats, target: Target, n_classes: int, strength: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (K + D, C) and bias (C,) of several classes; one without an example gets what one with few might."""
-    from sklearn.linear_model import LogisticRegression
-
-    features = _beside(matrix, places)
-    fitted = LogisticRegression(C=strength, max_iter=1_000).fit(features, target)
-    coefficients, bias = fitted.coef_, fitted.intercept_
-    if len(fitted.classes_) == 2:  # the others have no example
-        coefficients, bias = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2
-    weights, offsets = np.zeros((features.shape[1], n_classes)), np.full(n_classes, float(bias.min()) - 1)
-    weights[:, fitted.classes_], offsets[fitted.classes_] = coefficients.T, bias
-    return weights, offsets
-
-
-def _values(
-    matrix: Any, places: Floats, target: Target, penalty: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (K + D, 1) and bias (1,) of values."""
-    from sklearn.linear_model import Ridge
-
-    fitted = Ridge(alpha=penalty, solver="sparse_cg").fit(_beside(matrix, places), target.reshape(-1))
-    return fitted.coef_.reshape(-1, 1), np.array([fitted.intercept_])
-
-
-def _beside(matrix: Any, places: Floats) -> Any:
-    """Features (N, K) and places (N, D) in one sparse matrix (N, K + D)."""
-    from scipy.sparse import csr_matrix, hstack
-
-    return hstack([matrix, csr_matrix(places)], format="csr") if places.shape[1] else matrix

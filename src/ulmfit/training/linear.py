@@ -1,0 +1,159 @@
+"""Linear models for each kind of task, on the n-grams of texts and their places along latent directions.
+
+N documents, K n-grams, D directions, C classes.
+
+Source: Wang and Manning 2012, "Baselines and Bigrams", section 2, with logistic regression in place of the support
+vector machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
+from ulmfit.inference.ngrams import Floats, Ints
+
+_RATIO_STRENGTH, _RARITY_STRENGTH, _PENALTY = 0.5, 100.0, 0.1
+_SHARES = (0.0, 0.5, 1.0)  # of the places, beside n-grams that count 1
+_FOLDS = 5
+_FEW, _ENOUGH, _MANY = 20, 1_000, 5_000  # documents: too few to choose by, enough for one fold, more need no choice
+
+Target = NDArray[np.floating] | Ints
+Reals = NDArray[np.float64]
+
+
+def fit_linear(
+    features: Any, places: Floats, target: Target, task: str, n_classes: int, strength: float
+) -> tuple[Reals, Reals, Reals]:
+    """Learn from labelled documents.
+
+    - Two classes, and each of several labels: logistic regression on features that are weighted by the log-count ratios
+      of naive Bayes. The ratios become part of the weights.
+    - More classes: multinomial logistic regression.
+    - Values: ridge regression.
+
+    Args:
+        features: (N, K) sparse, in rows of length 1 or 0; K is not 0.
+        places: (N, D).
+        target: class ids (N,), 0 and 1 (N, C), or values (N,).
+        task: "single_label", "multi_label" or "regression".
+        n_classes: C; 1 for values.
+        strength: factor on how closely the examples are followed; the inverse of regularization.
+
+    Returns:
+        weights of the n-grams (K, C), of the places (D, C), and the bias (C,).
+    """
+    if task == REGRESSION:
+        weights, bias = _values(features, places, target, _PENALTY / strength)
+    elif task == SINGLE_LABEL and n_classes > 2:
+        weights, bias = _several_classes(features, places, target, n_classes, _RARITY_STRENGTH * strength)
+    else:
+        columns = target[:, None] if task == SINGLE_LABEL else target.reshape(len(target), -1)
+        fitted = [_one_class(features, places, column, _RATIO_STRENGTH * strength) for column in columns.T]
+        weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
+        if task == SINGLE_LABEL:  # the second class's logit, halved between both
+            weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
+    k = features.shape[1]
+    return weights[:k], weights[k:], bias
+
+
+def choose_share(
+    features: Any, places: Floats, target: Target, task: str, n_classes: int, strength: float
+) -> np.float32:
+    """By what factor on the places documents that are held out are answered best; arguments as for `fit_linear`.
+
+    Few documents (up to 1,000) are held out in five turns, more in one. Of very few all counts; more than 5,000 have
+    little need of places, and get half.
+    """
+    n = len(target)
+    if not places.shape[1] or n < _FEW or n > _MANY:
+        return np.float32(1.0 if n < _FEW else 0.5)
+    chance = np.random.default_rng(0).random(n)
+    order = np.lexsort((chance, target if target.ndim == 1 else chance))  # each class in turn
+    fold = np.empty(n, np.int64)
+    fold[order] = np.arange(n) % _FOLDS
+    losses = np.zeros(len(_SHARES))
+    for held_out in [fold == i for i in range(_FOLDS if n <= _ENOUGH else 1)]:
+        for i, share in enumerate(_SHARES):
+            moved = places * np.float32(share)
+            rest = ~held_out
+            learned = fit_linear(features[rest], moved[rest], target[rest], task, n_classes, strength)
+            weights, of_places, bias = learned
+            outputs = features[held_out] @ weights + moved[held_out] @ of_places + bias
+            losses[i] += _loss(outputs, target[held_out], task)
+    return np.float32(_SHARES[int(losses.argmin())])
+
+
+def _loss(outputs: Reals, target: Target, task: str) -> float:
+    """What the answers (N, C) lack: squares, or the logarithms of the probabilities of what is true."""
+    from scipy.special import log_softmax
+
+    if task == REGRESSION:
+        return float(((outputs[:, 0] - target) ** 2).sum())
+    if task == SINGLE_LABEL:
+        return float(-log_softmax(outputs, axis=1)[np.arange(len(target)), target].sum())
+    return float((np.logaddexp(0, outputs) - target * outputs).sum())
+
+
+def without_words(target: Target, task: str, n_classes: int) -> NDArray[np.float64]:
+    """The bias (C,) where no word tells anything."""
+    if task == REGRESSION:
+        return np.array([float(target.mean())])
+    if task == SINGLE_LABEL:
+        return np.log(1 + np.bincount(target, minlength=n_classes))
+    positive = target.sum(0)
+    chances: NDArray[np.float64] = np.log((1 + positive) / (1 + len(target) - positive))
+    return chances
+
+
+def _one_class(matrix: Any, places: Floats, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
+    """Weights (K + D,) and bias of one class against the rest; the strength is for a text of mean length."""
+    from sklearn.linear_model import LogisticRegression
+
+    n, positive = len(goal), float(goal.sum())
+    if not 0 < positive < n:
+        return np.zeros(matrix.shape[1] + places.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
+    there = matrix.sign()
+    yes, no = (1 + np.asarray(there.T @ side).ravel() for side in (goal, 1 - goal))
+    ratio = np.log((yes / yes.sum()) / (no / no.sum()))
+    weighted = matrix.multiply(ratio[None]).tocsr()
+    size = float(np.sqrt(weighted.multiply(weighted).sum() / n))  # of a text: its places are to count as much
+    learner = LogisticRegression(C=strength * matrix.nnz / n, max_iter=1_000)
+    fitted = learner.fit(_beside(weighted, places * np.float32(size)), goal)
+    return fitted.coef_[0] * np.append(ratio, np.full(places.shape[1], size)), float(fitted.intercept_[0])
+
+
+def _several_classes(
+    matrix: Any, places: Floats, target: Target, n_classes: int, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (K + D, C) and bias (C,) of several classes; one without an example gets what one with few might."""
+    from sklearn.linear_model import LogisticRegression
+
+    features = _beside(matrix, places)
+    fitted = LogisticRegression(C=strength, max_iter=1_000).fit(features, target)
+    coefficients, bias = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # the others have no example
+        coefficients, bias = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2
+    weights, offsets = np.zeros((features.shape[1], n_classes)), np.full(n_classes, float(bias.min()) - 1)
+    weights[:, fitted.classes_], offsets[fitted.classes_] = coefficients.T, bias
+    return weights, offsets
+
+
+def _values(
+    matrix: Any, places: Floats, target: Target, penalty: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (K + D, 1) and bias (1,) of values."""
+    from sklearn.linear_model import Ridge
+
+    fitted = Ridge(alpha=penalty, solver="sparse_cg").fit(_beside(matrix, places), target.reshape(-1))
+    return fitted.coef_.reshape(-1, 1), np.array([fitted.intercept_])
+
+
+def _beside(matrix: Any, places: Floats) -> Any:
+    """Features (N, K) and places (N, D) in one sparse matrix (N, K + D)."""
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([matrix, csr_matrix(places)], format="csr") if places.shape[1] else matrix
