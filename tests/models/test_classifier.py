@@ -137,15 +137,32 @@ def test_frozen_groups_build_no_graph_and_get_no_gradient():
     assert all(p.grad is not None for p in groups[-1])
 
 
-def test_regularisation_counts_real_positions_only():
-    classifier = TextClassifier(V, C, CONFIG.scaled(0), bptt=50).train()
-    ids, n = batch([9, 4])
+@pytest.mark.parametrize("bptt", [1, 3, 8, 50])
+@pytest.mark.parametrize("max_len", [5, None])
+def test_regularisation_counts_real_positions_only(bptt: int, max_len: int | None):
+    classifier = TextClassifier(V, C, CONFIG.scaled(0), bptt=bptt, max_len=max_len).train()
+    ids, n = batch([4, 9, 1])
     output = classifier.document_encoder(ids, n)
     raw, _ = classifier.encoder.encode(ids)
-    real = torch.cat([raw[0, :9], raw[1, :4]])
-    torch.testing.assert_close(output.ar, real.pow(2).mean())
-    steps = torch.cat([raw[0, 1:9] - raw[0, :8], raw[1, 1:4] - raw[1, :3]])
-    torch.testing.assert_close(output.tar, steps.pow(2).sum() / (13 * CONFIG.emb_sz))
+    texts = [row[:length][-(max_len or length) :] for row, length in zip(raw, n.tolist(), strict=True)]
+    torch.testing.assert_close(output.ar, torch.cat(texts).pow(2).mean())
+    torch.testing.assert_close(output.tar, torch.cat([text[1:] - text[:-1] for text in texts]).pow(2).mean())
+
+
+def test_temporal_regularisation_of_texts_without_padding_is_that_of_the_language_model():
+    classifier = TextClassifier(V, C, CONFIG.scaled(0)).train()
+    ids = torch.randint(2, V, (3, 6))
+    classifier(ids).tar.backward()
+    gradients = {name: p.grad.clone() for name, p in classifier.encoder.named_parameters() if p.grad is not None}
+    classifier.zero_grad()
+    raw, _ = classifier.encoder.encode(ids)
+    (raw[:, 1:] - raw[:, :-1]).pow(2).mean().backward()
+    for name, p in classifier.encoder.named_parameters():
+        torch.testing.assert_close(gradients[name], p.grad)
+
+
+def test_temporal_regularisation_of_texts_of_one_word_is_nothing():
+    assert TextClassifier(V, C, CONFIG).train()(torch.tensor([[4], [5]])).tar == 0
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import WeightDrop
 from ulmfit.models.encoder import Encoder, State, check_ids, detach_state, select_state
 from ulmfit.models.pooling import Pool, Pooled
+from ulmfit.models.products import widened
 from ulmfit.models.sequential import SequentialRNN
 
 
@@ -101,7 +102,7 @@ class SentenceEncoder(nn.Module):
                 output, state = self.encoder.run(words, state, inside)
             if self.training:
                 pool.regularise(output, start)
-            pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
+            pool.add(torch.cat([widened(output), widened(words)], 2) if self.pool_words else widened(output), start)
 
 
 def _without_padding(ids: Tensor, pad_idx: int) -> tuple[Tensor, Tensor]:
@@ -146,7 +147,7 @@ class ClassifierOutput:
         if int(target.min()) < 0 or int(target.max()) >= n_classes:
             wrong = int(target.min()) if int(target.min()) < 0 else int(target.max())
             raise DataError(f"label {wrong} is not one of the {n_classes} classes (0 to {n_classes - 1})")
-        return F.cross_entropy(self.logits.float(), target)
+        return F.cross_entropy(widened(self.logits), target.long())
 
     def predictions(self) -> Tensor:
         """The likeliest class of each row (B,)."""

@@ -15,6 +15,11 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
+def widened(x: Tensor) -> Tensor:
+    """In float32, or in the tensor's own dtype if that is wider."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def learns(*tensors: Tensor | None) -> bool:
     """Whether a graph is to be built for these."""
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
