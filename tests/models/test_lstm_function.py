@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -84,6 +85,39 @@ def test_answers_are_those_of_torch_and_follow_the_weights(
         torch.testing.assert_close(layer(x, None)[0], copied(x, None)[0])
         with torch.inference_mode():
             torch.testing.assert_close(layer(x, None)[0], copied(x, None)[0])
+
+
+@torch.no_grad()
+def test_answers_follow_weights_that_are_written_through_data():
+    layer, other = (WeightDropLSTM(N_IN, H, 0.5).eval() for _ in range(2))
+    x = torch.randn(B, T, N_IN)
+    layer(x, None)
+    for mine, new in zip(layer.lstm.parameters(), other.lstm.parameters(), strict=True):
+        mine.data.copy_(new)  # averaged weights, for one
+    torch.testing.assert_close(layer(x, None)[0], other(x, None)[0])
+    for p in layer.lstm.parameters():
+        p.data.zero_()
+    assert layer(x, None)[0].abs().max() == 0
+
+
+def test_the_memory_of_a_kept_weight_is_held_so_that_no_other_comes_to_lie_there():
+    kept, weight = products.KeptProducts(), torch.randn(40, 10)
+    kept.get([weight], torch.float32)
+    place = weight.data_ptr()
+    weight.data = torch.empty(0)  # as `bfloat16()` does before `float()` takes new memory
+    assert kept._kept is not None
+    assert kept._kept[1][0]._now.untyped_storage().data_ptr() == place
+
+
+@torch.no_grad()
+def test_what_is_kept_of_a_weight_is_no_part_of_copies():
+    kept, weights = products.KeptProducts(), [torch.randn(2000, 100)]
+    made = kept.get(weights, torch.float32)
+    assert kept.get(weights, torch.float32) is made
+    for copied in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):  # noqa: S301 (written here)
+        assert copied.__dict__ == products.KeptProducts().__dict__
+    weights[0].data[1000:1500] += 1
+    assert kept.get(weights, torch.float32) is not made
 
 
 def test_a_layer_without_graph_drops_its_weights_in_training():

@@ -88,32 +88,61 @@ class RepeatedProduct:
         return result
 
 
+class _Seen:
+    """A weight as it was, to tell whether it still is: where it lies, how often it was written to, some of its values.
+
+    It holds on to the memory, so that no other tensor can come to lie there.
+    """
+
+    _ROWS, _COLUMNS = 16, 8  # of the sample; more would be noticed where each is read from memory
+
+    def __init__(self, weight: Tensor) -> None:
+        n_rows, n_columns = weight.shape
+        self._place, self._version, self._shape = weight.data_ptr(), weight._version, weight.shape
+        self._now = weight.detach()[:: n_rows // self._ROWS + 1, :: n_columns // self._COLUMNS + 1]
+        self._before = self._now.clone()
+
+    def still(self, weight: Tensor) -> bool:
+        """Whether it is this weight, with the same values as far as can be told."""
+        return (
+            weight.data_ptr() == self._place
+            and weight._version == self._version
+            and weight.shape == self._shape
+            and torch.equal(self._now, self._before)
+        )
+
+
 class KeptProducts:
     """Products with some weights, kept from call to call for as long as the weights stay what they are.
+
+    Other tensors in place of the weights are seen, and what is written to them is, but for one case: through `.data`,
+    which tells nobody, and so that 128 values, evenly strided over rows and columns, stay as they were. Then call
+    `clear`, as a layer's `train` and `eval` do.
 
     Copies and pickles of it are empty: what it keeps is made again from the weights.
     """
 
     def __init__(self) -> None:
-        self._key: object = None
-        self._products: list[RepeatedProduct] = []
+        # One value, so that of several threads each sees weights and products that belong together.
+        self._kept: tuple[torch.dtype, list[_Seen], list[RepeatedProduct]] | None = None
 
     def get(self, weights: list[Tensor], dtype: torch.dtype) -> list[RepeatedProduct]:
         """A product with each of the weights, in `dtype`."""
         if any(w.is_inference() for w in weights):  # nothing tells whether such a tensor has changed
             return [RepeatedProduct(w.to(dtype)) for w in weights]
-        key = (dtype, [(w.data_ptr(), w._version) for w in weights])
-        if key != self._key:
-            self._products = [RepeatedProduct(w.detach().to(dtype)) for w in weights]
-            self._key = key
-        return self._products
+        kept = self._kept
+        if kept is not None and kept[0] == dtype and all(s.still(w) for s, w in zip(kept[1], weights, strict=True)):
+            return kept[2]
+        products = [RepeatedProduct(w.detach().to(dtype)) for w in weights]
+        self._kept = (dtype, [_Seen(w) for w in weights], products)
+        return products
 
     def clear(self) -> None:
         """Forget what is kept."""
-        self._key, self._products = None, []
+        self._kept = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> KeptProducts:
         return KeptProducts()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_key": None, "_products": []}
+        return {"_kept": None}
