@@ -114,7 +114,6 @@ def test_activation_regularisation_follows_its_definition():
     torch.testing.assert_close(output.tar, (raw[:, 1:] - raw[:, :-1]).pow(2).mean())  # of the raw output
 
 
-@pytest.mark.usefixtures("bf16")
 def test_autocast_state_can_be_carried_out_of_autocast():
     model = LanguageModel(20, CONFIG).eval()
     ids = torch.randint(20, (2, 8))

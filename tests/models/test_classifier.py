@@ -49,7 +49,6 @@ def test_a_text_is_answered_alike_alone_and_among_any_others(config: EncoderConf
 
 
 @pytest.mark.parametrize("config", CONFIGS[::2], ids=["lstm", "qrnn"])
-@pytest.mark.usefixtures("bf16")
 def test_bfloat16_answers_alike_alone_and_among_others(config: EncoderConfig):
     classifier = model(config=config)
     ids, n = batch([3, 40, 17, 8, 25])
@@ -185,7 +184,6 @@ def test_groups_hold_every_parameter_once():
     assert sorted(grouped) == sorted(id(p) for p in classifier.parameters())
 
 
-@pytest.mark.usefixtures("bf16")
 def test_answers_are_float32_under_autocast():
     model = TextClassifier(20, 1, CONFIGS[0], y_range=(0.0, 1.0)).eval()
     ids = torch.randint(2, 20, (4, 6), generator=torch.Generator().manual_seed(0))

@@ -173,7 +173,6 @@ def test_embedded_words_may_be_given(arch: type[Encoder]):
 
 
 @ARCHS
-@pytest.mark.usefixtures("bf16")
 def test_a_model_stored_in_bfloat16_answers(arch: type[Encoder]):
     torch.manual_seed(3)
     ids = torch.randint(2, V, (4, 9))
@@ -185,6 +184,18 @@ def test_a_model_stored_in_bfloat16_answers(arch: type[Encoder]):
         log_p, state = model.step(ids[:, 0])
         log_p, _ = model.step(ids[:, 1], state)
     assert log_p.dtype == torch.float32
+
+
+@ARCHS
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_a_model_learns_in_bfloat16_on_every_processor(arch: type[Encoder], stored: torch.dtype):
+    model, ids = small(arch).to(stored).train(), torch.randint(V, (2, 7))
+    for _ in range(2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output = model(ids[:, :-1])
+            loss = output.cross_entropy(ids[:, 1:]) + output.ar + output.tar
+        loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 def test_a_language_model_does_not_read_in_both_directions():

@@ -37,14 +37,12 @@ def test_outputs_and_gradients_are_those_of_torch():
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.usefixtures("bf16")
 def test_in_bfloat16_they_are_close(monkeypatch: pytest.MonkeyPatch, packed: bool):
     monkeypatch.setattr(products, "_HAS_ONEDNN", packed and products._HAS_ONEDNN)
     for mine, reference in zip(*both(torch.bfloat16), strict=True):
         assert (mine - reference).norm() / reference.norm() < 0.02
 
 
-@pytest.mark.usefixtures("bf16")
 def test_the_layer_takes_it_when_it_learns_in_bfloat16_only():
     layer = WeightDropLSTM(N_IN, H, 0.0)
     x = torch.randn(B, T, N_IN)
@@ -64,10 +62,8 @@ def test_the_layer_takes_it_when_it_learns_in_bfloat16_only():
 @pytest.mark.parametrize("onednn", [True, False])
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
 def test_answers_are_those_of_torch_and_follow_the_weights(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, onednn: bool, stored: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, onednn: bool, stored: torch.dtype
 ):
-    if stored == torch.bfloat16:
-        request.getfixturevalue("bf16")
     monkeypatch.setattr(products, "_HAS_ONEDNN", onednn and products._HAS_ONEDNN)
     layer = WeightDropLSTM(N_IN, H, 0.5).to(stored).eval()
     x = torch.randn(B, T, N_IN, dtype=stored)

@@ -32,7 +32,6 @@ def test_chunked_loss_and_gradients_equal_those_of_the_whole_logits(
 
 
 @pytest.mark.parametrize("scale", [1.0, 60.0])
-@pytest.mark.usefixtures("bf16")
 def test_bfloat16_gradients_are_close(scale: float):
     x, w, b = (torch.randn(s) for s in ((400, E), (V, E), (V,)))
     x, target = x * scale, torch.randint(V, (400,))

@@ -20,18 +20,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ulmfit.models.products import RepeatedProduct, compute_dtype, direct
+from ulmfit.models.products import RepeatedProduct, compute_dtype, direct, own_loops
 
 _STEPS = 16
 """Of which the backward pass makes the derivatives at once: fewer cost calls, more cost memory."""
 
 
 def pays(x: Tensor, *, learn: bool) -> bool:
-    """Whether the functions below are faster than torch's own layer (benchmarks/model_speed.py)."""
+    """Whether the functions below are faster than torch's own layer (benchmarks/model_speed.py).
+
+    In bfloat16 they are always taken: under autocast torch's layer is refused by oneDNN on a processor without AVX-512.
+    """
     dtype = compute_dtype(x)
-    if learn:
-        return x.device.type == "cpu" and dtype == torch.bfloat16
-    return direct(dtype, x.device)
+    if dtype == torch.bfloat16:
+        return own_loops(x.device)
+    return not learn and direct(dtype, x.device)
 
 
 class LayerProducts:

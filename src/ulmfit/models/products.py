@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -34,13 +35,26 @@ def _has_onednn() -> bool:
 _HAS_ONEDNN = _has_onednn()
 
 
-def direct(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether oneDNN's products can be called directly: on a CPU, and not while a program is recorded for export.
+@functools.cache
+def _of_onednn() -> frozenset[torch.dtype]:
+    """What oneDNN multiplies on this processor; bfloat16 it refuses where there is no AVX-512."""
+    with_bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return frozenset({torch.float32, torch.bfloat16} if with_bf16 else {torch.float32})
 
-    The operators are those that torch's compiler emits; a release without them takes torch's own products.
-    """
+
+def own_loops(device: torch.device) -> bool:
+    """Whether layers may be computed step by step here: on a CPU, and not while a program is recorded for export."""
     recording = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-    return _HAS_ONEDNN and device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and not recording
+    return device.type == "cpu" and not recording
+
+
+def direct(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether oneDNN's products can be called directly.
+
+    The operators are those that torch's compiler emits; a release without them, or a processor on which they do not
+    take `dtype`, has torch's own products.
+    """
+    return _HAS_ONEDNN and own_loops(device) and dtype in _of_onednn()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
