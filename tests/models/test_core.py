@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from ulmfit.models.core import (
     get_language_model,
     get_text_classifier,
 )
-from ulmfit.models.encoder import Encoder
+from ulmfit.models.encoder import Encoder, State
 from ulmfit.models.language_model import LanguageModel, LinearDecoder
 from ulmfit.models.sequential import SequentialRNN
 
@@ -72,6 +74,61 @@ def test_a_state_of_other_layers_is_refused():
     _, state = small().step(torch.tensor([1]))
     with pytest.raises(DataError, match="1 layers; the encoder has 2"):
         small().step(torch.tensor([1]), state[:1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda state: state[0][0], "the state is a Tensor; the encoder has 2 layers"),
+        (lambda state: [], "of 0 layers; the encoder has 2"),
+        (lambda state: [h for h, _ in state], "state of layer 0 is a Tensor, not two tensors"),
+        (lambda state: [state[0], (state[1][0], None)], "state of layer 1 is a tuple, not two tensors"),
+        (lambda state: [(h, c[:, :1]) for h, c in state], r"\(1, 1, 10\).*needs \(1, 3, 10\)"),
+        (lambda state: [state[0], tuple(t[:, :2] for t in state[1])], r"layer 1 .*\(1, 2, 6\).*needs \(1, 3, 6\)"),
+        (lambda state: [(h[..., :4], c) for h, c in state], r"layer 0 .*\(1, 3, 4\).*needs \(1, 3, 10\)"),
+        (lambda state: [(h[0], c) for h, c in state], r"\(3, 10\) of torch.float32.*needs \(1, B, 10\)"),
+        (lambda state: [(h, c.long()) for h, c in state], "torch.int64 on cpu.*floating point"),
+        (lambda state: [(h, c.to("meta")) for h, c in state], "on meta.*on cpu"),
+        (lambda state: small(AWD_QRNN).step(torch.ones(3, dtype=torch.long))[1], r"AWD_LSTM needs \(1, 3, 10\)"),
+    ],
+)
+def test_states_that_are_none_of_the_encoder_are_refused(spoil: Callable[[State], State], message: str):
+    model, token = small(), torch.tensor([1, 2, 3])
+    _, state = model.step(token)
+    with pytest.raises(DataError, match=message):
+        model.step(token, spoil(state))
+    model.state = spoil(state)
+    with pytest.raises(DataError, match=message):
+        model(token.unsqueeze(1))
+
+
+def test_a_state_of_an_lstm_is_none_of_a_qrnn():
+    _, state = small().step(torch.tensor([1, 2, 3]))
+    with pytest.raises(DataError, match=r"\(1, 3, 10\).*AWD_QRNN needs \(1, 3, 6\)"):
+        small(AWD_QRNN).step(torch.tensor([1, 2, 3]), state)
+
+
+@ARCHS
+@pytest.mark.parametrize("learn", [True, False])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_state_holds_the_memory_of_one_step_only(arch: type[Encoder], learn: bool, precision: torch.dtype):
+    model = small(arch).to(precision)
+    with torch.set_grad_enabled(learn):
+        model(torch.randint(V, (3, 50)))
+    assert model.state is not None
+    for tensor in [t for layer in model.state for t in layer]:
+        assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+
+
+@ARCHS
+def test_a_state_made_in_inference_mode_goes_on_in_training(arch: type[Encoder]):
+    model, ids = small(arch), torch.randint(V, (3, 5))
+    with torch.inference_mode():
+        model(ids)
+    model.train()(ids).cross_entropy(ids).backward()
+    with torch.inference_mode():
+        _, state = model.eval().step(ids[:, 0])
+    model(ids, state).cross_entropy(ids).backward()
 
 
 def test_targets_that_make_no_sense():

@@ -56,7 +56,7 @@ def infer_lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """An LSTM layer without a graph; as `learn_lstm` but for its weights, which are given as products."""
     _, cells, outputs = _run(x.to(compute_dtype(x)), hidden, cell, from_input, from_hidden, bias)
-    return outputs[1:], outputs[-1], cells[-1]
+    return outputs[1:], outputs[-1].clone(), cells[-1].clone()  # a state must not hold the memory of all steps
 
 
 def learn_lstm(
@@ -88,7 +88,7 @@ def learn_lstm(
     dtype = compute_dtype(x)
     made = made or LayerProducts(weight_ih, weight_hh, dtype)
     output, last = _LSTM.apply(x.to(dtype), hidden, cell, weight_ih, weight_hh, bias, made)  # type: ignore[no-untyped-call]
-    return output, output[-1], last
+    return output, output[-1].clone(), last
 
 
 def _run(
