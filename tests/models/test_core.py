@@ -255,6 +255,24 @@ def test_a_model_learns_in_bfloat16_on_every_processor(arch: type[Encoder], stor
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+@ARCHS
+@pytest.mark.parametrize("cutoffs", [(), (8,)])
+def test_a_model_in_float64_is_exact(arch: type[Encoder], cutoffs: tuple[int, ...]):
+    ids = torch.randint(2, V, (3, 7))
+    for drop_mult in (0.0, 1.0):
+        config = SIZES | {"cutoffs": cutoffs}
+        output = get_language_model(arch, V, config, drop_mult).double().train()(ids)
+        answer = get_text_classifier(arch, V, 2, config=SIZES, drop_mult=drop_mult).double().train()(ids)
+        made = [output.logits, output.ar, output.tar, answer.logits, answer.ar, answer.tar]
+        losses = [output.cross_entropy(ids), answer.cross_entropy(torch.tensor([0, 1, 1]))]
+        assert {t.dtype for t in made + losses} == {torch.float64}
+    whole = output.logits.flatten(0, 1)
+    torch.testing.assert_close(losses[0], nn.functional.nll_loss(whole, ids.flatten()), rtol=1e-12, atol=0)
+    model = small(arch).double()
+    log_p, _ = model.step(ids[:, 0])
+    torch.testing.assert_close(log_p.exp().sum(1), torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
 def test_a_language_model_does_not_read_in_both_directions():
     with pytest.raises(ConfigError, match="sees the words it is to predict"):
         get_language_model(AWD_LSTM, 20, {"emb_sz": 4, "n_hid": 6, "bidir": True})

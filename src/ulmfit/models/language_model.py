@@ -16,6 +16,7 @@ from ulmfit.models.architectures import make_encoder
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import RNNDropout
 from ulmfit.models.encoder import Encoder, State, check_ids, detach_state
+from ulmfit.models.products import widened
 from ulmfit.models.sequential import SequentialRNN
 from ulmfit.models.softmax import Decoder
 
@@ -107,9 +108,9 @@ class LinearDecoder(Decoder):
         zero = raw.new_zeros(())
         ar, tar = zero, zero
         if self.training:
-            ar = hidden.float().pow(2).mean()
+            ar = widened(hidden).pow(2).mean()
             if raw.shape[1] > 1:
-                tar = (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
+                tar = widened(raw[:, 1:] - raw[:, :-1]).pow(2).mean()
         return LMOutput(hidden=hidden, decoder=self, state=state or [], ar=ar, tar=tar)
 
 
