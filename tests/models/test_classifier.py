@@ -19,6 +19,9 @@ CONFIGS = [
 V, C, PAD = 30, 3, 1
 
 
+TWO_TEXTS = torch.tensor([[5, PAD, 4, 3, PAD], [2, 3, PAD, PAD, PAD]])  # one with a word that is spelt like padding
+
+
 def model(bptt: int = 5, max_len: int = 12, config: EncoderConfig = CONFIG) -> TextClassifier:
     torch.manual_seed(1)
     return TextClassifier(V, C, config, bptt=bptt, max_len=max_len).eval()
@@ -83,7 +86,7 @@ def test_what_stands_before_the_pooled_positions_gets_no_gradient():
 
 def test_a_short_text_learns_from_all_of_its_pooled_positions_beside_a_long_one():
     classifier = model(bptt=5, max_len=10).train()
-    ids = torch.zeros(2, 30, dtype=torch.long)
+    ids = torch.full((2, 30), PAD)
     ids[0] = 2
     ids[1, :8] = torch.arange(10, 18)
     pooled = classifier.document_encoder(ids, torch.tensor([30, 8]))
@@ -169,13 +172,25 @@ def test_temporal_regularisation_of_texts_of_one_word_is_nothing():
     [
         (torch.ones(2, 5, dtype=torch.long), torch.tensor([5]), "lengths"),
         (torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6]), "between 1 and the 5"),
-        (torch.ones(2, 5, dtype=torch.long), torch.tensor([0, 5]), "got 0"),
+        (torch.ones(2, 5, dtype=torch.long), torch.tensor([0, 5]), "row 0 has 0"),
+        (TWO_TEXTS, torch.tensor([3, 5]), "row 0 has the length 3, but 3 tokens .*the last at position 4"),
+        (TWO_TEXTS, torch.tensor([4, 3]), "row 1 has the length 3, but 2 tokens .*the last at position 2"),
+        (TWO_TEXTS.flip(1), torch.tensor([4, 2]), "row 0 has the length 4, but 3 tokens .*the last at position 5"),
+        (TWO_TEXTS, torch.tensor([4.0, 2.0]), r"lengths must be integers .*\(B,\); got torch.float32"),
+        (TWO_TEXTS, torch.tensor([[4], [2]]), "lengths must be integers"),
+        (TWO_TEXTS, [4, 2], "lengths must be a tensor.*got list"),
         (torch.ones(0, 5, dtype=torch.long), torch.ones(0, dtype=torch.long), "empty"),
     ],
 )
 def test_lengths_that_disagree_with_the_ids_are_refused(ids: torch.Tensor, lengths: torch.Tensor, message: str):
     with pytest.raises(DataError, match=message):
         model()(ids, lengths)
+
+
+def test_padding_within_a_text_is_one_of_its_words():
+    lengths = torch.tensor([4, 2])
+    together = model()(TWO_TEXTS, lengths).logits
+    torch.testing.assert_close(model()(TWO_TEXTS[:1, :4], lengths[:1]).logits, together[:1])
 
 
 def test_groups_hold_every_parameter_once():

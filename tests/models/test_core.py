@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -135,12 +136,20 @@ def test_targets_that_make_no_sense():
     output = small()(torch.randint(V, (2, 4)))
     with pytest.raises(DataError, match=r"\(2, 3\), the input \(2, 4\)"):
         output.cross_entropy(torch.ones(2, 3, dtype=torch.long))
-    with pytest.raises(DataError, match="token id 20"):
+    with pytest.raises(DataError, match="target: token id 20"):
         output.cross_entropy(torch.full((2, 4), V))
+    with pytest.raises(DataError, match=r"target must be integers .*got torch.float32"):
+        output.cross_entropy(torch.ones(2, 4))
+    ids = torch.randint(V, (2, 4))
+    assert output.cross_entropy(ids.int()) == output.cross_entropy(ids)
     classifier = get_text_classifier(AWD_LSTM, V, 3, config=SIZES).eval()
     answer = classifier(torch.randint(2, V, (2, 4)))
     with pytest.raises(DataError, match=r"label 3 is not one of the 3 classes"):
         answer.cross_entropy(torch.tensor([0, 3]))
+    for wrong in (torch.ones(2), torch.ones(2, dtype=torch.bool), [0, 1], None):
+        with pytest.raises(DataError, match=r"labels must be .*\(B,\); got"):
+            answer.cross_entropy(wrong)  # type: ignore[arg-type]
+    assert answer.cross_entropy(torch.tensor([0, 2]).int()) == answer.cross_entropy(torch.tensor([0, 2]))
     with pytest.raises(DataError, match="label -1"):
         answer.cross_entropy(torch.tensor([0, -1]))
     with pytest.raises(DataError, match=r"2 texts need labels of shape \(2,\); got \(3,\)"):
@@ -149,12 +158,33 @@ def test_targets_that_make_no_sense():
 
 def test_texts_that_make_no_sense():
     classifier = get_text_classifier(AWD_LSTM, V, 3, config=SIZES)
-    with pytest.raises(DataError, match="nothing but padding"):
-        classifier(torch.tensor([[2, 3], [1, 1]]))
+    for lengths in (None, torch.tensor([2, 1, 2])):
+        with pytest.raises(DataError, match=r"row 1 .*nothing but padding"):
+            classifier(torch.tensor([[2, 3], [1, 1], [3, 2]]), lengths)
     with pytest.raises(DataError, match="not in the vocabulary of 20"):
         classifier(torch.tensor([[2, 20]]))
     with pytest.raises(DataError, match="batch norm"):
         classifier.train()(torch.tensor([[2, 3]]))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [[[2, 3]], np.array([[2, 3]]), None, torch.tensor([[True]]), torch.ones(1, 2, dtype=torch.int16), torch.ones(1, 2),
+     torch.ones(1, 2, dtype=torch.complex64), torch.tensor([2, 3]), torch.ones(1, 2, 3, dtype=torch.long)],
+)  # fmt: skip
+def test_ids_are_integers_in_rows(ids: object):
+    for model in (small(), get_text_classifier(AWD_LSTM, V, 3, config=SIZES)):
+        with pytest.raises(DataError, match=r"ids must be .*shape \(B, T\); got"):
+            model(ids)
+    with pytest.raises(DataError, match=r"token must be .*shape \(B,\); got"):
+        small().step(ids if not isinstance(ids, torch.Tensor) else ids[None])  # type: ignore[arg-type]
+
+
+def test_ids_of_32_bits_are_ids():
+    ids = torch.randint(2, V, (2, 5))
+    assert small()(ids.int()).predictions().shape == (2, 5)
+    classifier = get_text_classifier(AWD_LSTM, V, 3, config=SIZES).eval()
+    torch.testing.assert_close(classifier(ids.int()).logits, classifier(ids).logits)
 
 
 def test_configurations_are_read_only_mappings_and_one_changed_is_taken():
@@ -224,6 +254,9 @@ def test_embedded_words_may_be_given(arch: type[Encoder]):
     expected = encoder(ids)
     encoder.reset()
     torch.testing.assert_close(encoder(encoder.embedding(ids), from_embeds=True), expected)
+    for wrong in (ids, torch.randn(2, 5, 7), [[1.0]]):
+        with pytest.raises(DataError, match=r"from_embeds=True.*\(B, T, 6\); got"):
+            encoder(wrong, from_embeds=True)
     encoder(ids[:1])  # another batch size begins anew
     assert encoder.state is not None
     assert encoder.state[0][0].shape[1] == 1

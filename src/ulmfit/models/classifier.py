@@ -24,7 +24,8 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import WeightDrop
-from ulmfit.models.encoder import Encoder, State, check_ids, detach_state, select_state
+from ulmfit.models.encoder import Encoder, State, detach_state, select_state
+from ulmfit.models.inputs import check_ids, check_integers, check_lengths
 from ulmfit.models.pooling import Pool, Pooled
 from ulmfit.models.products import widened
 from ulmfit.models.sequential import SequentialRNN
@@ -69,15 +70,17 @@ class SentenceEncoder(nn.Module):
 
         Args:
             ids: (B, T) token ids, padded behind; without lengths the padding may stand anywhere.
-            lengths: (B,) number of tokens of each text, at least 1; if None, every token but `pad_idx` counts.
+            lengths: (B,) number of tokens of each text, at least 1, up to its last one that is not padding; if None,
+                every token but `pad_idx` counts.
 
         Raises:
-            DataError: the lengths disagree with the ids, a text is nothing but padding, an id is not a word's.
+            DataError: the lengths disagree with the ids (where their padding ends is looked at on a CPU only), a text
+                is nothing but padding, an id is not a word's.
         """
         check_ids(ids, self.encoder.vocab_sz)
         if lengths is None:
             ids, lengths = _without_padding(ids, self.pad_idx)
-        _check_lengths(ids, lengths)
+        check_lengths(ids, lengths, self.pad_idx)
         lengths, order = lengths.to(ids.device).sort(descending=True, stable=True)
         sorted_lengths: list[int] = lengths.tolist()
         max_len = sorted_lengths[0] if self.max_len is None else self.max_len
@@ -111,16 +114,6 @@ def _without_padding(ids: Tensor, pad_idx: int) -> tuple[Tensor, Tensor]:
     return ids.gather(1, (~real).int().argsort(dim=1, stable=True)), real.sum(1)
 
 
-def _check_lengths(ids: Tensor, lengths: Tensor) -> None:
-    if lengths.shape != ids.shape[:1]:
-        raise DataError(f"ids must be (B, T) and lengths (B,); got {tuple(ids.shape)} and {tuple(lengths.shape)}")
-    if int(lengths.min()) < 1 or int(lengths.max()) > ids.shape[1]:
-        raise DataError(
-            f"every length must be between 1 and the {ids.shape[1]} steps of the batch; got {int(lengths.min())} to "
-            f"{int(lengths.max())}" + (" (a text that is nothing but padding)" if int(lengths.min()) == 0 else "")
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOutput:
     """What a classifier says of a batch.
@@ -142,6 +135,7 @@ class ClassifierOutput:
             DataError: another number of labels than texts, or a label that is not a class.
         """
         n_rows, n_classes = self.logits.shape
+        check_integers("labels", target, 1)
         if target.shape != (n_rows,):
             raise DataError(f"{n_rows} texts need labels of shape ({n_rows},); got {tuple(target.shape)}")
         if int(target.min()) < 0 or int(target.max()) >= n_classes:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
+from ulmfit.models.inputs import check_ids
 
 LayerState = tuple[Tensor, Tensor]
 """What a layer carries from step to step, two tensors (directions, B, features): for an LSTM hidden and cell state."""
@@ -95,7 +96,7 @@ class Encoder(nn.Module):
         Returns:
             output of the last layer (B, T, E), before any dropout on it.
         """
-        x = self.input_dropout(ids) if from_embeds else self.embed(ids)
+        x = self.input_dropout(self._checked_words(ids)) if from_embeds else self.embed(ids)
         kept = self.state
         if kept is not None and self._check_state(kept, x.device) != x.shape[0]:
             kept = None
@@ -127,6 +128,13 @@ class Encoder(nn.Module):
         check_ids(ids, self.vocab_sz)
         embedded: Tensor = self.input_dropout(self.embedding(ids))
         return embedded
+
+    def _checked_words(self, words: Any) -> Any:
+        width = self.config.emb_sz
+        if not isinstance(words, Tensor) or words.shape[2:] != (width,) or not words.is_floating_point():
+            given = f"{words.dtype} {tuple(words.shape)}" if isinstance(words, Tensor) else type(words).__name__
+            raise DataError(f"from_embeds=True: words must be floating point of shape (B, T, {width}); got {given}")
+        return words
 
     def run(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Run the recurrent layers over embedded words.
@@ -227,22 +235,6 @@ def encoder_arguments(config: EncoderConfig | Mapping[str, Any]) -> dict[str, An
     """What of a configuration an encoder's constructor takes: all but what belongs to the decoder."""
     values = {f.name: getattr(config, f.name) for f in fields(config)} if isinstance(config, EncoderConfig) else config
     return {k: v for k, v in values.items() if k not in ("output_p", "tie_weights", "out_bias", "cutoffs")}
-
-
-def check_ids(ids: Tensor, vocab_sz: int) -> None:
-    """Refuse ids that are not of the vocabulary.
-
-    Raises:
-        DataError: wrong shape or type, nothing in it, or an id beyond the vocabulary.
-    """
-    if ids.dim() != 2 or ids.is_floating_point():
-        raise DataError(f"ids must be integers of shape (B, T); got {ids.dtype} {tuple(ids.shape)}")
-    if ids.numel() == 0:
-        raise DataError(f"the batch is empty: ids have the shape {tuple(ids.shape)}")
-    lowest, highest = (int(i) for i in torch.aminmax(ids))
-    if lowest < 0 or highest >= vocab_sz:
-        wrong = lowest if lowest < 0 else highest
-        raise DataError(f"token id {wrong} is not in the vocabulary of {vocab_sz} words (ids 0 to {vocab_sz - 1})")
 
 
 def detach_state(state: State) -> State:

@@ -15,7 +15,8 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import RNNDropout
-from ulmfit.models.encoder import Encoder, State, check_ids, detach_state
+from ulmfit.models.encoder import Encoder, State, detach_state
+from ulmfit.models.inputs import check_ids, check_integers
 from ulmfit.models.products import widened
 from ulmfit.models.sequential import SequentialRNN
 from ulmfit.models.softmax import Decoder
@@ -56,13 +57,13 @@ class LMOutput:
         Raises:
             DataError: the target has another shape, or ids beyond the vocabulary.
         """
+        check_ids(target, self.decoder.weight.shape[0], "target")
         if target.shape != self.hidden.shape[:2]:
             raise DataError(
                 f"the target has the shape {tuple(target.shape)}, the input {tuple(self.hidden.shape[:2])}; "
                 "they must be the same"
             )
-        check_ids(target, self.decoder.weight.shape[0])
-        return self.decoder.cross_entropy(self.hidden.flatten(0, 1), target.flatten())
+        return self.decoder.cross_entropy(self.hidden.flatten(0, 1), target.flatten().long())
 
     def predictions(self) -> Tensor:
         """The likeliest next token of each position (B, T)."""
@@ -186,8 +187,7 @@ class LanguageModel(SequentialRNN):
         """
         if self.training:
             raise ConfigError("step answers in evaluation mode only; call model.eval() first")
-        if token.dim() != 1:
-            raise DataError(f"token must be ids of shape (B,); got {tuple(token.shape)}")
+        check_integers("token", token, 1)
         raw, after = self.encoder.encode(token.unsqueeze(1), state)
         return self.decoder.log_probabilities(raw[:, 0]), after
 
