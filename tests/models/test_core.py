@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from ulmfit.models.core import (
     get_language_model,
     get_text_classifier,
 )
+from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
 from ulmfit.models.encoder import Encoder, State
 from ulmfit.models.language_model import LanguageModel, LinearDecoder
 from ulmfit.models.sequential import SequentialRNN
@@ -217,12 +222,115 @@ def test_models_that_make_no_sense():
         AWDLSTMConfig(emb_sz=7, bidir=True)
     with pytest.raises(ConfigError, match="tie_weights='no'"):
         AWDLSTMConfig(tie_weights="no")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="bptt=0 and max_len=-1"):
+    with pytest.raises(ConfigError, match="seq_len=0 and max_len=-1 must be at least 1"):
         get_text_classifier(AWD_LSTM, V, 2, seq_len=0, max_len=-1, config=SIZES)
     with pytest.raises(ConfigError, match=r"2 layers need as many dropouts.*ps=\[1\.0\].*y_range"):
         PoolingLinearClassifier([6, 5, 2], [1.0], y_range=(2, 1))
     with pytest.raises(ConfigError, match=r"\(20, 6\); the decoder needs \(21, 6\)"):
         LinearDecoder(21, 6, tie_encoder=small().encoder.embedding)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"vocab_sz": "100"}, {"vocab_sz": 2.5}, {"vocab_sz": True}, {"vocab_sz": None}, {"drop_mult": "1"},
+     {"drop_mult": None}, {"drop_mult": NAN}, {"drop_mult": INF}, {"config": "small"}, {"config": [1, 2]}],
+)  # fmt: skip
+def test_wrong_settings_of_a_language_model_are_named(given: dict[str, Any]):
+    with pytest.raises(ConfigError, match=f"{next(iter(given))}=.* must be"):
+        get_language_model(**{"arch": AWD_LSTM, "vocab_sz": V, "config": SIZES} | given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"n_class": 0}, {"n_class": 2.5}, {"n_class": "3"}, {"n_class": None}, {"seq_len": 0}, {"seq_len": 2.5},
+     {"seq_len": None}, {"max_len": 0}, {"max_len": 10.5}, {"max_len": NAN}, {"max_len": INF}, {"max_len": "x"},
+     {"lin_ftrs": 50}, {"lin_ftrs": [0]}, {"lin_ftrs": [2.5]}, {"ps": 0.1}, {"ps": [1.0]}, {"ps": [NAN]}, {"ps": ["a"]},
+     {"y_range": (5, 1)}, {"y_range": (1,)}, {"y_range": 5}, {"y_range": (NAN, 1)}, {"y_range": (0, INF)},
+     {"y_range": (1, 2, 3)}, {"y_range": "ab"}, {"pad_idx": -1}, {"pad_idx": 1.5}],
+)  # fmt: skip
+def test_wrong_settings_of_a_classifier_are_named(given: dict[str, Any]):
+    with pytest.raises(ConfigError, match=f"{next(iter(given))}=.* must be"):
+        get_text_classifier(**{"arch": AWD_LSTM, "vocab_sz": V, "n_class": 2, "config": SIZES} | given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"cutoffs": None}, {"cutoffs": 10}, {"cutoffs": [[1]]}, {"cutoffs": (10, 5)}, {"cutoffs": (0,)}, {"emb_sz": 1.5},
+     {"emb_sz": True}, {"hidden_p": "0.1"}, {"hidden_p": NAN}, {"hidden_p": 1.0}, {"bidir": 1}, {"pad_token": -1},
+     {"window": 1.0}, {"window": True}, {"window": 3}, {"zoneout_p": None}],
+)  # fmt: skip
+def test_wrong_fields_of_a_configuration_are_named(given: dict[str, Any]):
+    with pytest.raises(ConfigError, match=f"{next(iter(given))}=.* must be"):
+        AWDQRNNConfig(**given)
+
+
+def test_numbers_of_numpy_and_lists_are_taken():
+    config = AWDLSTMConfig(
+        emb_sz=np.int64(6),
+        n_hid=np.int32(10),
+        n_layers=2,
+        hidden_p=np.float32(0.5),
+        bidir=np.bool_(False),
+        cutoffs=[5, np.int64(9)],
+    )
+    plain = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2, hidden_p=0.5, cutoffs=(5, 9))
+    assert config == plain
+    assert hash(config) == hash(plain)
+    assert json.loads(json.dumps(config.to_dict()))["cutoffs"] == [5, 9]
+    model = get_text_classifier(
+        AWD_LSTM,
+        np.int64(V),
+        np.int64(2),
+        np.int32(4),
+        config,
+        np.float64(0.5),
+        [np.int64(5)],
+        [np.float32(0.1)],
+        max_len=np.int64(9),
+        y_range=(np.float32(0), np.int64(5)),
+    )
+    assert model.eval()(torch.randint(2, V, (3, 12))).logits.shape == (3, 2)
+    assert json.dumps([model.head.y_range, model.document_encoder.max_len, model.document_encoder.bptt])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RNNDropout(1.5), r"p=1.5 must be in \[0, 1\)"),
+        (lambda: EmbeddingDropout(5, 3, -0.1), r"p=-0.1 must be in \[0, 1\)"),
+        (lambda: EmbeddingDropout(nn.Embedding(5, 3), 3, 0.1), "vocab_sz=.* must be a whole number"),  # type: ignore[arg-type]
+        (lambda: LinearDecoder(0, 4), "n_out=0 must be at least 1"),
+        (lambda: LinearDecoder(5, 4, output_p=2.0), r"output_p=2.0 must be in \[0, 1\)"),
+        (lambda: LinearDecoder(20, 4, cutoffs=(10, 5)), r"cutoffs=\(10, 5\) must be rising"),
+        (lambda: SentenceEncoder(5, nn.LSTM(3, 3)), "module=.*must be an object of Encoder"),  # type: ignore[arg-type]
+        (lambda: PoolingLinearClassifier([30], []), r"dims=\[30\] must be at least two sizes"),
+    ],
+)
+def test_pieces_with_wrong_settings_are_refused(make: Callable[[], nn.Module], message: str):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def test_the_padding_of_configuration_and_classifier_are_one():
+    ids = torch.tensor([[5, 6, 7, 0, 0]])
+    for given in ({"config": SIZES | {"pad_token": 0}}, {"config": SIZES, "pad_idx": 0}):
+        model = get_text_classifier(AWD_LSTM, V, 2, **given).eval()
+        assert (model.config.pad_token, model.document_encoder.pad_idx) == (0, 0)
+        torch.testing.assert_close(model(ids).logits, model(ids[:, :3]).logits)
+    for config in (SIZES | {"pad_token": 0}, AWDLSTMConfig(**SIZES, pad_token=0)):
+        with pytest.raises(ConfigError, match="pad_idx=1, but pad_token=0"):
+            get_text_classifier(AWD_LSTM, V, 2, config=config, pad_idx=1)
+    assert get_text_classifier(AWD_LSTM, V, 2, config=SIZES, pad_idx=1).config.pad_token == 1
+
+
+def test_configurations_can_be_copied_and_pickled():
+    for copied in (copy.deepcopy(awd_lstm_lm_config), pickle.loads(pickle.dumps(awd_lstm_lm_config))):  # noqa: S301 (written here)
+        assert copied == awd_lstm_lm_config
+        with pytest.raises(TypeError):
+            copied["n_hid"] = 3
 
 
 def test_head_sizes_dropouts_and_range():

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
@@ -53,6 +54,7 @@ class Encoder(nn.Module):
 
     config_class: ClassVar[type[EncoderConfig]]
 
+    @checked
     def __init__(self, vocab_sz: int, config: EncoderConfig) -> None:
         super().__init__()
         if vocab_sz <= config.pad_token:

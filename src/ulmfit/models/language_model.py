@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ulmfit.arguments import at_least, check_dropouts, checked
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
-from ulmfit.models.config import EncoderConfig
+from ulmfit.models.config import EncoderConfig, cutoff_problems
 from ulmfit.models.dropout import RNNDropout
 from ulmfit.models.encoder import Encoder, State, detach_state
 from ulmfit.models.inputs import check_ids, check_integers
@@ -82,9 +83,10 @@ class LinearDecoder(Decoder):
         cutoffs: of an adaptive softmax; see `Decoder`.
 
     Raises:
-        ConfigError: the shared weights have other sizes.
+        ConfigError: a value makes no sense, or the shared weights have other sizes.
     """
 
+    @checked
     def __init__(
         self,
         n_out: int,
@@ -94,6 +96,10 @@ class LinearDecoder(Decoder):
         bias: bool = True,
         cutoffs: tuple[int, ...] = (),
     ) -> None:
+        at_least(1, n_out=n_out, n_hid=n_hid)
+        check_dropouts(output_p=output_p)
+        if problems := cutoff_problems(tuple(cutoffs)):
+            raise ConfigError(problems[0])
         if tie_encoder is None:
             weight = nn.Parameter(torch.empty(n_out, n_hid).uniform_(-0.1, 0.1))
         else:

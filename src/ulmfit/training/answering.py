@@ -24,6 +24,7 @@ from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
 from ulmfit.training.learner import Learner, Loader
 from ulmfit.training.losses import meaning
+from ulmfit.training.predictions import tell_longer
 from ulmfit.training.progress import say
 from ulmfit.training.tensor_file import compare_weights
 
@@ -155,6 +156,7 @@ class TextLearner(Learner):
         vocab = self.dls.text_vocab
         document = as_documents([vocab.numericalize(self.dls.tokenizer(item))])
         ids, lengths = padded(document, np.array([0]), pad_idx=vocab.pad_idx, backwards=self.dls.backwards)
+        tell_longer(self, "text", lengths)
         self.model.eval()
         logits = self.model(torch.from_numpy(ids).to(self.device), torch.from_numpy(lengths)).logits.float().cpu()
         says = meaning(self.loss_func, self.task)
