@@ -93,4 +93,4 @@ def padded(
     for i in np.flatnonzero((ids[np.arange(len(ids)), lengths - 1] == pad_idx) & (lengths > 1)):
         words = np.flatnonzero(ids[i] != pad_idx)
         lengths[i] = words[-1] + 1 if len(words) else 1
-    return ids, lengths
+    return ids[:, : int(lengths.max())], lengths
