@@ -6,15 +6,19 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from types import SimpleNamespace, UnionType
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from ulmfit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,13 +93,13 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def check_fields(config: object) -> None:
+def check_fields(config: DataclassInstance) -> None:
     """Refuse fields of a dataclass that are not of the types of their annotations.
 
     Raises:
         ConfigError: all such fields at once.
     """
-    given = {name: getattr(config, name) for name in get_type_hints(type(config))}
+    given = {field.name: getattr(config, field.name) for field in fields(config)}
     _check_types(type(config).__name__, given, get_type_hints(type(config)))
 
 
@@ -103,11 +107,20 @@ def at_least(least: int, **given: float | None) -> None:
     """Refuse numbers that are too small; None passes.
 
     Raises:
-        ConfigError: naming the argument.
+        ConfigError: naming the arguments.
     """
-    for name, value in given.items():
-        if value is not None and value < least:
-            raise ConfigError(f"{name}={value} must be at least {least}")
+    if small := [f"{name}={value}" for name, value in given.items() if value is not None and value < least]:
+        raise ConfigError(f"{' and '.join(small)} must be at least {least}")
+
+
+def check_dropouts(**given: float) -> None:
+    """Refuse probabilities of dropout that are not in [0, 1).
+
+    Raises:
+        ConfigError: naming the arguments.
+    """
+    if wrong := [f"{name}={value}" for name, value in given.items() if not 0 <= value < 1]:
+        raise ConfigError(f"{' and '.join(wrong)} must be in [0, 1)")
 
 
 def between_0_and_1(**given: float) -> None:
@@ -142,6 +155,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return value in inner
     if origin is type:
         return isinstance(value, type) and issubclass(value, inner[0])
+    if origin is tuple and inner[-1] is Ellipsis:
+        origin = Sequence
     if origin is tuple:
         return isinstance(value, tuple | list) and len(value) == len(inner) and all(map(_fits, value, inner))
     if origin is Sequence:
@@ -170,6 +185,7 @@ _IN_WORDS = {
     slice: "slice(high) or slice(low, high)",
     type(None): "None",
     Callable: "a function",
+    Mapping: "a dictionary",
 }
 
 
@@ -181,12 +197,13 @@ def _described(hint: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(repr, inner))}"
     if origin is type:
-        return f"a subclass of {inner[0].__name__}"
-    if origin is tuple:
+        known = ", ".join(c.__name__ for c in inner[0].__subclasses__())
+        return f"a subclass of {inner[0].__name__}" + (f" ({known})" if known else "")
+    if origin is tuple and inner[-1] is not Ellipsis:
         return f"{len(inner)} values, each {_described(inner[0])}"
     if origin is Iterable:
         return "a list or another collection"
-    if origin is Sequence:
+    if origin in (Sequence, tuple):
         return f"a list of such: {_described(inner[0])}"
     if getattr(hint, "_is_protocol", False):
         return str(inspect.getdoc(hint)).partition("\n")[0].rstrip(".").lower()

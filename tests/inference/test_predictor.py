@@ -33,6 +33,13 @@ def test_probabilities_are_those_of_each_text_alone(example: Bundle):
     np.testing.assert_allclose(together, predictor.predict_proba(TEXTS, batch_size=2), atol=1e-6)
 
 
+def test_a_text_may_end_in_a_word_that_is_spelt_like_the_padding(example: Bundle):
+    predictor = Predictor(example)
+    spelt = predictor.predict_proba(["coffee xxpad", "The parcel xxpad came xxpad xxpad", "xxpad"])
+    np.testing.assert_allclose(spelt[0], predictor.predict_proba(["coffee"])[0], atol=1e-6)
+    assert np.isfinite(spelt).all()
+
+
 def test_predictions_name_the_likeliest_label(example: Bundle):
     predictor = Predictor(example)
     for p, row in zip(predictor.predict(TEXTS), predictor.predict_proba(TEXTS), strict=True):

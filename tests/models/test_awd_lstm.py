@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
+from torch.nn.utils import prune
 
 from ulmfit.errors import ConfigError
 from ulmfit.models.awd_lstm import AWD_LSTM, WeightDropLSTM
@@ -29,6 +31,43 @@ def test_weight_drop_drops_recurrent_weights_only_and_leaves_the_parameter_alone
     torch.testing.assert_close(layer(x, None)[0], layer.lstm(x)[0])
     layer.train()
     assert not torch.allclose(layer(x, None)[0], layer.lstm(x)[0])
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_layer_may_be_called_with_other_weights(train: bool):
+    layer, other = (WeightDropLSTM(4, 5, 0.0).train(train) for _ in range(2))
+    x = torch.randn(2, 7, 4)
+    weights = {name: p * 1 for name, p in other.named_parameters()}
+    output, _ = functional_call(layer, weights, (x, None))
+    torch.testing.assert_close(output, other(x, None)[0])
+    with torch.no_grad():
+        torch.testing.assert_close(functional_call(layer, weights, (x, None))[0], output)
+    output.sum().backward()
+    assert all(p.grad is None for p in layer.parameters())
+    assert all(p.grad is not None for p in other.parameters())
+
+
+@pytest.mark.parametrize("weight_p", [0.0, 0.5])
+def test_a_pruned_layer_answers_and_learns_without_the_pruned_weights(weight_p: float):
+    layer = WeightDropLSTM(4, 5, weight_p)
+    prune.random_unstructured(layer.lstm, "weight_hh_l0", amount=0.5)
+    pruned, x = layer.lstm.weight_hh_l0_mask == 0, torch.randn(2, 7, 4)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+            layer(x, None)[0].sum().backward()
+        gradient = layer.lstm.weight_hh_l0_orig.grad
+        assert gradient is not None
+        assert (gradient[pruned] == 0).all()
+        dropped = (gradient[~pruned] == 0).float().mean().item()
+        assert dropped == (0 if weight_p == 0 else pytest.approx(weight_p, abs=0.25))
+        optimizer.step()
+        optimizer.zero_grad()
+    bare = nn.LSTM(4, 5, batch_first=True)
+    bare.load_state_dict({name: getattr(layer.lstm, name) for name in bare.state_dict()})
+    bare.weight_hh_l0.data.copy_(layer.lstm.weight_hh_l0_orig * ~pruned)
+    with torch.no_grad():
+        torch.testing.assert_close(layer.eval()(x, None)[0], bare(x)[0])
 
 
 def test_weight_drop_keeps_the_rest_scaled_and_gives_their_gradients():
@@ -114,7 +153,6 @@ def test_activation_regularisation_follows_its_definition():
     torch.testing.assert_close(output.tar, (raw[:, 1:] - raw[:, :-1]).pow(2).mean())  # of the raw output
 
 
-@pytest.mark.usefixtures("bf16")
 def test_autocast_state_can_be_carried_out_of_autocast():
     model = LanguageModel(20, CONFIG).eval()
     ids = torch.randint(20, (2, 8))

@@ -79,7 +79,6 @@ def test_the_language_model_takes_it_and_all_its_parameters_learn():
     assert len(model.parameter_groups()) == CONFIG.n_layers + 1
 
 
-@pytest.mark.usefixtures("bf16")
 def test_bfloat16_keeps_the_cell_in_float32():
     encoder = AWD_QRNN.from_config(20, CONFIG).eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -19,6 +19,9 @@ CONFIGS = [
 V, C, PAD = 30, 3, 1
 
 
+TWO_TEXTS = torch.tensor([[5, PAD, 4, 3, PAD], [2, 3, PAD, PAD, PAD]])  # one with a word that is spelt like padding
+
+
 def model(bptt: int = 5, max_len: int = 12, config: EncoderConfig = CONFIG) -> TextClassifier:
     torch.manual_seed(1)
     return TextClassifier(V, C, config, bptt=bptt, max_len=max_len).eval()
@@ -49,7 +52,6 @@ def test_a_text_is_answered_alike_alone_and_among_any_others(config: EncoderConf
 
 
 @pytest.mark.parametrize("config", CONFIGS[::2], ids=["lstm", "qrnn"])
-@pytest.mark.usefixtures("bf16")
 def test_bfloat16_answers_alike_alone_and_among_others(config: EncoderConfig):
     classifier = model(config=config)
     ids, n = batch([3, 40, 17, 8, 25])
@@ -84,7 +86,7 @@ def test_what_stands_before_the_pooled_positions_gets_no_gradient():
 
 def test_a_short_text_learns_from_all_of_its_pooled_positions_beside_a_long_one():
     classifier = model(bptt=5, max_len=10).train()
-    ids = torch.zeros(2, 30, dtype=torch.long)
+    ids = torch.full((2, 30), PAD)
     ids[0] = 2
     ids[1, :8] = torch.arange(10, 18)
     pooled = classifier.document_encoder(ids, torch.tensor([30, 8]))
@@ -137,15 +139,32 @@ def test_frozen_groups_build_no_graph_and_get_no_gradient():
     assert all(p.grad is not None for p in groups[-1])
 
 
-def test_regularisation_counts_real_positions_only():
-    classifier = TextClassifier(V, C, CONFIG.scaled(0), bptt=50).train()
-    ids, n = batch([9, 4])
+@pytest.mark.parametrize("bptt", [1, 3, 8, 50])
+@pytest.mark.parametrize("max_len", [5, None])
+def test_regularisation_counts_real_positions_only(bptt: int, max_len: int | None):
+    classifier = TextClassifier(V, C, CONFIG.scaled(0), bptt=bptt, max_len=max_len).train()
+    ids, n = batch([4, 9, 1])
     output = classifier.document_encoder(ids, n)
     raw, _ = classifier.encoder.encode(ids)
-    real = torch.cat([raw[0, :9], raw[1, :4]])
-    torch.testing.assert_close(output.ar, real.pow(2).mean())
-    steps = torch.cat([raw[0, 1:9] - raw[0, :8], raw[1, 1:4] - raw[1, :3]])
-    torch.testing.assert_close(output.tar, steps.pow(2).sum() / (13 * CONFIG.emb_sz))
+    texts = [row[:length][-(max_len or length) :] for row, length in zip(raw, n.tolist(), strict=True)]
+    torch.testing.assert_close(output.ar, torch.cat(texts).pow(2).mean())
+    torch.testing.assert_close(output.tar, torch.cat([text[1:] - text[:-1] for text in texts]).pow(2).mean())
+
+
+def test_temporal_regularisation_of_texts_without_padding_is_that_of_the_language_model():
+    classifier = TextClassifier(V, C, CONFIG.scaled(0)).train()
+    ids = torch.randint(2, V, (3, 6))
+    classifier(ids).tar.backward()
+    gradients = {name: p.grad.clone() for name, p in classifier.encoder.named_parameters() if p.grad is not None}
+    classifier.zero_grad()
+    raw, _ = classifier.encoder.encode(ids)
+    (raw[:, 1:] - raw[:, :-1]).pow(2).mean().backward()
+    for name, p in classifier.encoder.named_parameters():
+        torch.testing.assert_close(gradients[name], p.grad)
+
+
+def test_temporal_regularisation_of_texts_of_one_word_is_nothing():
+    assert TextClassifier(V, C, CONFIG).train()(torch.tensor([[4], [5]])).tar == 0
 
 
 @pytest.mark.parametrize(
@@ -153,7 +172,13 @@ def test_regularisation_counts_real_positions_only():
     [
         (torch.ones(2, 5, dtype=torch.long), torch.tensor([5]), "lengths"),
         (torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6]), "between 1 and the 5"),
-        (torch.ones(2, 5, dtype=torch.long), torch.tensor([0, 5]), "got 0"),
+        (torch.ones(2, 5, dtype=torch.long), torch.tensor([0, 5]), "row 0 has 0"),
+        (TWO_TEXTS, torch.tensor([3, 5]), "row 0 has the length 3, but 3 tokens .*the last at position 4"),
+        (TWO_TEXTS, torch.tensor([4, 3]), "row 1 has the length 3, but 2 tokens .*the last at position 2"),
+        (TWO_TEXTS.flip(1), torch.tensor([4, 2]), "row 0 has the length 4, but 3 tokens .*the last at position 5"),
+        (TWO_TEXTS, torch.tensor([4.0, 2.0]), r"lengths must be integers .*\(B,\); got torch.float32"),
+        (TWO_TEXTS, torch.tensor([[4], [2]]), "lengths must be integers"),
+        (TWO_TEXTS, [4, 2], "lengths must be a tensor.*got list"),
         (torch.ones(0, 5, dtype=torch.long), torch.ones(0, dtype=torch.long), "empty"),
     ],
 )
@@ -162,13 +187,18 @@ def test_lengths_that_disagree_with_the_ids_are_refused(ids: torch.Tensor, lengt
         model()(ids, lengths)
 
 
+def test_padding_within_a_text_is_one_of_its_words():
+    lengths = torch.tensor([4, 2])
+    together = model()(TWO_TEXTS, lengths).logits
+    torch.testing.assert_close(model()(TWO_TEXTS[:1, :4], lengths[:1]).logits, together[:1])
+
+
 def test_groups_hold_every_parameter_once():
     classifier = model()
     grouped = [id(p) for g in classifier.parameter_groups() for p in g]
     assert sorted(grouped) == sorted(id(p) for p in classifier.parameters())
 
 
-@pytest.mark.usefixtures("bf16")
 def test_answers_are_float32_under_autocast():
     model = TextClassifier(20, 1, CONFIGS[0], y_range=(0.0, 1.0)).eval()
     ids = torch.randint(2, 20, (4, 6), generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -36,14 +37,12 @@ def test_outputs_and_gradients_are_those_of_torch():
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.usefixtures("bf16")
 def test_in_bfloat16_they_are_close(monkeypatch: pytest.MonkeyPatch, packed: bool):
     monkeypatch.setattr(products, "_HAS_ONEDNN", packed and products._HAS_ONEDNN)
     for mine, reference in zip(*both(torch.bfloat16), strict=True):
         assert (mine - reference).norm() / reference.norm() < 0.02
 
 
-@pytest.mark.usefixtures("bf16")
 def test_the_layer_takes_it_when_it_learns_in_bfloat16_only():
     layer = WeightDropLSTM(N_IN, H, 0.0)
     x = torch.randn(B, T, N_IN)
@@ -63,10 +62,8 @@ def test_the_layer_takes_it_when_it_learns_in_bfloat16_only():
 @pytest.mark.parametrize("onednn", [True, False])
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
 def test_answers_are_those_of_torch_and_follow_the_weights(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, onednn: bool, stored: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, onednn: bool, stored: torch.dtype
 ):
-    if stored == torch.bfloat16:
-        request.getfixturevalue("bf16")
     monkeypatch.setattr(products, "_HAS_ONEDNN", onednn and products._HAS_ONEDNN)
     layer = WeightDropLSTM(N_IN, H, 0.5).to(stored).eval()
     x = torch.randn(B, T, N_IN, dtype=stored)
@@ -74,7 +71,7 @@ def test_answers_are_those_of_torch_and_follow_the_weights(
     copied = copy.deepcopy(layer)
     with torch.no_grad():
         for _ in range(2):
-            expected, (hidden, cell) = layer.lstm(x)
+            expected, (hidden, cell) = copy.deepcopy(layer.lstm).float()(x.float())  # an old torch lacks the other
             output, state = layer(x, None)
             for mine, reference in zip((output, *state), (expected, hidden, cell), strict=True):
                 torch.testing.assert_close(mine.float(), reference.float(), rtol=0, atol=bound)
@@ -84,6 +81,39 @@ def test_answers_are_those_of_torch_and_follow_the_weights(
         torch.testing.assert_close(layer(x, None)[0], copied(x, None)[0])
         with torch.inference_mode():
             torch.testing.assert_close(layer(x, None)[0], copied(x, None)[0])
+
+
+@torch.no_grad()
+def test_answers_follow_weights_that_are_written_through_data():
+    layer, other = (WeightDropLSTM(N_IN, H, 0.5).eval() for _ in range(2))
+    x = torch.randn(B, T, N_IN)
+    layer(x, None)
+    for mine, new in zip(layer.lstm.parameters(), other.lstm.parameters(), strict=True):
+        mine.data.copy_(new)  # averaged weights, for one
+    torch.testing.assert_close(layer(x, None)[0], other(x, None)[0])
+    for p in layer.lstm.parameters():
+        p.data.zero_()
+    assert layer(x, None)[0].abs().max() == 0
+
+
+def test_the_memory_of_a_kept_weight_is_held_so_that_no_other_comes_to_lie_there():
+    kept, weight = products.KeptProducts(), torch.randn(40, 10)
+    kept.get([weight], torch.float32)
+    place = weight.data_ptr()
+    weight.data = torch.empty(0)  # as `bfloat16()` does before `float()` takes new memory
+    assert kept._kept is not None
+    assert kept._kept[1][0]._now.untyped_storage().data_ptr() == place
+
+
+@torch.no_grad()
+def test_what_is_kept_of_a_weight_is_no_part_of_copies():
+    kept, weights = products.KeptProducts(), [torch.randn(2000, 100)]
+    made = kept.get(weights, torch.float32)
+    assert kept.get(weights, torch.float32) is made
+    for copied in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):  # noqa: S301 (written here)
+        assert copied.__dict__ == products.KeptProducts().__dict__
+    weights[0].data[1000:1500] += 1
+    assert kept.get(weights, torch.float32) is not made
 
 
 def test_a_layer_without_graph_drops_its_weights_in_training():

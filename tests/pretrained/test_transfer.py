@@ -34,8 +34,9 @@ def vocab(n: int) -> Vocab:
 
 @pytest.mark.parametrize("old_size", [12, 25, 64])
 @pytest.mark.parametrize("new_size", [12, 25, 64])
-def test_a_vocabulary_on_the_other_side_of_a_cutoff(old_size: int, new_size: int):
-    config = AWDLSTMConfig(emb_sz=4, n_hid=5, n_layers=2, cutoffs=(20, 40))
+@pytest.mark.parametrize("out_bias", [True, False])
+def test_a_vocabulary_on_the_other_side_of_a_cutoff(old_size: int, new_size: int, out_bias: bool):
+    config = AWDLSTMConfig(emb_sz=4, n_hid=5, n_layers=2, cutoffs=(20, 40), out_bias=out_bias)
     old, new = LanguageModel(old_size, config), LanguageModel(new_size, config)
     for p in old.parameters():
         torch.nn.init.normal_(p)

@@ -277,7 +277,18 @@ def test_the_table_is_silent_when_told(dls_lm, capsys):
 def test_long_texts_are_counted(dls_lm, capsys):
     dls = TextDataLoaders.from_df(frame(), dls_lm.path, seed=1, text_col="text", label_col="label", bs=8)
     learn = text_classifier_learner(dls, max_len=20, **{**SMALL, "verbose": 1})
-    assert "more than max_len=20 tokens" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    for part, loader in zip(("training", "validation"), (dls.train, dls.valid), strict=True):
+        longer = sum(loader.lengths > 20)
+        assert f"{longer} {part} texts ({longer / len(loader.lengths):.1%}) have more than max_len=20 tokens" in said[0]
+        said = said[1:]
+    learn.get_preds()
+    learn.predict("short")
+    assert "max_len" not in capsys.readouterr().out
+    learn.get_preds(dl=dls.test_dl(["short", "word " * 8 + "other " * 30 + "tail " * 9 + " ".join(TEXTS[:2])]))
+    assert "1 texts (50.0%) have more than max_len=20 tokens" in capsys.readouterr().out
+    learn.predict(" ".join(TEXTS[:2]))
+    assert "1 text (100.0%) have more than max_len=20 tokens" in capsys.readouterr().out
     assert "in 4 groups" in learn.summary()
     assert Path(learn.path) == dls_lm.path
 

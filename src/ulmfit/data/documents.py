@@ -73,6 +73,8 @@ def padded(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Some documents as a batch.
 
+    A word of a text that is spelt like the padding (`xxpad`) is padding where the text ends with it.
+
     Args:
         documents: the documents.
         rows: B numbers of documents.
@@ -88,4 +90,7 @@ def padded(
     step = -1 if backwards else 1
     for row, start, length in zip(ids, offsets[rows].tolist(), lengths.tolist(), strict=True):
         row[:length] = flat[start : start + length][::step]
-    return ids, lengths
+    for i in np.flatnonzero((ids[np.arange(len(ids)), lengths - 1] == pad_idx) & (lengths > 1)):
+        words = np.flatnonzero(ids[i] != pad_idx)
+        lengths[i] = words[-1] + 1 if len(words) else 1
+    return ids[:, : int(lengths.max())], lengths

@@ -61,7 +61,10 @@ class Direction:
         while start < len(order):
             steps = min(int(lengths[order[start]]), _CHUNK)
             rows = order[start : start + min(batch_size, max(1, _TOKENS // steps))]
-            parts.append(self._batch(*padded(store, rows, pad_idx=self.pad_token, backwards=self.backwards)))
+            ids, inside = padded(store, rows, pad_idx=self.pad_token, backwards=self.backwards)
+            falling = np.argsort(-inside, kind="stable")  # padding at a text's own end does not count
+            order[start : start + len(rows)] = rows[falling]
+            parts.append(self._batch(ids[falling], inside[falling]))
             start += len(rows)
         result = np.empty((len(order), parts[0].shape[1]), dtype=np.float32)
         result[order] = np.concatenate(parts)

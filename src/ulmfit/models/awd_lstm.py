@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.dropout import WeightDrop
-from ulmfit.models.encoder import Encoder, LayerState
+from ulmfit.models.encoder import Encoder, LayerState, RecurrentLayer
 from ulmfit.models.lstm_function import LayerProducts, infer_lstm, learn_lstm, pays
 from ulmfit.models.products import KeptProducts, compute_dtype, learns
 
 
-class WeightDropLSTM(nn.Module):
+class WeightDropLSTM(RecurrentLayer):
     """One LSTM layer whose hidden-to-hidden weights are dropped in training.
 
     Args:
@@ -36,6 +36,7 @@ class WeightDropLSTM(nn.Module):
         super().__init__()
         self.weight_drop = WeightDrop(weight_p)
         self.lstm = nn.LSTM(n_in, n_out, batch_first=True)
+        self.state_sizes = (n_out, n_out)
         self._kept = KeptProducts()
 
     def forward(self, x: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
@@ -48,23 +49,32 @@ class WeightDropLSTM(nn.Module):
         Returns:
             output (B, T, n_out) and the new state.
         """
-        lstm = self.lstm
-        recurrent = self.weight_drop(lstm.get_parameter("weight_hh_l0"))
-        learn = learns(x, *lstm.parameters())
-        if state is None:
-            zeros = recurrent.new_zeros(1, x.shape[0], lstm.hidden_size)
-            state = (zeros, zeros)
+        weights = self._weights(x)
+        recurrent, learn = weights[1], learns(x, *weights)
+        state = state or self.begin(recurrent, x.shape[0])
         if pays(x, learn=learn):
-            return self._run(x, recurrent, state, learn=learn)
+            return self._run(x, weights, state, learn=learn)
         before = (state[0].to(recurrent.dtype), state[1].to(recurrent.dtype))
-        output, (hidden, cell) = functional_call(lstm, {"weight_hh_l0": recurrent}, (x, before))
+        output, hidden, cell = torch.lstm(x, before, weights, True, 1, 0.0, self.training, False, True)
         # Under autocast the state comes back in bfloat16; the next call may be outside of autocast.
         return output, (hidden.to(recurrent.dtype), cell.to(recurrent.dtype))
 
-    def _run(self, x: Tensor, recurrent: Tensor, state: LayerState, *, learn: bool) -> tuple[Tensor, LayerState]:
-        weight, bias_ih, bias_hh = (
-            self.lstm.get_parameter(name) for name in ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0")
-        )
+    def _weights(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of input and hidden state, and the biases of both; attributes, which need not be parameters.
+
+        `torch.func.functional_call` puts other tensors there, `torch.nn.utils.prune` what is left of a weight: by a
+        hook that runs before the layer, which is not called itself.
+        """
+        for hook in self.lstm._forward_pre_hooks.values():
+            hook(self.lstm, (x,))
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weight, recurrent, *biases = (getattr(self.lstm, name) for name in names)
+        return weight, self.weight_drop(recurrent), biases[0], biases[1]
+
+    def _run(
+        self, x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], state: LayerState, *, learn: bool
+    ) -> tuple[Tensor, LayerState]:
+        weight, recurrent, bias_ih, bias_hh = weights
         steps, bias, dtype = x.transpose(0, 1), bias_ih + bias_hh, compute_dtype(x)
         before = (state[0][0], state[1][0])
         if not learn and not self.training:
@@ -131,6 +141,6 @@ class AWD_LSTM(Encoder):
         )
         super().__init__(vocab_sz, config)
 
-    def make_layer(self, number: int, n_in: int, n_out: int) -> nn.Module:
+    def make_layer(self, number: int, n_in: int, n_out: int) -> RecurrentLayer:
         """One weight-dropped LSTM layer."""
         return WeightDropLSTM(n_in, n_out, self.config.weight_p)

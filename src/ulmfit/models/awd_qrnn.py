@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ulmfit.models.config import AWDQRNNConfig
 from ulmfit.models.dropout import WeightDrop
-from ulmfit.models.encoder import Encoder, LayerState
+from ulmfit.models.encoder import Encoder, LayerState, RecurrentLayer
 from ulmfit.models.products import linear
 
 
@@ -78,7 +78,7 @@ def _run(z: Tensor, f: Tensor, before: Tensor) -> Tensor:
     return cells
 
 
-class QRNNLayer(nn.Module):
+class QRNNLayer(RecurrentLayer):
     """One quasi-recurrent layer.
 
     Args:
@@ -96,6 +96,7 @@ class QRNNLayer(nn.Module):
     def __init__(self, n_in: int, n_out: int, *, window: int, weight_p: float, zoneout_p: float) -> None:
         super().__init__()
         self.window, self.zoneout_p = window, zoneout_p
+        self.state_sizes = (n_out, n_in * (window - 1))
         self.weight_drop = WeightDrop(weight_p)
         self.gates = nn.Linear(window * n_in, 3 * n_out)
 
@@ -111,17 +112,11 @@ class QRNNLayer(nn.Module):
         """
         steps = x.transpose(0, 1)
         weight = self.weight_drop(self.gates.weight)
-        n_out = weight.shape[0] // 3
-        if state is None:
-            state = (
-                x.new_zeros(1, x.shape[0], n_out, dtype=weight.dtype),
-                x.new_zeros(1, x.shape[0], x.shape[2] * (self.window - 1), dtype=weight.dtype),
-            )
-        cell, last = state
+        cell, last = state or self.begin(weight, x.shape[0])
         seen = steps
         if self.window == 2:
             shifted = torch.cat([last.to(steps.dtype), steps[:-1]])
-            seen, last = torch.cat([shifted, steps], 2), steps[-1:].to(last.dtype)
+            seen, last = torch.cat([shifted, steps], 2), steps[-1:].to(last.dtype, copy=True)
         gates = linear(seen, weight, self.gates.bias)
         output, cell_after = self._pool(gates, cell[0])
         return output.transpose(0, 1), (cell_after.unsqueeze(0).to(weight.dtype), last)
@@ -135,7 +130,7 @@ class QRNNLayer(nn.Module):
             return result
         z, f, o = _activate(gates, zoneout)
         cells = _run(z, f, cell)
-        return o * cells[1:].to(o.dtype), cells[-1]
+        return o * cells[1:].to(o.dtype), cells[-1].clone()
 
 
 class AWD_QRNN(Encoder):
@@ -191,7 +186,7 @@ class AWD_QRNN(Encoder):
         )
         super().__init__(vocab_sz, config)
 
-    def make_layer(self, number: int, n_in: int, n_out: int) -> nn.Module:
+    def make_layer(self, number: int, n_in: int, n_out: int) -> RecurrentLayer:
         """One quasi-recurrent layer."""
         c = self.config
         window = c.window if number == 0 else 1

@@ -10,6 +10,7 @@ B batch, T time, E size of the encoder's output, C classes.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,12 +21,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ulmfit.arguments import at_least, checked
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import WeightDrop
-from ulmfit.models.encoder import Encoder, State, check_ids, detach_state, select_state
+from ulmfit.models.encoder import Encoder, State, detach_state, select_state
+from ulmfit.models.inputs import check_ids, check_integers, check_lengths
 from ulmfit.models.pooling import Pool, Pooled
+from ulmfit.models.products import widened
 from ulmfit.models.sequential import SequentialRNN
 
 
@@ -38,7 +42,7 @@ class SentenceEncoder(nn.Module):
     Args:
         bptt: steps of a chunk.
         module: the language model's encoder.
-        pad_idx: id of the padding, needed where lengths are not given.
+        pad_idx: id of the padding.
         max_len: positions from the end of a text that are pooled; all of them if None.
         pool_words: pool the embedded words too, beside the outputs.
 
@@ -46,18 +50,18 @@ class SentenceEncoder(nn.Module):
     (concat pooling, BPT3C).
     """
 
+    @checked
     def __init__(
         self, bptt: int, module: Encoder, pad_idx: int = 1, max_len: int | None = None, *, pool_words: bool = False
     ) -> None:
         super().__init__()
-        wrong = [f"{n}={v!r}" for n, v in (("bptt", bptt), ("max_len", max_len)) if v is not None and v < 1]
-        if wrong:
-            raise ConfigError(f"{' and '.join(wrong)} must be at least 1")
+        at_least(1, bptt=bptt, max_len=max_len)
+        at_least(0, pad_idx=pad_idx)
         self.pool_words = pool_words
         self.encoder = module
-        self.bptt = bptt
-        self.pad_idx = pad_idx
-        self.max_len = max_len
+        self.bptt = int(bptt)
+        self.pad_idx = int(pad_idx)
+        self.max_len = None if max_len is None else int(max_len)
 
     def reset(self) -> None:
         """Forget the encoder's kept state; documents begin with none."""
@@ -68,15 +72,17 @@ class SentenceEncoder(nn.Module):
 
         Args:
             ids: (B, T) token ids, padded behind; without lengths the padding may stand anywhere.
-            lengths: (B,) number of tokens of each text, at least 1; if None, every token but `pad_idx` counts.
+            lengths: (B,) number of tokens of each text, at least 1, up to its last one that is not padding; if None,
+                every token but `pad_idx` counts.
 
         Raises:
-            DataError: the lengths disagree with the ids, a text is nothing but padding, an id is not a word's.
+            DataError: the lengths disagree with the ids (where their padding ends is looked at on a CPU only), a text
+                is nothing but padding, an id is not a word's.
         """
         check_ids(ids, self.encoder.vocab_sz)
         if lengths is None:
             ids, lengths = _without_padding(ids, self.pad_idx)
-        _check_lengths(ids, lengths)
+        check_lengths(ids, lengths, self.pad_idx)
         lengths, order = lengths.to(ids.device).sort(descending=True, stable=True)
         sorted_lengths: list[int] = lengths.tolist()
         max_len = sorted_lengths[0] if self.max_len is None else self.max_len
@@ -101,23 +107,13 @@ class SentenceEncoder(nn.Module):
                 output, state = self.encoder.run(words, state, inside)
             if self.training:
                 pool.regularise(output, start)
-            pool.add(torch.cat([output.float(), words.float()], 2) if self.pool_words else output.float(), start)
+            pool.add(torch.cat([widened(output), widened(words)], 2) if self.pool_words else widened(output), start)
 
 
 def _without_padding(ids: Tensor, pad_idx: int) -> tuple[Tensor, Tensor]:
     """The rows with their padding moved behind, and their lengths."""
     real = ids != pad_idx
     return ids.gather(1, (~real).int().argsort(dim=1, stable=True)), real.sum(1)
-
-
-def _check_lengths(ids: Tensor, lengths: Tensor) -> None:
-    if lengths.shape != ids.shape[:1]:
-        raise DataError(f"ids must be (B, T) and lengths (B,); got {tuple(ids.shape)} and {tuple(lengths.shape)}")
-    if int(lengths.min()) < 1 or int(lengths.max()) > ids.shape[1]:
-        raise DataError(
-            f"every length must be between 1 and the {ids.shape[1]} steps of the batch; got {int(lengths.min())} to "
-            f"{int(lengths.max())}" + (" (a text that is nothing but padding)" if int(lengths.min()) == 0 else "")
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +137,13 @@ class ClassifierOutput:
             DataError: another number of labels than texts, or a label that is not a class.
         """
         n_rows, n_classes = self.logits.shape
+        check_integers("labels", target, 1)
         if target.shape != (n_rows,):
             raise DataError(f"{n_rows} texts need labels of shape ({n_rows},); got {tuple(target.shape)}")
         if int(target.min()) < 0 or int(target.max()) >= n_classes:
             wrong = int(target.min()) if int(target.min()) < 0 else int(target.max())
             raise DataError(f"label {wrong} is not one of the {n_classes} classes (0 to {n_classes - 1})")
-        return F.cross_entropy(self.logits.float(), target)
+        return F.cross_entropy(widened(self.logits), target.long())
 
     def predictions(self) -> Tensor:
         """The likeliest class of each row (B,)."""
@@ -168,6 +165,7 @@ class PoolingLinearClassifier(nn.Module):
     Source: Howard and Ruder 2018, section 3.3.
     """
 
+    @checked
     def __init__(
         self,
         dims: Sequence[int],
@@ -176,14 +174,16 @@ class PoolingLinearClassifier(nn.Module):
         y_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        _check_head(dims, ps, y_range)
+        if len(dims) < 2:
+            raise ConfigError(f"dims={list(dims)} must be at least two sizes")
+        _check_head("dims", dims, ps, len(dims) - 1, y_range)
         blocks: list[nn.Module] = []
         for i, ((n_in, n_out), p) in enumerate(zip(pairwise(dims), ps, strict=True)):
             if i:
                 blocks.append(nn.ReLU())
             blocks += [nn.BatchNorm1d(n_in), nn.Dropout(p), nn.Linear(n_in, n_out, bias=False)]
         self.layers = nn.Sequential(*blocks)
-        self.y_range = y_range
+        self.y_range = None if y_range is None else (float(y_range[0]), float(y_range[1]))
 
     def forward(self, pooled: Pooled) -> ClassifierOutput:
         """Classify pooled documents (B, 3E).
@@ -204,16 +204,18 @@ class PoolingLinearClassifier(nn.Module):
         return ClassifierOutput(logits=logits, ar=pooled.ar, tar=pooled.tar)
 
 
-def _check_head(dims: Sequence[int], ps: Sequence[float], y_range: tuple[float, float] | None) -> None:
+def _check_head(
+    name: str, sizes: Sequence[int], ps: Sequence[float], n_layers: int, y_range: tuple[float, float] | None
+) -> None:
     problems = []
-    if len(dims) < 2 or any(d < 1 for d in dims):
-        problems.append(f"dims={list(dims)} must be at least two sizes of 1 or more")
-    if len(ps) != len(dims) - 1:
-        problems.append(f"{len(dims) - 1} layers need as many dropouts; got ps={list(ps)}")
+    if any(size < 1 for size in sizes):
+        problems.append(f"{name}={list(sizes)} must be sizes of 1 or more")
+    if len(ps) != n_layers:
+        problems.append(f"{n_layers} layers need as many dropouts; got ps={list(ps)}")
     if any(not 0 <= p < 1 for p in ps):
-        problems.append(f"ps={list(ps)} must be numbers in [0, 1)")
-    if y_range is not None and not y_range[0] < y_range[1]:
-        problems.append(f"y_range={y_range!r} must be the lowest and the highest value")
+        problems.append(f"ps={list(ps)} must be in [0, 1)")
+    if y_range is not None and not -math.inf < y_range[0] < y_range[1] < math.inf:
+        problems.append(f"y_range={tuple(y_range)} must be the lowest and the highest value, both finite")
     if problems:
         raise ConfigError("head of the classifier: " + "; ".join(problems))
 
@@ -233,11 +235,15 @@ class TextClassifier(SequentialRNN):
         pool_words: pool the embedded words too, beside the outputs.
 
     `model(ids, lengths)` answers with a `ClassifierOutput`; see `SentenceEncoder.forward` for the inputs.
+
+    Raises:
+        ConfigError: a value makes no sense.
     """
 
     document_encoder: SentenceEncoder
     head: PoolingLinearClassifier
 
+    @checked
     def __init__(
         self,
         vocab_sz: int,
@@ -252,6 +258,8 @@ class TextClassifier(SequentialRNN):
         pool_words: bool = False,
     ) -> None:
         ps = [0.1] * len(lin_ftrs) if ps is None else ps
+        at_least(1, n_classes=n_classes)
+        _check_head("lin_ftrs", lin_ftrs, ps, len(lin_ftrs), y_range)
         encoder = make_encoder(vocab_sz, config)
         document_encoder = SentenceEncoder(bptt, encoder, config.pad_token, max_len, pool_words=pool_words)
         dims = [(6 if pool_words else 3) * config.emb_sz, *lin_ftrs, n_classes]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
+from ulmfit.arguments import check_fields, checked
 from ulmfit.errors import ConfigError
 
 _SIZES = ("emb_sz", "n_hid", "n_layers")
-_FLAGS = ("bidir", "tie_weights", "out_bias")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +55,22 @@ class EncoderConfig:
     cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, _plain(getattr(self, f.name)))
+        check_fields(self)
         problems = self._problems()
         if problems:
             raise ConfigError(f"configuration of {self.arch or 'an encoder'}: " + "; ".join(problems))
 
     def _problems(self) -> list[str]:
+        """What is wrong with values of the right types."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        problems = [f"{n}={values[n]!r} must be an integer of at least 1" for n in _SIZES if not _is_size(values[n])]
-        problems += [
-            f"{n}={values[n]!r} must be a number in [0, 1)"
-            for n in self.probabilities()
-            if not isinstance(values[n], int | float) or not 0 <= values[n] < 1
-        ]
-        problems += [f"{n}={values[n]!r} must be true or false" for n in _FLAGS if not isinstance(values[n], bool)]
-        if not _is_size(self.pad_token) and self.pad_token != 0:
-            problems.append(f"pad_token={self.pad_token!r} must be a token id, 0 or more")
-        if list(self.cutoffs) != sorted(set(self.cutoffs)) or any(not _is_size(c) for c in self.cutoffs):
-            problems.append(f"cutoffs={self.cutoffs!r} must be rising positive integers")
-        if self.bidir is True and not problems:
+        problems = [f"{n}={values[n]} must be at least 1" for n in _SIZES if values[n] < 1]
+        problems += [f"{n}={values[n]} must be in [0, 1)" for n in self.probabilities() if not 0 <= values[n] < 1]
+        if self.pad_token < 0:
+            problems.append(f"pad_token={self.pad_token} must be a token id, 0 or more")
+        problems += cutoff_problems(self.cutoffs)
+        if self.bidir and not problems:
             problems += [f"{n}={values[n]} must be even with bidir" for n in ("emb_sz", "n_hid") if values[n] % 2]
         return problems
 
@@ -78,10 +79,15 @@ class EncoderConfig:
         """Names of the dropout probabilities."""
         return tuple(f.name for f in fields(cls) if f.name.endswith("_p"))
 
+    @checked
     def scaled(self, drop_mult: float) -> Self:
-        """The same sizes with every dropout probability multiplied by `drop_mult`."""
-        if not 0 <= drop_mult < float("inf"):
-            raise ConfigError(f"drop_mult={drop_mult!r} must be 0 or more")
+        """The same sizes with every dropout probability multiplied by `drop_mult`.
+
+        Raises:
+            ConfigError: it is negative, or makes a probability 1 or more.
+        """
+        if not 0 <= drop_mult < math.inf:
+            raise ConfigError(f"drop_mult={drop_mult} must be 0 or more, and finite")
         scaled = {n: getattr(self, n) * drop_mult for n in self.probabilities()}
         if large := [f"{n}={getattr(self, n)} becomes {p:.3g}" for n, p in scaled.items() if p >= 1]:
             raise ConfigError(f"drop_mult={drop_mult} is too large: {', '.join(large)}, and must stay below 1")
@@ -150,13 +156,22 @@ class AWDQRNNConfig(EncoderConfig):
 
     def _problems(self) -> list[str]:
         problems = super()._problems()
-        if self.window not in (1, 2) or isinstance(self.window, bool):
-            problems.append(f"window={self.window!r} must be 1 or 2")
+        if self.window not in (1, 2):
+            problems.append(f"window={self.window} must be 1 or 2")
         return problems
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _plain(value: Any) -> Any:
+    """Numbers of numpy as Python's, which JSON takes, and lists as tuples, which can be hashed."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(v) for v in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def cutoff_problems(cutoffs: tuple[int, ...]) -> list[str]:
+    """What is wrong with the places where an adaptive softmax cuts the vocabulary, if anything is."""
+    good = list(cutoffs) == sorted(set(cutoffs)) and all(c >= 1 for c in cutoffs)
+    return [] if good else [f"cutoffs={cutoffs} must be rising, and at least 1"]
 
 
 # The classifier's dropouts of ULMFiT; the recipe and the learner scale them by drop_mult.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
+from ulmfit.arguments import at_least, checked
 from ulmfit.errors import ConfigError
 from ulmfit.models.architectures import ENCODERS
 from ulmfit.models.awd_lstm import AWD_LSTM
@@ -41,22 +41,48 @@ __all__ = [
 ]
 
 
-def _lm_values(config: EncoderConfig) -> Mapping[str, Any]:
-    return MappingProxyType({f.name: getattr(config, f.name) for f in fields(config) if f.name != "cutoffs"})
+class ReadOnlyConfig(Mapping[str, Any]):
+    """A mapping that nobody can change by accident: take a `copy()`, which is a dict, or `config | changes`."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return self._values | dict(other)
+
+    def __repr__(self) -> str:
+        return f"ReadOnlyConfig({self._values})"
+
+    def copy(self) -> dict[str, Any]:
+        """The same as a dict that may be changed."""
+        return dict(self._values)
 
 
-def _classifier_values(config: EncoderConfig) -> Mapping[str, Any]:
+def _lm_values(config: EncoderConfig) -> ReadOnlyConfig:
+    return ReadOnlyConfig({f.name: getattr(config, f.name) for f in fields(config) if f.name != "cutoffs"})
+
+
+def _classifier_values(config: EncoderConfig) -> ReadOnlyConfig:
     config = config.with_dropouts_of(CLASSIFIER_DROPOUTS)
-    return MappingProxyType(encoder_arguments(config) | {"output_p": config.output_p})
+    return ReadOnlyConfig(encoder_arguments(config) | {"output_p": config.output_p})
 
 
-# Mappings that nobody can change by accident: copy one, change the copy, and pass it as `config`.
 awd_lstm_lm_config = _lm_values(AWDLSTMConfig())
 awd_lstm_clas_config = _classifier_values(AWDLSTMConfig())
 awd_qrnn_lm_config = _lm_values(AWDQRNNConfig())
 awd_qrnn_clas_config = _classifier_values(AWDQRNNConfig())
 
 
+@checked
 def get_language_model(
     arch: type[Encoder],
     vocab_sz: int,
@@ -77,6 +103,7 @@ def get_language_model(
     return LanguageModel(vocab_sz, _config(arch, config, _config_class(arch)()).scaled(drop_mult))
 
 
+@checked
 def get_text_classifier(
     arch: type[Encoder],
     vocab_sz: int,
@@ -86,7 +113,7 @@ def get_text_classifier(
     drop_mult: float = 1.0,
     lin_ftrs: Sequence[int] | None = None,
     ps: Sequence[float] | None = None,
-    pad_idx: int = 1,
+    pad_idx: int | None = None,
     max_len: int | None = 72 * 20,
     y_range: tuple[float, float] | None = None,
 ) -> TextClassifier:
@@ -102,15 +129,24 @@ def get_text_classifier(
         drop_mult: multiplies every dropout probability of the configuration, not those of `ps`.
         lin_ftrs: sizes of the head's layers between the pooled vector and the classes, one of 50 by default.
         ps: dropout behind each of them, 0.1 if not given.
-        pad_idx: id of the padding token.
+        pad_idx: id of the padding token, by default the configuration's `pad_token`.
         max_len: positions from the end of a text that are pooled; all of them if None.
         y_range: lowest and highest value of the answers, for regression.
 
     Raises:
-        ConfigError: an unknown architecture, field or a value that makes no sense.
+        ConfigError: an unknown architecture, field or a value that makes no sense, or two different ids of the padding.
     """
+    at_least(1, n_class=n_class, seq_len=seq_len, max_len=max_len)
+    at_least(0, pad_idx=pad_idx)
     default = _config_class(arch)().with_dropouts_of(CLASSIFIER_DROPOUTS)
-    chosen = replace(_config(arch, config, default).scaled(drop_mult), pad_token=pad_idx)
+    chosen = _config(arch, config, default).scaled(drop_mult)
+    if pad_idx is not None and pad_idx != chosen.pad_token:
+        if isinstance(config, EncoderConfig) or "pad_token" in (config or {}):
+            raise ConfigError(
+                f"pad_idx={pad_idx}, but pad_token={chosen.pad_token} in the configuration; "
+                "give one of them, or both the same"
+            )
+        chosen = replace(chosen, pad_token=pad_idx)
     ftrs = (50,) if lin_ftrs is None else lin_ftrs
     return TextClassifier(
         vocab_sz, n_class, chosen, bptt=seq_len, max_len=max_len, lin_ftrs=ftrs, ps=ps, y_range=y_range

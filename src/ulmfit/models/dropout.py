@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ulmfit.arguments import at_least, check_dropouts, checked
+
 _T = TypeVar("_T")
 
 
@@ -75,8 +77,10 @@ class WeightDrop(nn.Module):
     Source: Wan et al. 2013, "Regularization of Neural Networks using DropConnect".
     """
 
+    @checked
     def __init__(self, p: float) -> None:
         super().__init__()
+        check_dropouts(p=p)
         self.p = p
         self._kept: dict[str, Any] | None = None
         self._learns = True
@@ -134,8 +138,10 @@ class RNNDropout(nn.Module):
     Source: Gal and Ghahramani 2016, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks".
     """
 
+    @checked
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
+        check_dropouts(p=p)
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
@@ -165,8 +171,11 @@ class EmbeddingDropout(nn.Module):
     Source: Merity et al. 2017, section 4.3; Gal and Ghahramani 2016.
     """
 
+    @checked
     def __init__(self, vocab_sz: int, emb_sz: int, p: float) -> None:
         super().__init__()
+        at_least(1, vocab_sz=vocab_sz, emb_sz=emb_sz)
+        check_dropouts(p=p)
         self.p = p
         self.weight = nn.Parameter(torch.empty(vocab_sz, emb_sz).uniform_(-0.1, 0.1))
 

@@ -19,15 +19,29 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout
+from ulmfit.models.inputs import check_ids
 
 LayerState = tuple[Tensor, Tensor]
 """What a layer carries from step to step, two tensors (directions, B, features): for an LSTM hidden and cell state."""
 
 State = list[LayerState]
 """The state of each layer."""
+
+
+class RecurrentLayer(nn.Module):
+    """A layer of an encoder: (B, T, n_in) and a state or None to (B, T, n_out) and the new state."""
+
+    state_sizes: tuple[int, int]
+    """Features of the two tensors of its state."""
+
+    def begin(self, weight: Tensor, n_rows: int) -> LayerState:
+        """The state before a text, zeros of the dtype of a weight."""
+        first, second = (weight.new_zeros(1, n_rows, size) for size in self.state_sizes)
+        return first, second
 
 
 class Encoder(nn.Module):
@@ -40,6 +54,7 @@ class Encoder(nn.Module):
 
     config_class: ClassVar[type[EncoderConfig]]
 
+    @checked
     def __init__(self, vocab_sz: int, config: EncoderConfig) -> None:
         super().__init__()
         if vocab_sz <= config.pad_token:
@@ -49,7 +64,9 @@ class Encoder(nn.Module):
         self.embedding = EmbeddingDropout(vocab_sz, config.emb_sz, config.embed_p)
         self.input_dropout = RNNDropout(config.input_p)
         sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-        self.layers = nn.ModuleList(self._directions(n, i, o) for n, (i, o) in enumerate(pairwise(sizes)))
+        layers = [self._directions(n, i, o) for n, (i, o) in enumerate(pairwise(sizes))]
+        self.layers = nn.ModuleList(layers)
+        self._state_sizes = [layer.state_sizes for layer in layers]
         self.hidden_dropouts = nn.ModuleList(RNNDropout(config.hidden_p) for _ in self.layers)
         self.state: State | None = None
 
@@ -59,10 +76,10 @@ class Encoder(nn.Module):
         return cls(vocab_sz, **encoder_arguments(config))
 
     @abstractmethod
-    def make_layer(self, number: int, n_in: int, n_out: int) -> nn.Module:
-        """One recurrent layer: (B, T, n_in) and a state or None to (B, T, n_out) and the new state."""
+    def make_layer(self, number: int, n_in: int, n_out: int) -> RecurrentLayer:
+        """One recurrent layer."""
 
-    def _directions(self, number: int, n_in: int, n_out: int) -> nn.Module:
+    def _directions(self, number: int, n_in: int, n_out: int) -> RecurrentLayer:
         if not self.config.bidir:
             return self.make_layer(number, n_in, n_out)
         return Bidirectional(lambda: self.make_layer(number, n_in, n_out // 2))
@@ -81,8 +98,10 @@ class Encoder(nn.Module):
         Returns:
             output of the last layer (B, T, E), before any dropout on it.
         """
-        x = self.input_dropout(ids) if from_embeds else self.embed(ids)
-        kept = self.state if self.state is not None and self.state[0][0].shape[1] == x.shape[0] else None
+        x = self.input_dropout(self._checked_words(ids)) if from_embeds else self.embed(ids)
+        kept = self.state
+        if kept is not None and self._check_state(kept, x.device) != x.shape[0]:
+            kept = None
         output, state = self.run(x, kept)
         self.state = detach_state(state)
         return output
@@ -112,6 +131,13 @@ class Encoder(nn.Module):
         embedded: Tensor = self.input_dropout(self.embedding(ids))
         return embedded
 
+    def _checked_words(self, words: Any) -> Any:
+        width = self.config.emb_sz
+        if not isinstance(words, Tensor) or words.shape[2:] != (width,) or not words.is_floating_point():
+            given = f"{words.dtype} {tuple(words.shape)}" if isinstance(words, Tensor) else type(words).__name__
+            raise DataError(f"from_embeds=True: words must be floating point of shape (B, T, {width}); got {given}")
+        return words
+
     def run(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Run the recurrent layers over embedded words.
 
@@ -122,10 +148,16 @@ class Encoder(nn.Module):
                 there is no padding.
 
         Raises:
-            DataError: a state of another batch size or of other layers.
+            DataError: a state of another batch size, of other layers or on another device.
         """
         if state is not None:
-            self._check_state(state, x.shape[0])
+            if (n_rows := self._check_state(state, x.device)) != x.shape[0]:
+                raise DataError(
+                    f"the state is of a batch of {n_rows} rows, the input has {x.shape[0]}; "
+                    "pass the state of these rows, or None to begin anew"
+                )
+            if torch.is_grad_enabled():
+                state = [(_savable(first), _savable(second)) for first, second in state]
         new_state: State = []
         for i, (layer, dropout) in enumerate(zip(self.layers, self.hidden_dropouts, strict=True)):
             before = state[i] if state else None
@@ -135,17 +167,39 @@ class Encoder(nn.Module):
                 x = dropout(x)
         return x, new_state
 
-    def _check_state(self, state: State, n_rows: int) -> None:
-        if len(state) != len(self.layers):
-            raise DataError(f"the state is of {len(state)} layers; the encoder has {len(self.layers)}")
-        if state[0][0].shape[1] != n_rows:
-            raise DataError(
-                f"the state is of a batch of {state[0][0].shape[1]} rows, the input has {n_rows}; "
-                "pass the state of these rows, or None to begin anew"
-            )
+    def _check_state(self, state: Any, device: torch.device) -> int:
+        """Refuse what is no state of this encoder; the number of its rows.
+
+        Precisions may differ: a state may be carried into autocast and out of it.
+        """
+        advice = "pass what it returned, or None to begin anew"
+        if not isinstance(state, list | tuple) or len(state) != len(self.layers):
+            given = f"of {len(state)} layers" if isinstance(state, list | tuple) else f"a {type(state).__name__}"
+            raise DataError(f"the state is {given}; the encoder has {len(self.layers)} layers: {advice}")
+        n_directions = 2 if self.config.bidir else 1
+        n_rows: int | None = None
+        for i, (layer, sizes) in enumerate(zip(state, self._state_sizes, strict=True)):
+            if not isinstance(layer, list | tuple) or [isinstance(t, Tensor) for t in layer] != [True, True]:
+                raise DataError(f"the state of layer {i} is a {type(layer).__name__}, not two tensors: {advice}")
+            for tensor, size in zip(layer, sizes, strict=True):
+                shape = tensor.shape
+                n_rows = shape[1] if n_rows is None and len(shape) == 3 else n_rows
+                if shape != (n_directions, n_rows, size) or not tensor.is_floating_point() or tensor.device != device:
+                    rows = "B" if n_rows is None else n_rows
+                    raise DataError(
+                        f"the state of layer {i} has a tensor {tuple(shape)} of {tensor.dtype} on {tensor.device}; "
+                        f"this {type(self).__name__} needs ({n_directions}, {rows}, {size}), floating point, "
+                        f"on {device}: {advice}"
+                    )
+        return n_rows or 0
 
 
-class Bidirectional(nn.Module):
+def _savable(tensor: Tensor) -> Tensor:
+    """The same for autograd to keep: a tensor that was made in inference mode is copied."""
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
+class Bidirectional(RecurrentLayer):
     """Two layers, one of which reads from the end; their outputs are joined.
 
     A carried state continues each direction, so that over chunks the backward layer sees its own chunk and what its
@@ -155,9 +209,10 @@ class Bidirectional(nn.Module):
         make: makes a layer of half of the size.
     """
 
-    def __init__(self, make: Callable[[], nn.Module]) -> None:
+    def __init__(self, make: Callable[[], RecurrentLayer]) -> None:
         super().__init__()
         self.ahead, self.back = make(), make()
+        self.state_sizes = self.ahead.state_sizes
 
     def forward(self, x: Tensor, state: LayerState | None, lengths: Tensor | None) -> tuple[Tensor, LayerState]:
         """Run over the sequence: (B, T, features); `lengths` (B,) as in `Encoder.run`."""
@@ -182,22 +237,6 @@ def encoder_arguments(config: EncoderConfig | Mapping[str, Any]) -> dict[str, An
     """What of a configuration an encoder's constructor takes: all but what belongs to the decoder."""
     values = {f.name: getattr(config, f.name) for f in fields(config)} if isinstance(config, EncoderConfig) else config
     return {k: v for k, v in values.items() if k not in ("output_p", "tie_weights", "out_bias", "cutoffs")}
-
-
-def check_ids(ids: Tensor, vocab_sz: int) -> None:
-    """Refuse ids that are not of the vocabulary.
-
-    Raises:
-        DataError: wrong shape or type, nothing in it, or an id beyond the vocabulary.
-    """
-    if ids.dim() != 2 or ids.is_floating_point():
-        raise DataError(f"ids must be integers of shape (B, T); got {ids.dtype} {tuple(ids.shape)}")
-    if ids.numel() == 0:
-        raise DataError(f"the batch is empty: ids have the shape {tuple(ids.shape)}")
-    lowest, highest = (int(i) for i in torch.aminmax(ids))
-    if lowest < 0 or highest >= vocab_sz:
-        wrong = lowest if lowest < 0 else highest
-        raise DataError(f"token id {wrong} is not in the vocabulary of {vocab_sz} words (ids 0 to {vocab_sz - 1})")
 
 
 def detach_state(state: State) -> State:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ulmfit.arguments import at_least, check_dropouts, checked
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.models.architectures import make_encoder
-from ulmfit.models.config import EncoderConfig
+from ulmfit.models.config import EncoderConfig, cutoff_problems
 from ulmfit.models.dropout import RNNDropout
-from ulmfit.models.encoder import Encoder, State, check_ids, detach_state
+from ulmfit.models.encoder import Encoder, State, detach_state
+from ulmfit.models.inputs import check_ids, check_integers
+from ulmfit.models.products import widened
 from ulmfit.models.sequential import SequentialRNN
 from ulmfit.models.softmax import Decoder
 
@@ -55,13 +58,13 @@ class LMOutput:
         Raises:
             DataError: the target has another shape, or ids beyond the vocabulary.
         """
+        check_ids(target, self.decoder.weight.shape[0], "target")
         if target.shape != self.hidden.shape[:2]:
             raise DataError(
                 f"the target has the shape {tuple(target.shape)}, the input {tuple(self.hidden.shape[:2])}; "
                 "they must be the same"
             )
-        check_ids(target, self.decoder.weight.shape[0])
-        return self.decoder.cross_entropy(self.hidden.flatten(0, 1), target.flatten())
+        return self.decoder.cross_entropy(self.hidden.flatten(0, 1), target.flatten().long())
 
     def predictions(self) -> Tensor:
         """The likeliest next token of each position (B, T)."""
@@ -80,9 +83,10 @@ class LinearDecoder(Decoder):
         cutoffs: of an adaptive softmax; see `Decoder`.
 
     Raises:
-        ConfigError: the shared weights have other sizes.
+        ConfigError: a value makes no sense, or the shared weights have other sizes.
     """
 
+    @checked
     def __init__(
         self,
         n_out: int,
@@ -92,6 +96,10 @@ class LinearDecoder(Decoder):
         bias: bool = True,
         cutoffs: tuple[int, ...] = (),
     ) -> None:
+        at_least(1, n_out=n_out, n_hid=n_hid)
+        check_dropouts(output_p=output_p)
+        if problems := cutoff_problems(tuple(cutoffs)):
+            raise ConfigError(problems[0])
         if tie_encoder is None:
             weight = nn.Parameter(torch.empty(n_out, n_hid).uniform_(-0.1, 0.1))
         else:
@@ -107,9 +115,9 @@ class LinearDecoder(Decoder):
         zero = raw.new_zeros(())
         ar, tar = zero, zero
         if self.training:
-            ar = hidden.float().pow(2).mean()
+            ar = widened(hidden).pow(2).mean()
             if raw.shape[1] > 1:
-                tar = (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
+                tar = widened(raw[:, 1:] - raw[:, :-1]).pow(2).mean()
         return LMOutput(hidden=hidden, decoder=self, state=state or [], ar=ar, tar=tar)
 
 
@@ -185,8 +193,7 @@ class LanguageModel(SequentialRNN):
         """
         if self.training:
             raise ConfigError("step answers in evaluation mode only; call model.eval() first")
-        if token.dim() != 1:
-            raise DataError(f"token must be ids of shape (B,); got {tuple(token.shape)}")
+        check_integers("token", token, 1)
         raw, after = self.encoder.encode(token.unsqueeze(1), state)
         return self.decoder.log_probabilities(raw[:, 0]), after
 

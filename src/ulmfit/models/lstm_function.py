@@ -20,18 +20,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ulmfit.models.products import RepeatedProduct, compute_dtype, direct
+from ulmfit.models.products import RepeatedProduct, compute_dtype, direct, own_loops
 
 _STEPS = 16
 """Of which the backward pass makes the derivatives at once: fewer cost calls, more cost memory."""
 
 
 def pays(x: Tensor, *, learn: bool) -> bool:
-    """Whether the functions below are faster than torch's own layer (benchmarks/model_speed.py)."""
+    """Whether the functions below are faster than torch's own layer (benchmarks/model_speed.py).
+
+    In bfloat16 they are always taken: under autocast torch's layer is refused by oneDNN on a processor without AVX-512.
+    """
     dtype = compute_dtype(x)
-    if learn:
-        return x.device.type == "cpu" and dtype == torch.bfloat16
-    return direct(dtype, x.device)
+    if dtype == torch.bfloat16:
+        return own_loops(x.device)
+    return not learn and direct(dtype, x.device)
 
 
 class LayerProducts:
@@ -53,7 +56,7 @@ def infer_lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """An LSTM layer without a graph; as `learn_lstm` but for its weights, which are given as products."""
     _, cells, outputs = _run(x.to(compute_dtype(x)), hidden, cell, from_input, from_hidden, bias)
-    return outputs[1:], outputs[-1], cells[-1]
+    return outputs[1:], outputs[-1].clone(), cells[-1].clone()  # a state must not hold the memory of all steps
 
 
 def learn_lstm(
@@ -85,7 +88,7 @@ def learn_lstm(
     dtype = compute_dtype(x)
     made = made or LayerProducts(weight_ih, weight_hh, dtype)
     output, last = _LSTM.apply(x.to(dtype), hidden, cell, weight_ih, weight_hh, bias, made)  # type: ignore[no-untyped-call]
-    return output, output[-1], last
+    return output, output[-1].clone(), last
 
 
 def _run(

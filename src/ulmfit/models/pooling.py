@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ulmfit.errors import DataError
+from ulmfit.models.products import widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Pooled:
     Args:
         features: (B, 3E): last output, maximum over time, mean over time; (B, 6E) if the words are pooled too.
         ar: mean square of the outputs over real positions, 0 in evaluation.
-        tar: mean square of their step-to-step differences, 0 in evaluation.
+        tar: mean square of the step-to-step differences within each text's pooled positions, 0 in evaluation.
     """
 
     features: Tensor
@@ -43,6 +44,7 @@ class Pool:
         self.maximum: Tensor | None = None
         self.total: Tensor | None = None
         self.last: Tensor | None = None
+        self.edge: Tensor | None = None  # the outputs before the next chunk
         self.squares = torch.zeros((), device=lengths.device)
         self.differences = torch.zeros((), device=lengths.device)
 
@@ -62,13 +64,19 @@ class Pool:
         self.last = _update(self.last, output[torch.arange(rows, device=output.device), at_end], _newer)
 
     def regularise(self, output: Tensor, start: int) -> None:
-        """Add the outputs (rows, steps, E) to the terms of activation regularisation."""
-        output = output.float()
-        counted = self._counted(output.shape[0], start, output.shape[1])
-        both = counted[:, 1:] & counted[:, :-1]
-        self.squares = self.squares + output.masked_fill(~counted, 0.0).pow(2).mean(2).sum()
-        changes = (output[:, 1:] - output[:, :-1]).masked_fill(~both, 0.0)
+        """Add the outputs (rows, steps, E) to the terms of activation regularisation.
+
+        The output before a chunk is compared with its first; like the state that is carried, it is cut from its graph.
+        """
+        output = widened(output)
+        rows, steps, _ = output.shape
+        counted = self._counted(rows, start - 1, steps + 1)  # with the step before; none is counted before the first
+        self.squares = self.squares + output.masked_fill(~counted[:, 1:], 0.0).pow(2).mean(2).sum()
+        before = (output[:, 0] if self.edge is None else self.edge[:rows]).detach()
+        changes = output.diff(dim=1, prepend=before.unsqueeze(1))
+        changes = changes.masked_fill(~(counted[:, 1:] & counted[:, :-1]), 0.0)
         self.differences = self.differences + changes.pow(2).mean(2).sum()
+        self.edge = output[:, -1].detach().clone()
 
     def result(self, order: Tensor) -> Pooled:
         """The pooled rows, in the order given."""
@@ -76,7 +84,8 @@ class Pool:
             raise DataError("no outputs were pooled")
         n = self.lengths - self.first
         features = torch.cat([self.last, self.maximum, self.total / n.unsqueeze(1)], dim=1)[order]
-        return Pooled(features=features, ar=self.squares / n.sum(), tar=self.differences / n.sum())
+        n_changes = (n - 1).sum().clamp_min(1)
+        return Pooled(features=features, ar=self.squares / n.sum(), tar=self.differences / n_changes)
 
 
 def _newer(_: Tensor, new: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -13,6 +14,11 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     """The dtype that matrix products take here: autocast's where it is on, else the tensor's own."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def widened(x: Tensor) -> Tensor:
+    """In float32, or in the tensor's own dtype if that is wider."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def learns(*tensors: Tensor | None) -> bool:
@@ -29,13 +35,26 @@ def _has_onednn() -> bool:
 _HAS_ONEDNN = _has_onednn()
 
 
-def direct(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether oneDNN's products can be called directly: on a CPU, and not while a program is recorded for export.
+@functools.cache
+def _of_onednn() -> frozenset[torch.dtype]:
+    """What oneDNN multiplies on this processor; bfloat16 it refuses where there is no AVX-512."""
+    with_bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return frozenset({torch.float32, torch.bfloat16} if with_bf16 else {torch.float32})
 
-    The operators are those that torch's compiler emits; a release without them takes torch's own products.
-    """
+
+def own_loops(device: torch.device) -> bool:
+    """Whether layers may be computed step by step here: on a CPU, and not while a program is recorded for export."""
     recording = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-    return _HAS_ONEDNN and device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and not recording
+    return device.type == "cpu" and not recording
+
+
+def direct(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether oneDNN's products can be called directly.
+
+    The operators are those that torch's compiler emits; a release without them, or a processor on which they do not
+    take `dtype`, has torch's own products.
+    """
+    return _HAS_ONEDNN and own_loops(device) and dtype in _of_onednn()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -83,32 +102,61 @@ class RepeatedProduct:
         return result
 
 
+class _Seen:
+    """A weight as it was, to tell whether it still is: where it lies, how often it was written to, some of its values.
+
+    It holds on to the memory, so that no other tensor can come to lie there.
+    """
+
+    _ROWS, _COLUMNS = 16, 8  # of the sample; more would be noticed where each is read from memory
+
+    def __init__(self, weight: Tensor) -> None:
+        n_rows, n_columns = weight.shape
+        self._place, self._version, self._shape = weight.data_ptr(), weight._version, weight.shape
+        self._now = weight.detach()[:: n_rows // self._ROWS + 1, :: n_columns // self._COLUMNS + 1]
+        self._before = self._now.clone()
+
+    def still(self, weight: Tensor) -> bool:
+        """Whether it is this weight, with the same values as far as can be told."""
+        return (
+            weight.data_ptr() == self._place
+            and weight._version == self._version
+            and weight.shape == self._shape
+            and torch.equal(self._now, self._before)
+        )
+
+
 class KeptProducts:
     """Products with some weights, kept from call to call for as long as the weights stay what they are.
+
+    Other tensors in place of the weights are seen, and what is written to them is, but for one case: through `.data`,
+    which tells nobody, and so that 128 values, evenly strided over rows and columns, stay as they were. Then call
+    `clear`, as a layer's `train` and `eval` do.
 
     Copies and pickles of it are empty: what it keeps is made again from the weights.
     """
 
     def __init__(self) -> None:
-        self._key: object = None
-        self._products: list[RepeatedProduct] = []
+        # One value, so that of several threads each sees weights and products that belong together.
+        self._kept: tuple[torch.dtype, list[_Seen], list[RepeatedProduct]] | None = None
 
     def get(self, weights: list[Tensor], dtype: torch.dtype) -> list[RepeatedProduct]:
         """A product with each of the weights, in `dtype`."""
         if any(w.is_inference() for w in weights):  # nothing tells whether such a tensor has changed
             return [RepeatedProduct(w.to(dtype)) for w in weights]
-        key = (dtype, [(w.data_ptr(), w._version) for w in weights])
-        if key != self._key:
-            self._products = [RepeatedProduct(w.detach().to(dtype)) for w in weights]
-            self._key = key
-        return self._products
+        kept = self._kept
+        if kept is not None and kept[0] == dtype and all(s.still(w) for s, w in zip(kept[1], weights, strict=True)):
+            return kept[2]
+        products = [RepeatedProduct(w.detach().to(dtype)) for w in weights]
+        self._kept = (dtype, [_Seen(w) for w in weights], products)
+        return products
 
     def clear(self) -> None:
         """Forget what is kept."""
-        self._key, self._products = None, []
+        self._kept = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> KeptProducts:
         return KeptProducts()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_key": None, "_products": []}
+        return {"_kept": None}

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ulmfit.models.products import compute_dtype, linear
+from ulmfit.models.products import compute_dtype, learns, linear, widened
 
 # A chunk of rows is small, but of rows enough that the V x E additions of the gradient, once for each, cost nothing
 # beside its products. Within it a block of words is worked on while it is in the cache: 1.15 s for 4,608 tokens and
@@ -32,19 +32,25 @@ def _blocks(vocab_sz: int) -> list[slice]:
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of a linear layer's outputs, computed and differentiated chunk by chunk of rows."""
+    """Cross-entropy of a linear layer's outputs, computed and differentiated chunk by chunk of rows.
+
+    The divisor of the sum is worked into the gradients as they are made: where nothing else multiplies the loss, they
+    are handed on as they are.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, divisor: int) -> Tensor:
         dtype = compute_dtype(x)
         exact = torch.promote_types(dtype, torch.float32)
         weight_c, x_c = weight.to(dtype), x.to(dtype)
         bias_c = None if bias is None else bias.to(dtype)
         blocks = _blocks(weight.shape[0])
         total = x.new_zeros((), dtype=exact)
-        grad_x = torch.empty_like(x)
-        grad_weight = torch.zeros_like(weight)
-        grad_bias = None if bias is None else torch.zeros_like(bias)
+        needs_x, needs_weight, needs_bias, *_ = ctx.needs_input_grad
+        grad_x = torch.empty_like(x) if needs_x else None
+        grad_weight = torch.zeros_like(weight) if needs_weight else None
+        grad_bias = torch.zeros_like(bias) if bias is not None and needs_bias else None
+        share = 1 / divisor
         for rows in _chunks(x.shape[0], weight.shape[0]):
             # d loss / d logits = softmax - one-hot. The softmax part stays in the compute dtype; the one-hot part
             # touches one row of the weights per token and is added exactly.
@@ -52,25 +58,32 @@ class _LinearCrossEntropy(torch.autograd.Function):
             total += (sums.log() + shift - _target_logits(x_c[rows], weight_c, bias_c, target[rows])).sum()
             inverse = (1 / sums).unsqueeze(1)
             scaled, inverse_c = (x_c[rows] * inverse).to(dtype), inverse.to(dtype)
-            sum_x = torch.zeros_like(x[rows], dtype=exact)
+            sum_x = torch.zeros_like(x[rows], dtype=exact) if needs_x else None
             for part, words in zip(parts, blocks, strict=True):
-                sum_x += part @ weight_c[words]
-                grad_weight[words] += part.t() @ scaled
+                if sum_x is not None:
+                    sum_x += part @ weight_c[words]
+                if grad_weight is not None:
+                    grad_weight[words].add_(part.t() @ scaled, alpha=share)
                 if grad_bias is not None:
-                    grad_bias[words] += (part.t() @ inverse_c).squeeze(1)
-            grad_x[rows] = sum_x * inverse
-        grad_x -= F.embedding(target, weight).to(x.dtype)
-        grad_weight.index_add_(0, target, x.to(weight.dtype), alpha=-1)
+                    grad_bias[words].add_((part.t() @ inverse_c).squeeze(1), alpha=share)
+            if grad_x is not None and sum_x is not None:
+                grad_x[rows] = sum_x * (inverse * share)
+        if grad_x is not None:
+            grad_x.sub_(F.embedding(target, weight).to(x.dtype), alpha=share)
+        if grad_weight is not None:
+            grad_weight.index_add_(0, target, x.to(weight.dtype), alpha=-share)
         if grad_bias is not None:
-            grad_bias -= torch.bincount(target, minlength=weight.shape[0])
+            grad_bias.sub_(torch.bincount(target, minlength=weight.shape[0]), alpha=share)
         ctx.save_for_backward(grad_x, grad_weight, grad_bias)
-        return total.float()
+        return total / divisor
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        grad_x, grad_weight, grad_bias = ctx.saved_tensors
-        scale = grad_outputs[0]
-        return grad_x.mul_(scale), grad_weight.mul_(scale), None if grad_bias is None else grad_bias.mul_(scale), None
+        (scale,) = grad_outputs
+        gradients = ctx.saved_tensors
+        if scale.device.type != "cpu" or scale != 1:  # elsewhere the comparison would wait for the device
+            gradients = [None if gradient is None else gradient * scale for gradient in gradients]
+        return (*gradients, None, None)
 
 
 def _exponentials(
@@ -104,28 +117,35 @@ def _target_logits(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tenso
     return (logits if bias is None else logits + bias[target].to(wide)).to(x.dtype).to(wide)
 
 
-def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> Tensor:
+def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, divisor: int = 1) -> Tensor:
     """Summed cross-entropy of `softmax(x @ weight.T + bias)` against `target`, with exact gradients.
 
-    The (N, V) logits exist one chunk of rows at a time. Sums are float32, matrix products in autocast's dtype.
+    The (N, V) logits exist one chunk of rows at a time. Sums are float32 at least, matrix products in autocast's dtype.
+    Gradients are computed with the loss, of those only that something learns from.
 
     Args:
         x: (N, E).
         weight: (V, E).
         bias: (V,) or None.
         target: (N,) ids in [0, V).
+        divisor: of the sum; cheaper than to divide the loss, as nothing is left to multiply the gradients by.
 
     Returns:
-        a scalar: the sum over the N tokens, in nats.
+        a scalar: the sum over the N tokens by the divisor, in nats.
     """
-    if torch.is_grad_enabled():
-        loss: Tensor = _LinearCrossEntropy.apply(x, weight, bias, target)  # type: ignore[no-untyped-call]
+    if learns(x, weight, bias):
+        loss: Tensor = _LinearCrossEntropy.apply(x, weight, bias, target, divisor)  # type: ignore[no-untyped-call]
         return loss
-    total = x.new_zeros((), dtype=torch.float32)
+    total = x.new_zeros((), dtype=torch.promote_types(x.dtype, torch.float32))
     for rows in _chunks(x.shape[0], weight.shape[0]):
-        log_p = F.log_softmax(linear(x[rows], weight, bias), 1, dtype=torch.float32)
+        log_p = _log_softmax(linear(x[rows], weight, bias))
         total += F.nll_loss(log_p, target[rows], reduction="sum")
-    return total
+    return total / divisor
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Over the last axis, in float32 at least."""
+    return F.log_softmax(widened(logits), -1)
 
 
 class Decoder(nn.Module):
@@ -151,14 +171,16 @@ class Decoder(nn.Module):
         self.bias = nn.Parameter(torch.zeros(weight.shape[0])) if bias else None
         self.cutoffs = cutoffs
         self.clusters = nn.Parameter(torch.zeros(len(cutoffs), weight.shape[1])) if cutoffs else None
-        self.cluster_bias = nn.Parameter(torch.zeros(len(cutoffs))) if cutoffs else None
+        self.cluster_bias = nn.Parameter(torch.zeros(len(cutoffs))) if cutoffs and bias else None
 
     def _head(self) -> tuple[Tensor, Tensor | None]:
         """Weights and bias of the first softmax."""
-        if self.clusters is None or self.cluster_bias is None:
+        if self.clusters is None:
             return self.weight, self.bias
         head = self.cutoffs[0]
-        bias = None if self.bias is None else torch.cat([self.bias[:head], self.cluster_bias])
+        bias = None
+        if self.bias is not None and self.cluster_bias is not None:
+            bias = torch.cat([self.bias[:head], self.cluster_bias])
         return torch.cat([self.weight[:head], self.clusters]), bias
 
     def _tails(self) -> list[tuple[int, int]]:
@@ -168,29 +190,28 @@ class Decoder(nn.Module):
         return self.weight[start:stop], None if self.bias is None else self.bias[start:stop]
 
     def log_probabilities(self, x: Tensor) -> Tensor:
-        """(..., E) to the log-probabilities of all words (..., V), in float32. Memory grows with V."""
-        head = F.log_softmax(linear(x, *self._head()).float(), -1)
+        """(..., E) to the log-probabilities of all words (..., V), in float32 at least. Memory grows with V."""
+        head = _log_softmax(linear(x, *self._head()))
         if not self.cutoffs:
             return head
         n = self.cutoffs[0]
         parts = [head[..., :n]]
         for i, (start, stop) in enumerate(self._tails()):
-            within = F.log_softmax(linear(x, *self._tail(start, stop)).float(), -1)
+            within = _log_softmax(linear(x, *self._tail(start, stop)))
             parts.append(head[..., n + i : n + i + 1] + within)
         return torch.cat(parts, -1)
 
     def cross_entropy(self, x: Tensor, target: Tensor) -> Tensor:
         """Mean cross-entropy in nats per token; x (N, E), target (N,)."""
         head_target = target
-        total = x.new_zeros((), dtype=torch.float32)
+        n, parts = len(target), list[Tensor]()
         for i, (start, stop) in enumerate(self._tails() if self.cutoffs else []):
             here = (target >= start) & (target < stop)
             rows = here.nonzero().squeeze(1)
             head_target = torch.where(here, self.cutoffs[0] + i, head_target)
             if len(rows):
-                total = total + linear_cross_entropy(x[rows], *self._tail(start, stop), target[rows] - start)
-        total = total + linear_cross_entropy(x, *self._head(), head_target)
-        return total / len(target)
+                parts.append(linear_cross_entropy(x[rows], *self._tail(start, stop), target[rows] - start, n))
+        return sum(parts, linear_cross_entropy(x, *self._head(), head_target, n))
 
     def predictions(self, x: Tensor) -> Tensor:
         """The likeliest word of each row; x (N, E)."""
@@ -200,12 +221,12 @@ class Decoder(nn.Module):
         if not self.cutoffs:
             return linear(x, self.weight, self.bias).argmax(1)
         n = self.cutoffs[0]
-        head = F.log_softmax(linear(x, *self._head()).float(), 1)
+        head = _log_softmax(linear(x, *self._head()))
         best, word = head[:, :n].max(1)
         for i, (start, stop) in enumerate(self._tails()):
             rows = (head[:, n + i] > best).nonzero().squeeze(1)  # elsewhere no word of the cluster can be likelier
             if len(rows):
-                within, place = F.log_softmax(linear(x[rows], *self._tail(start, stop)).float(), 1).max(1)
+                within, place = _log_softmax(linear(x[rows], *self._tail(start, stop))).max(1)
                 candidate = head[rows, n + i] + within
                 better = candidate > best[rows]
                 best[rows[better]], word[rows[better]] = candidate[better], place[better] + start

@@ -104,7 +104,7 @@ def match_vocab(
     for name in _BY_CLUSTER:
         before = weights.get(name)
         moved.pop(name, torch.empty(0))
-        if n_clusters:
+        if n_clusters and (name.endswith("clusters") or "decoder.bias" in weights):
             width = weights["encoder.embedding.weight"].shape[1]
             size = (n_clusters, width) if name.endswith("clusters") else (n_clusters,)
             moved[name] = torch.zeros(size)

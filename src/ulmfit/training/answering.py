@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ulmfit.arguments import checked
+from ulmfit.data.documents import as_documents, padded
 from ulmfit.data.loaders import Batch
 from ulmfit.data.show import Shown
 from ulmfit.errors import ConfigError, DataError
@@ -23,6 +24,7 @@ from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
 from ulmfit.training.learner import Learner, Loader
 from ulmfit.training.losses import meaning
+from ulmfit.training.predictions import tell_longer
 from ulmfit.training.progress import say
 from ulmfit.training.tensor_file import compare_weights
 
@@ -126,12 +128,6 @@ class TextLearner(Learner):
         """Write a model folder that `load_learner` and `ulmfit.load` read; see `exporting.export`."""
         return exporting.export(self, fname)
 
-    def _ids(self, text: object) -> Tensor:
-        """Ids (1, T) of a text."""
-        self._check_text(text)
-        ids = self.dls.text_vocab.numericalize(self.dls.tokenizer(str(text)))
-        return torch.from_numpy(ids[::-1].copy() if self.dls.backwards else ids).unsqueeze(0)
-
     @staticmethod
     def _check_text(text: object) -> None:
         if not isinstance(text, str):
@@ -156,9 +152,13 @@ class TextLearner(Learner):
         Raises:
             DataError: it is not a text, or empty.
         """
-        ids = self._ids(item).to(self.device)
+        self._check_text(item)
+        vocab = self.dls.text_vocab
+        document = as_documents([vocab.numericalize(self.dls.tokenizer(item))])
+        ids, lengths = padded(document, np.array([0]), pad_idx=vocab.pad_idx, backwards=self.dls.backwards)
+        tell_longer(self, "text", lengths)
         self.model.eval()
-        logits = self.model(ids, torch.tensor([ids.shape[1]])).logits.float().cpu()
+        logits = self.model(torch.from_numpy(ids).to(self.device), torch.from_numpy(lengths)).logits.float().cpu()
         says = meaning(self.loss_func, self.task)
         answer, probabilities = says.decodes(logits)[0], says.activation(logits)[0]
         return self.in_words(answer), answer, probabilities

@@ -135,6 +135,8 @@ class Learner(Fitting):
         reorder: bool = True,
     ) -> tuple[Any, ...]:
         """Answers for every text of a part, in its order; see `predictions.get_preds`."""
+        if dl is not None:  # of the parts it was said when the learner was made
+            predictions.tell_longer(self, "texts", getattr(dl, "lengths", ()))
         return predictions.get_preds(
             self,
             self.part(ds_idx) if dl is None else dl,

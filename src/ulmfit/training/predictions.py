@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ulmfit.errors import ConfigError
 from ulmfit.training.losses import CrossEntropyLossFlat, meaning
 from ulmfit.training.metrics import logits_of
+from ulmfit.training.progress import say
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
@@ -87,6 +89,21 @@ def get_preds(
     if with_loss:
         result.append(None if target is None else losses_of(learn, scores, target))
     return tuple(result)
+
+
+def tell_longer(learn: Learner, what: str, lengths: ArrayLike) -> None:
+    """Say how many texts have more tokens than a classifier pools, if any have.
+
+    Args:
+        learn: the learner; nothing is said by one that is silent.
+        what: they are.
+        lengths: their tokens.
+    """
+    max_len = getattr(getattr(learn.model, "document_encoder", None), "max_len", None)
+    given = np.asarray(lengths)
+    if max_len is not None and (n := int((given > max_len).sum())):
+        share = n / len(given)
+        say(learn.console, f"{n:,} {what} ({share:.1%}) have more than max_len={max_len} tokens: their ends count")
 
 
 def losses_of(learn: Learner, scores: Tensor, target: Tensor) -> Tensor:

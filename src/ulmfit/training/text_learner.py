@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,7 +21,7 @@ from ulmfit.pretrained import weights as pretrained_weights
 from ulmfit.training.answering import LMLearner, TextLearner, TextLoaders
 from ulmfit.training.learner import Learner
 from ulmfit.training.losses import default_loss
-from ulmfit.training.progress import say
+from ulmfit.training.predictions import tell_longer
 
 Config = EncoderConfig | Mapping[str, Any] | None
 
@@ -111,7 +111,8 @@ def text_classifier_learner(
         raise ConfigError(f"n_out={n_out}, but the loaders have {len(labels)} labels ({shown}); leave n_out out")
     bundle = _bundle(arch, config, dls, None) if pretrained else None
     if config is None and bundle is not None:
-        config = bundle.config.with_dropouts_of(CLASSIFIER_DROPOUTS)
+        pad_token = dls.text_vocab.pad_idx  # its own padding may have another id
+        config = replace(bundle.config.with_dropouts_of(CLASSIFIER_DROPOUTS), pad_token=pad_token)
     with _seeded(settings):
         model = get_text_classifier(
             arch,
@@ -128,10 +129,8 @@ def text_classifier_learner(
         )
     settings = {"loss_func": default_loss(dls.task), "verbose": 1, **settings}
     learn = TextLearner(dls, cast("nn.Module", model), **settings)
-    lengths = getattr(dls.train, "lengths", None)
-    if max_len is not None and lengths is not None and (longer := int((np.asarray(lengths) > max_len).sum())):
-        share = longer / len(lengths)
-        say(learn.console, f"{longer:,} texts ({share:.1%}) have more than max_len={max_len} tokens: their ends count")
+    tell_longer(learn, "training texts", getattr(dls.train, "lengths", ()))
+    tell_longer(learn, "validation texts", getattr(dls.valid, "lengths", ()))
     return learn if bundle is None else learn.load_pretrained(bundle)
 
 
