@@ -68,6 +68,9 @@ class Callback:
     def before_epoch(self, learn: Learner) -> None:
         """`learn.epoch` has been set."""
 
+    def before_train(self, learn: Learner) -> None:
+        """The training part of the epoch begins, or goes on."""
+
     def before_batch(self, learn: Learner) -> None:
         """Learning rates have been set for the batch."""
 
@@ -85,6 +88,9 @@ class Callback:
 
     def after_batch(self, learn: Learner) -> None:
         """The batch is done; `learn.loss` is its loss."""
+
+    def after_train(self, learn: Learner) -> None:
+        """The training part of the epoch has ended; a fit that is resumed from here begins with the validation."""
 
     def before_validate(self, learn: Learner) -> None:
         """The validation pass of an epoch begins."""

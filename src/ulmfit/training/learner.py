@@ -20,6 +20,7 @@ from ulmfit.training.loaders import AnyLoaders, DataLoaders, Loader
 from ulmfit.training.losses import LossFunction
 from ulmfit.training.optimizer import Adam, OptimizerFactory
 from ulmfit.training.resuming import Checkpoints
+from ulmfit.training.validation import evaluate
 
 __all__ = ["AnyLoaders", "DataLoaders", "Learner", "Loader"]
 
@@ -114,7 +115,7 @@ class Learner(Fitting):
         """
         loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
         loader.set_epoch(0)  # figures of the training part do not depend on the passes before
-        return Figures(self.evaluate(loader))
+        return Figures(evaluate(self, loader))
 
     @checked
     def part(self, ds_idx: int) -> Loader:

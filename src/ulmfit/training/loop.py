@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ulmfit.arguments import checked
 from ulmfit.data.loaders import Batch
-from ulmfit.errors import ConfigError, DataError, UlmfitError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.training.callbacks import (
     EVENTS,
     Callback,
@@ -27,13 +27,15 @@ from ulmfit.training.callbacks import (
     TerminateOnNaN,
 )
 from ulmfit.training.distributed import Processes
-from ulmfit.training.loaders import AnyLoaders, Loader
+from ulmfit.training.loaders import AnyLoaders
 from ulmfit.training.losses import LossFunction
+from ulmfit.training.memory import enough_memory
 from ulmfit.training.metrics import Metric, Output, check_task, logits_of, make_metrics
 from ulmfit.training.optimizer import Adam, OptimizerFactory, make_optimizer, set_hyper
 from ulmfit.training.precision import autocast, resolve_precision
 from ulmfit.training.recorder import Recorder
 from ulmfit.training.schedules import Schedule
+from ulmfit.training.validation import evaluate
 
 
 class Model(Protocol):
@@ -73,6 +75,7 @@ class Loop:
     Attributes:
         step: batches of the running fit. batch: of the running epoch. n_steps: of all fits.
         epoch: epochs of the running fit that are done. passes: begun over the training part, in all fits.
+        validating: the epoch's training part is done, its validation is not.
         seconds: that the running fit has taken. progress: of the running fit, in [0, 1].
         rate_factor: on all learning rates of the running fit, for callbacks to change.
         loss: of the last batch. smooth_loss: its moving average.
@@ -120,6 +123,7 @@ class Loop:
         self.set_precision(precision)
         self.epoch = self.step = self.batch = self.passes = self.n_steps = self.n_targets = 0
         self.loss = self.smooth_loss = float("nan")
+        self.validating = False
         self.progress = self.seconds = 0.0
         self.rate_factor = 1.0
         self.output: Output
@@ -181,7 +185,7 @@ class Loop:
     def run(self, plan: Plan, *, resume: bool) -> None:
         """Carry out a fit, from its start or from where the state says that it was interrupted."""
         if not resume:
-            self.passes += self.batch > 0
+            self.passes, self.validating = self.passes + (self.batch > 0), False
             self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
             self.step, self.epoch, self.batch = plan.first_step, plan.first_step // len(self.dls.train), 0
         self._hook(plan.callbacks)
@@ -191,20 +195,13 @@ class Loop:
             self._call("before_fit")
             if resume:
                 self.take_states(plan.callbacks)
-            with self.private_randomness():
-                while self.step < plan.total_steps and self.progress < 1:
+            with self.private_randomness(), enough_memory():
+                while self.validating or (self.step < plan.total_steps and self.progress < 1):
                     self._one_epoch(plan, started)
                     if plan.seconds is not None and self._elapsed(started) >= plan.seconds:
                         break  # also when the time ran out in the validation pass
         except CancelFitException:
             pass
-        except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
-                raise
-            raise UlmfitError(
-                "there is not enough memory for a batch; lower bs, then seq_len (or max_len of a classifier), or train "
-                f"fewer layers (freeze_to). What was missing: {error}"
-            ) from error
         finally:
             self._call("after_fit")
             self._hook(())
@@ -237,29 +234,32 @@ class Loop:
     def _one_epoch(self, plan: Plan, started: float) -> None:
         epoch_started = time.perf_counter()
         try:
-            self._call("before_epoch")
-            try:
-                self._train_epoch(plan, started)
-            except CancelTrainException:
-                self._leave_epoch(plan)
-            self.passes, self.batch = self.passes + 1, 0
-            if self.step >= plan.total_steps:
-                self.progress = 1.0
+            if not self.validating:
+                self._call("before_epoch")
+                try:
+                    self._call("before_train")
+                    self._train_epoch(plan, started)
+                except CancelTrainException:
+                    self._leave_epoch(plan)
+                self.passes, self.batch, self.validating = self.passes + 1, 0, True
+                if self.step >= plan.total_steps:
+                    self.progress = 1.0
+                self._call("after_train")
             row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}
             try:
                 self._call("before_validate")
-                row |= self.evaluate(self.dls.valid)
+                row |= evaluate(self, self.dls.valid)
                 self._call("after_validate")
             except CancelValidException:
                 row |= dict.fromkeys(["valid_loss", *(m.name for m in self.metrics)], float("nan"))
         except CancelEpochException:
             self._leave_epoch(plan)
-            self.passes, self.batch = self.passes + (self.batch > 0), 0
+            self.passes, self.batch, self.validating = self.passes + (self.batch > 0), 0, False
             self.epoch += 1
             return
         row["time"] = round(time.perf_counter() - epoch_started, 2)
         self.history.append(row)
-        self.epoch += 1
+        self.epoch, self.validating = self.epoch + 1, False
         self._call("after_epoch")
 
     def _leave_epoch(self, plan: Plan) -> None:
@@ -298,7 +298,7 @@ class Loop:
         share = 1.0 if mine is batch else 0.0 if mine is None else _n_targets(mine) / n_targets
         loss = torch.zeros(())
         if mine is not None:
-            inputs, self.target = self._to_device(mine)
+            inputs, self.target = self.to_device(mine)
             with autocast(self.precision, self.device):
                 self.output = cast("Output", self.model(*inputs))
                 loss = self.loss_of(self.output, self.target)
@@ -336,7 +336,8 @@ class Loop:
         """Mean loss of a batch."""
         return output.cross_entropy(target) if self.loss_func is None else self.loss_func(logits_of(output), target)
 
-    def _to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
+    def to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Inputs and target of a batch, where the model is."""
         if batch.target is None:
             raise DataError("the batch has no target to learn from or to compare with")
         return (
@@ -344,44 +345,8 @@ class Loop:
             batch.target.to(self.device, non_blocking=True),
         )
 
-    @torch.no_grad()
-    def evaluate(self, loader: Loader) -> dict[str, float]:
-        """Mean loss per target and the metrics over a loader."""
-        self.model.eval()
-        self.reset()
-        total, n = 0.0, 0
-        for metric in self.metrics:
-            metric.reset()
-        for batch in loader:
-            mine = self.processes.shard(batch)
-            if mine is None:
-                continue
-            inputs, target = self._to_device(mine)
-            with autocast(self.precision, self.device):
-                output = cast("Output", self.model(*inputs))
-                loss = self.loss_of(output, target).item()
-                for metric in self.metrics:
-                    metric.update(output, target, loss)
-            total, n = total + loss * target.numel(), n + target.numel()
-        self.reset()
-        sums = self.processes.gather((total, n, [m.state() for m in self.metrics]))
-        if len(sums) > 1:
-            total, n = sum(s[0] for s in sums), sum(s[1] for s in sums)
-            for i, metric in enumerate(self.metrics):
-                metric.merge([s[2][i] for s in sums])
-        return {"valid_loss": total / n if n else float("nan")} | {m.name: m.value() for m in self.metrics}
-
 
 def _n_targets(batch: Batch) -> int:
     if batch.target is None:
         raise DataError("the batch has no target to learn from or to compare with")
     return batch.target.numel()
-
-
-def _out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "can't allocate memory" in text
-        or "out of memory" in text
-    )

@@ -170,7 +170,7 @@ class Checkpoints:
 
 
 class _Keeper(Callback):
-    """Saves at intervals, before validation and after it, and when a signal has come."""
+    """Saves at intervals, between training and validation, after it, and when a signal has come."""
 
     def __init__(self, owner: Checkpoints, about: dict[str, Any]) -> None:
         self.owner, self.about = owner, about
@@ -195,8 +195,8 @@ class _Keeper(Callback):
         if owner.signal is not None:
             owner.stop(owner.signal)
 
-    def before_validate(self, learn: Learner) -> None:
-        """Save: the pass may be long."""
+    def after_train(self, learn: Learner) -> None:
+        """Save: the validation may be long."""
         self.save(learn, self.about)
         self.owner.saved = True
 
