@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from ulmfit.arguments import checked
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.training.batch_norm import share_batch_norm
 from ulmfit.training.callbacks import (
     EVENTS,
     Callback,
+    Cancel,
     CancelBatchException,
     CancelEpochException,
     CancelFitException,
@@ -25,6 +27,7 @@ from ulmfit.training.callbacks import (
     CancelTrainException,
     CancelValidException,
     TerminateOnNaN,
+    hook_of,
 )
 from ulmfit.training.distributed import Processes
 from ulmfit.training.loaders import AnyLoaders
@@ -73,12 +76,12 @@ class Loop:
     """The state of a training, and the loop over it. `Learner` is what users call; its arguments are described there.
 
     Attributes:
-        step: batches of the running fit. batch: of the running epoch. n_steps: of all fits.
+        step: batches of the running fit, of `total_steps`. batch: of the running epoch. n_steps: of all fits.
         epoch: epochs of the running fit that are done. passes: begun over the training part, in all fits.
         validating: the epoch's training part is done, its validation is not.
         seconds: that the running fit has taken. progress: of the running fit, in [0, 1].
         rate_factor: on all learning rates of the running fit, for callbacks to change.
-        loss: of the last batch. smooth_loss: its moving average.
+        loss: of the last batch. smooth_loss: its moving average. rows: of the last batch, in all processes.
         n_targets: labels or tokens learnt from in all fits.
         active: the callbacks of the running fit. callback_states: what a checkpoint says of them, until they take it.
         history: a row for each epoch of all fits.
@@ -108,7 +111,7 @@ class Loop:
         self.dls = dls
         self.processes = Processes(device)
         self.device = self.processes.device
-        self.model = model.to(self.device)
+        self.model = share_batch_norm(model.to(self.device), self.processes)
         self.loss_func, self.opt_func = loss_func, opt_func
         self.wd, self.wd_bn_bias, self.alpha, self.beta, self.clip = wd, wd_bn_bias, alpha, beta, clip
         self.task: str = getattr(dls, "task", "single_label")
@@ -122,14 +125,16 @@ class Loop:
         self.optimizer = make_optimizer(self.groups, wd=wd, opt_func=opt_func, wd_bn_bias=wd_bn_bias)
         self.set_precision(precision)
         self.epoch = self.step = self.batch = self.passes = self.n_steps = self.n_targets = 0
+        self.total_steps = self.rows = 0
         self.loss = self.smooth_loss = float("nan")
         self.validating = False
         self.progress = self.seconds = 0.0
         self.rate_factor = 1.0
+        self.inputs: tuple[Tensor, ...]
         self.output: Output
         self.target: Tensor
         self.loss_grad: Tensor
-        self._hooks: dict[str, list[Callable[[Any], None]]] = {event: [] for event in EVENTS}
+        self._hooks: dict[str, list[Callable[[Any], object]]] = {event: [] for event in EVENTS}
         self.seed = int(seed)  # one of numpy is none to torch
         self._rng = torch.Generator().manual_seed(self.seed + 1_000_003 * self.processes.rank).get_state()
         self._drawing = False
@@ -188,6 +193,8 @@ class Loop:
             self.passes, self.validating = self.passes + (self.batch > 0), False
             self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
             self.step, self.epoch, self.batch = plan.first_step, plan.first_step // len(self.dls.train), 0
+            self.optimizer.zero_grad(set_to_none=True)
+        self.total_steps = plan.total_steps
         self._hook(plan.callbacks)
         started = time.perf_counter() - self.seconds
         self.processes.same_weights(self.model)
@@ -202,17 +209,25 @@ class Loop:
                         break  # also when the time ran out in the validation pass
         except CancelFitException:
             pass
+        except Cancel as error:
+            raise ConfigError(
+                f"{type(error).__name__} was raised where nothing is left out by it. {type(error).__doc__}"
+            ) from error
         finally:
+            self.optimizer.zero_grad(set_to_none=True)  # what was accumulated and led to no step
             self._call("after_fit")
             self._hook(())
+            self.forget_batch()
+
+    def forget_batch(self) -> None:
+        """Let go of the last batch and its graph, which fill the memory and cannot be copied."""
+        for name in ("inputs", "target", "output", "loss_grad"):
+            vars(self).pop(name, None)
 
     def _hook(self, callbacks: Sequence[Callback]) -> None:
         """Find out once which callbacks want which events."""
         self.active = callbacks
-        self._hooks = {
-            event: [getattr(cb, event) for cb in callbacks if getattr(type(cb), event) is not getattr(Callback, event)]
-            for event in EVENTS
-        }
+        self._hooks = {event: [hook for cb in callbacks if (hook := hook_of(cb, event))] for event in EVENTS}
 
     def take_states(self, callbacks: Sequence[Callback]) -> None:
         """Give callbacks what a checkpoint says of those of their class, in its order."""
@@ -282,39 +297,47 @@ class Loop:
                 break
             hyper = plan.schedule(self.progress)
             set_hyper(self.optimizer, plan.rates, hyper._replace(lr=hyper.lr * self.rate_factor))
+            step, n_steps = self.step, self.n_steps
             try:
                 self._call("before_batch")
                 self.train_batch(batch)
             except CancelBatchException:
-                self.optimizer.zero_grad(set_to_none=True)
-                self.step += 1
-            self.batch += 1
+                if self.n_steps > n_steps:  # it has added its gradients to those that are accumulated
+                    self.optimizer.zero_grad(set_to_none=True)
+            self.step, self.batch = step + 1, self.batch + 1
             self._call("after_batch")
 
     def train_batch(self, batch: Batch) -> None:
         """One batch forward and backward, and a step of the optimizer."""
         mine = self.processes.shard(batch)
         n_targets = _n_targets(batch)
+        self.rows = len(batch.inputs[0])
         share = 1.0 if mine is batch else 0.0 if mine is None else _n_targets(mine) / n_targets
         loss = torch.zeros(())
         if mine is not None:
-            inputs, self.target = self.to_device(mine)
+            self.inputs, self.target = self.to_device(mine)
             with autocast(self.precision, self.device):
-                self.output = cast("Output", self.model(*inputs))
+                self.output = cast("Output", self.model(*self.inputs))
+                self._call("after_pred")
                 loss = self.loss_of(self.output, self.target)
             self.loss_grad = loss + self.alpha * self.output.ar + self.beta * self.output.tar
             self.loss = loss.item()
             self._call("after_loss")
             scaled = self.scaler.scale(self.loss_grad)
             (scaled if share == 1.0 else scaled * share).backward()  # type: ignore[no-untyped-call]
+        if self.processes.n > 1:
+            self.processes.same_buffers(self.model)
         self.step += 1
         self.n_steps += 1
         self.n_targets += n_targets
+        mean = (loss.detach() * share).reshape(1).to(self.device)
         try:
             self._call("after_backward")
-            self._step(loss.detach() * share)
         except CancelStepException:
-            pass
+            if self.processes.n > 1:
+                self.loss = float(self.processes.sum(mean))
+        else:
+            self._step(mean)
         weight = 0.98 if self.step > 50 else 1 - 1 / self.step  # a plain mean until the start counts for little
         started = not math.isnan(self.smooth_loss)
         self.smooth_loss = weight * self.smooth_loss + (1 - weight) * self.loss if started else self.loss
@@ -322,14 +345,17 @@ class Loop:
     def _step(self, loss: Tensor) -> None:
         parameters = [p for g in self.groups for p in g]
         if self.processes.n > 1:
-            self.loss = float(self.processes.sum_gradients(parameters, loss.reshape(1).to(self.device)))
-        self._call("before_step")
+            self.loss = float(self.processes.sum_gradients(parameters, loss))
+        self.scaler.unscale_(self.optimizer)
         if self.clip is not None:
-            self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(parameters, self.clip)
-        self.scaler.step(self.optimizer)
+        try:
+            self._call("before_step")
+            self.scaler.step(self.optimizer)
+            self._call("after_step")
+        except CancelStepException:
+            pass  # the gradients are those of all processes now: they cannot be added to
         self.scaler.update()
-        self._call("after_step")
         self.optimizer.zero_grad(set_to_none=True)
 
     def loss_of(self, output: Output, target: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError, MissingExtraError, UlmfitError
+from ulmfit.training.memory import enough_memory
 from ulmfit.training.optimizer import set_hyper
 from ulmfit.training.recorder import axes
 from ulmfit.training.schedules import exponential
@@ -139,7 +140,7 @@ def _try(learn: Fitting, start_lr: float, end_lr: float, num_it: int, stop_div: 
     lrs: list[float] = []
     losses: list[float] = []
     average, best = 0.0, math.inf
-    with learn.private_randomness():
+    with learn.private_randomness(), enough_memory():
         learn.model.train()
         for step, batch in enumerate(_forever(learn)):
             hyper = schedule(step / num_it)
@@ -174,6 +175,7 @@ def _as_it_was(learn: Fitting) -> Iterator[None]:
     optimizer = copy.deepcopy(learn.optimizer.state_dict())
     scaler, random = learn.scaler.state_dict(), learn.random_state()
     counts = {n: getattr(learn, n) for n in ("step", "n_steps", "n_targets", "loss", "smooth_loss")}
+    learn.optimizer.zero_grad(set_to_none=True)
     try:
         yield
     finally:
@@ -185,6 +187,7 @@ def _as_it_was(learn: Fitting) -> Iterator[None]:
         learn.set_random_state(random)
         for name, value in counts.items():
             setattr(learn, name, value)
+        learn.forget_batch()
         learn.reset()
 
 
