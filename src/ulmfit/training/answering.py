@@ -143,11 +143,14 @@ class TextLearner(Learner):
             raise DataError("the text is empty")
 
     @torch.no_grad()
-    def predict(self, item: str) -> tuple[Any, Tensor, Tensor]:
+    @checked
+    def predict(self, item: object, rm_type_tfms: None = None, with_input: bool = False) -> tuple[Any, ...]:
         """Classify one text, or give its values.
 
         Args:
             item: the text.
+            rm_type_tfms: taken for the sake of programs that give it; there are no such transforms.
+            with_input: give the text as the model reads it too, in front of the rest.
 
         Returns:
             the answer in words (a class, a list of classes, or values), the same as a tensor (a class id, whether each
@@ -161,7 +164,8 @@ class TextLearner(Learner):
         logits = self.model(ids, torch.tensor([ids.shape[1]])).logits.float().cpu()
         says = meaning(self.loss_func, self.task)
         answer, probabilities = says.decodes(logits)[0], says.activation(logits)[0]
-        return self.in_words(answer), answer, probabilities
+        result = self.in_words(answer), answer, probabilities
+        return (self._words(ids[0], None), *result) if with_input else result
 
     def in_words(self, answer: Tensor) -> Any:
         """A class id as its name, a row of 0 and 1 as the names of the classes, values as numbers."""
@@ -219,8 +223,8 @@ class TextLearner(Learner):
         first: Batch = next(iter(loader))
         return Batch(tuple(x[:max_n] for x in first.inputs), None if first.target is None else first.target[:max_n])
 
-    def _words(self, ids: Tensor) -> str:
-        return " ".join(self.dls.text_vocab[i] for i in ids[:_SHOWN_TOKENS].tolist())
+    def _words(self, ids: Tensor, most: int | None = _SHOWN_TOKENS) -> str:
+        return " ".join(self.dls.text_vocab[i] for i in ids[:most].tolist())
 
 
 class LMLearner(TextLearner):

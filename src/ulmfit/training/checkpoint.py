@@ -109,6 +109,7 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
         for i, (kind, values) in enumerate(facts.get("callbacks", []))
     ]
     learn.history = list(facts["history"])
+    learn.resumable = True
     return dict(facts["about"])
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
 from ulmfit.training import predictions, storage
-from ulmfit.training.callbacks import Callback
+from ulmfit.training.callbacks import Callback, hook_of
 from ulmfit.training.figures import Figures
 from ulmfit.training.fitting import Callbacks, Fitting, listed
 from ulmfit.training.loaders import AnyLoaders, DataLoaders, Loader
@@ -106,16 +106,23 @@ class Learner(Fitting):
     # Answers
 
     @checked
-    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None) -> Figures:
+    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None, cbs: Callbacks = None) -> Figures:
         """Mean loss per target and the metrics, in their order and under their names in the history.
 
         Args:
             ds_idx: 0 for the training part, 1 for the validation part; or a loader.
             dl: a loader to measure on instead.
+            cbs: callbacks whose `before_validate` and `after_validate` are called.
         """
         loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
         loader.set_epoch(0)  # figures of the training part do not depend on the passes before
-        return Figures(evaluate(self, loader))
+        given = listed(cbs)
+        for hook in filter(None, (hook_of(cb, "before_validate") for cb in given)):
+            hook(self)
+        figures = Figures(evaluate(self, loader))
+        for hook in filter(None, (hook_of(cb, "after_validate") for cb in given)):
+            hook(self)
+        return figures
 
     @checked
     def part(self, ds_idx: int) -> Loader:

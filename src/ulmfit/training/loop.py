@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ulmfit.arguments import checked
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.training.aliases import Aliases
 from ulmfit.training.batch_norm import share_batch_norm
 from ulmfit.training.callbacks import (
     EVENTS,
@@ -31,7 +32,7 @@ from ulmfit.training.callbacks import (
 )
 from ulmfit.training.distributed import Processes
 from ulmfit.training.loaders import AnyLoaders
-from ulmfit.training.losses import LossFunction
+from ulmfit.training.losses import LossFunction, described
 from ulmfit.training.memory import enough_memory
 from ulmfit.training.metrics import Metric, Output, check_task, logits_of, make_metrics
 from ulmfit.training.optimizer import Adam, OptimizerFactory, make_optimizer, set_hyper
@@ -72,13 +73,13 @@ class Plan:
     callbacks: Sequence[Callback]
 
 
-class Loop:
+class Loop(Aliases):
     """The state of a training, and the loop over it. `Learner` is what users call; its arguments are described there.
 
     Attributes:
         step: batches of the running fit, of `total_steps`. batch: of the running epoch. n_steps: of all fits.
         epoch: epochs of the running fit that are done. passes: begun over the training part, in all fits.
-        validating: the epoch's training part is done, its validation is not.
+        validating: the epoch's training part is done, its validation is not. resumable: a checkpoint was loaded.
         seconds: that the running fit has taken. progress: of the running fit, in [0, 1].
         rate_factor: on all learning rates of the running fit, for callbacks to change.
         loss: of the last batch. smooth_loss: its moving average. rows: of the last batch, in all processes.
@@ -127,7 +128,7 @@ class Loop:
         self.epoch = self.step = self.batch = self.passes = self.n_steps = self.n_targets = 0
         self.total_steps = self.rows = 0
         self.loss = self.smooth_loss = float("nan")
-        self.validating = False
+        self.validating = self.resumable = False
         self.progress = self.seconds = 0.0
         self.rate_factor = 1.0
         self.inputs: tuple[Tensor, ...]
@@ -147,7 +148,8 @@ class Loop:
     @metrics.setter
     def metrics(self, metrics: object) -> None:
         self._metrics = make_metrics(metrics, self.task)
-        check_task(self._metrics, getattr(self.dls, "task", None))
+        labels = getattr(self.dls, "labels", ())
+        check_task(self._metrics, getattr(self.dls, "task", None), 0 if labels is None else len(labels))
 
     def reset(self) -> None:
         """Forget the hidden state, of models that keep one between batches."""
@@ -189,6 +191,12 @@ class Loop:
 
     def run(self, plan: Plan, *, resume: bool) -> None:
         """Carry out a fit, from its start or from where the state says that it was interrupted."""
+        if resume and not self.resumable:
+            raise ConfigError(
+                "resume=True goes on with a fit whose checkpoint was loaded, and none was: call "
+                "learn.checkpoint(resume=True) before the fits instead"
+            )
+        self.resumable = False
         if not resume:
             self.passes, self.validating = self.passes + (self.batch > 0), False
             self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
@@ -260,7 +268,8 @@ class Loop:
                 if self.step >= plan.total_steps:
                     self.progress = 1.0
                 self._call("after_train")
-            row: dict[str, Any] = {"epoch": len(self.history), "steps": self.step, "train_loss": self.smooth_loss}
+            number = max(self.epoch, self.history[-1]["epoch"] + 1 if self.history else 0)
+            row: dict[str, Any] = {"epoch": number, "steps": self.step, "train_loss": self.smooth_loss}
             try:
                 self._call("before_validate")
                 row |= evaluate(self, self.dls.valid)
@@ -360,7 +369,12 @@ class Loop:
 
     def loss_of(self, output: Output, target: Tensor) -> Tensor:
         """Mean loss of a batch."""
-        return output.cross_entropy(target) if self.loss_func is None else self.loss_func(logits_of(output), target)
+        if self.loss_func is None:
+            return output.cross_entropy(target)
+        loss: object = self.loss_func(logits_of(output), target)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            raise ConfigError(f"the loss function must give one number for a batch; it gave {described(loss)}")
+        return loss.reshape(())
 
     def to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
         """Inputs and target of a batch, where the model is."""

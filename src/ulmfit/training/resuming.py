@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from ulmfit.errors import ConfigError, FormatError
+from ulmfit.arguments import at_least
+from ulmfit.errors import FormatError
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import load_checkpoint, load_weights, read_about, save_checkpoint
 from ulmfit.training.progress import say
 from ulmfit.training.storage import compare_facts, facts_of
+from ulmfit.training.tensor_file import clear_leftovers
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
@@ -45,8 +47,8 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, *, seconds: float = 300.0, steps: int | None = None) -> None:
-        if not seconds >= 0 or (steps is not None and steps < 1):
-            raise ConfigError(f"seconds={seconds} must not be negative, and steps={steps} must be at least 1")
+        at_least(0, seconds=seconds)
+        at_least(1, steps=steps)
         self.path, self.seconds, self.steps = path, seconds, steps
         self.number = self.finished = 0
         self.signal: int | None = None
@@ -64,6 +66,8 @@ class Checkpoints:
             FormatError: the file is damaged, no checkpoint of such a program, or of other data, vocabulary, labels or
                 configuration.
         """
+        if learn.processes.is_main:
+            clear_leftovers(self.path)
         if not self.path.exists():
             return
         about = read_about(self.path)
