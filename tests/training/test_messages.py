@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 from functools import partial
 
 import pytest
@@ -105,6 +106,11 @@ def test_what_of_a_file_is_not_taken_is_said(tmp_path):
     other.load("a", with_opt=False)
     with pytest.warns(UserWarning, match=r"tensors were taken; not .*embedding.weight of the file"):
         lm_learner(V + 1, path=tmp_path).load("a", strict=False)
+
+
+def test_a_learner_is_copied_but_not_pickled():
+    with pytest.raises(ConfigError, match=r"cannot be pickled; export\(\) writes a folder"):
+        pickle.dumps(lm_learner())
 
 
 def test_what_a_killed_program_left_is_removed(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,6 +157,17 @@ class Learner(Fitting):
     def summary(self) -> str:
         """A table of the model: layers, shapes, numbers of parameters, which of them are trained."""
         return predictions.summary(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = other = object.__new__(type(self))
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
+
+    def __reduce__(self) -> Any:
+        raise ConfigError(
+            "a learner cannot be pickled; export() writes a folder that load_learner reads, save() a file for load() "
+            "of a learner with the same data"
+        )
 
     # Files
 
