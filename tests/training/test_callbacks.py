@@ -15,7 +15,10 @@ from ulmfit.training.callbacks import (
     CancelEpochException,
     CancelStepException,
     GradientAccumulation,
+    GradientClip,
 )
+from ulmfit.training.more_callbacks import RNNRegularizer
+from ulmfit.training.tracking import SaveBest
 
 
 def weights(learn) -> torch.Tensor:
@@ -80,6 +83,14 @@ def test_hooks_may_be_functions_of_an_object():
     assert seen == ["own", "given"]
     with pytest.raises(ConfigError, match=r"'after_bach' \(did you mean 'after_batch'\?\)"):
         Callback(after_bach=print)
+
+
+def test_a_fit_that_cannot_begin_says_why_and_puts_back_what_was_changed():
+    learn = lm_learner()
+    learn.clip = 0.5
+    with pytest.raises(ConfigError, match="is not measured"):
+        learn.fit(1, 1e-3, cbs=[GradientClip(1.0), SaveBest("f1"), RNNRegularizer(1.0), GradientClip(2.0)])
+    assert (learn.clip, learn.alpha) == (0.5, 2.0)
 
 
 def test_a_hook_is_given_the_learner():

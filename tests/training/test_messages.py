@@ -28,7 +28,7 @@ def no_memory(learn) -> None:
     ("make", "call", "message"),
     [
         (lm_learner, lambda learn: learn.fit(1, 20.0), "lr=20.0 is far above any rate with which AdamW trains"),
-        (lm_learner, lambda learn: learn.fit(1, 1e-3, resume=True), "whose checkpoint was loaded, and none was"),
+        (lm_learner, lambda learn: learn.fit(1, 1e-3, resume=True), "resume=True, but no checkpoint was loaded"),
         (lm_learner, lambda learn: learn.save(""), "file='' must be a name"),
         (lm_learner, lambda learn: learn.fit(1e-3), r"n_epoch=0.001 .* as in fit\(1, 0.001\)"),
         (lm_learner, lambda learn: learn.fit_flat_cos(1e-3), r"as in fit_flat_cos\(1, 0.001\)"),

@@ -308,6 +308,11 @@ def test_what_a_learner_gets_right_and_wrong(dls_clas):
         Interpretation.from_learner(learn, dl=dls_clas.test_dl(TEXTS[:3]))
 
 
+def test_a_seed_is_a_whole_number(dls_clas):
+    with pytest.raises(ConfigError, match="seed='a' must be a whole number"):
+        text_classifier_learner(dls_clas, AWD_LSTM, seed="a", **SMALL)
+
+
 def test_empty_texts_have_no_answers(dls_clas):
     learn = text_classifier_learner(dls_clas, AWD_LSTM, **SMALL)
     with pytest.raises(DataError, match="the text is empty"):

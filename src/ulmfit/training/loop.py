@@ -193,8 +193,7 @@ class Loop(Aliases):
         """Carry out a fit, from its start or from where the state says that it was interrupted."""
         if resume and not self.resumable:
             raise ConfigError(
-                "resume=True goes on with a fit whose checkpoint was loaded, and none was: call "
-                "learn.checkpoint(resume=True) before the fits instead"
+                "resume=True, but no checkpoint was loaded: call learn.checkpoint(resume=True) before the fits"
             )
         self.resumable = False
         if not resume:
@@ -207,7 +206,7 @@ class Loop(Aliases):
         started = time.perf_counter() - self.seconds
         self.processes.same_weights(self.model)
         try:
-            self._call("before_fit")
+            self._begin()
             if resume:
                 self.take_states(plan.callbacks)
             with self.private_randomness(), enough_memory():
@@ -245,6 +244,15 @@ class Loop(Aliases):
                 self.callback_states.remove(state)
                 cb.load_state(state[1])
         self.callback_states = []
+
+    def _begin(self) -> None:
+        """Call before_fit; those that it does not reach have nothing to put back after the fit."""
+        for i, cb in enumerate(self.active):
+            try:
+                (hook_of(cb, "before_fit") or id)(self)
+            except BaseException:
+                self._hook(self.active[:i])
+                raise
 
     def _call(self, event: str) -> None:
         for hook in self._hooks[event]:
