@@ -33,7 +33,7 @@ from ulmfit.training.tracking import EarlyStoppingCallback, SaveBest
         ("fine_tune", {"epochs": None}, "epochs=None must be a number"),
         ("fine_tune", {"epochs": 1, "bas_lr": 1e-3}, r"no argument 'bas_lr' \(did you mean 'base_lr'\?\)"),
         ("lr_find", {"num_it": "many"}, "num_it='many' must be a whole number"),
-        ("lr_find", {"suggest_funcs": "valley"}, "suggest_funcs='valley' must be a function or a list"),
+        ("lr_find", {"suggest_funcs": 3}, "suggest_funcs=3 must be a function or a string or a list"),
         ("freeze_to", {"n": "last"}, "n='last' must be a whole number"),
         ("validate", {"dl": [1]}, "dl=.1. must be batches that can be passed over again and again or None"),
         ("get_preds", {"with_los": True}, r"no argument 'with_los' \(did you mean 'with_loss'\?\)"),

@@ -144,6 +144,16 @@ def test_training_says_what_it_guessed_and_counts_the_classes(
         assert column in flat
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is fp16")
+@pytest.mark.parametrize("command", [("train",), ("pretrain",), ("finetune", "en-small")])
+def test_a_precision_that_is_not_there_is_refused_before_any_work(
+    command: tuple[str, ...], ulmfit: Callable[..., Outcome], tmp_path: Path
+):
+    outcome = ulmfit(*command, tmp_path / "missing.csv", "--out", tmp_path / "m", "--precision", "fp16")
+    assert outcome.code
+    assert "fp16 needs a CUDA device" in " ".join(outcome.err.split())
+
+
 def test_a_time_budget_is_kept(ulmfit: Callable[..., Outcome], tmp_path: Path):
     data = write_reviews(tmp_path / "a.csv", 400)
     said = ulmfit("train", data, "--out", tmp_path / "m", "--lm-epochs", 500, "--time-budget", "20s")

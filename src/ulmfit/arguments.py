@@ -34,7 +34,9 @@ def one_of(name: str, known: Iterable[str]) -> str:
 
 
 def _likeliest(name: str, known: list[str]) -> str | None:
-    close = get_close_matches(name, known, n=1) or [k for k in known if k.startswith(name)]
+    words = sorted(name.split("_"))  # max_lr is lr_max
+    close = [k for k in known if sorted(k.split("_")) == words] or get_close_matches(name, known, n=1)
+    close = close or [k for k in known if k.startswith(name)]
     return close[0] if close else None
 
 
@@ -109,8 +111,16 @@ def at_least(least: int, **given: float | None) -> None:
     Raises:
         ConfigError: naming the arguments.
     """
-    if small := [f"{name}={value}" for name, value in given.items() if value is not None and value < least]:
-        raise ConfigError(f"{' and '.join(small)} must be at least {least}")
+    _refuse({n: v for n, v in given.items() if v is not None and not v >= least}, f"must be at least {least}")
+
+
+def positive(**given: float | None) -> None:
+    """Refuse numbers that are not above 0; None passes.
+
+    Raises:
+        ConfigError: naming the arguments.
+    """
+    _refuse({n: v for n, v in given.items() if v is not None and not v > 0}, "must be a positive number")
 
 
 def check_dropouts(**given: float) -> None:
@@ -119,24 +129,26 @@ def check_dropouts(**given: float) -> None:
     Raises:
         ConfigError: naming the arguments.
     """
-    if wrong := [f"{name}={value}" for name, value in given.items() if not 0 <= value < 1]:
-        raise ConfigError(f"{' and '.join(wrong)} must be in [0, 1)")
+    _refuse({n: v for n, v in given.items() if not 0 <= v < 1}, "must be in [0, 1)")
 
 
 def between_0_and_1(**given: float) -> None:
     """Refuse numbers that are not between 0 and 1, both excluded.
 
     Raises:
-        ConfigError: naming the argument.
+        ConfigError: naming the arguments.
     """
-    for name, value in given.items():
-        if not 0 < value < 1:
-            raise ConfigError(f"{name}={value} must be between 0 and 1")
+    _refuse({n: v for n, v in given.items() if not 0 < v < 1}, "must be between 0 and 1")
+
+
+def _refuse(wrong: Mapping[str, object], why: str) -> None:
+    if wrong:
+        raise ConfigError("; ".join(f"{name}={value} {why}" for name, value in wrong.items()))
 
 
 def _check_types(owner: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     problems = [
-        f"{name}={_shown(value)} must be {_described(hint)}"
+        f"{name}={_shown(value)} must be {_described(hint)}" + (" (nan is not one)" if value != value else "")
         for name, value in given.items()
         if not _fits(value, hint := hints.get(name, Any))
     ]

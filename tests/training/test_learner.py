@@ -274,3 +274,13 @@ def test_what_is_refused_is_refused_before_anything_is_frozen(wrong):
         learn.fine_tune(1, **wrong)
     assert learn.n_steps == 0
     assert all(p.requires_grad for p in learn.model.parameters())
+
+
+def test_columns_are_as_wide_as_their_names():
+    out = io.StringIO()
+    learn = classifier_learner(metrics=["balanced_accuracy", "roc_auc"])
+    learn.fit(1, 1e-9, cbs=[ProgressTable(Console(file=out, width=30))])
+    head, row = out.getvalue().splitlines()
+    assert head.split() == ["epoch", "train_loss", "valid_loss", "balanced_accuracy_score", "roc_auc_score", "time"]
+    assert len(head) == len(row)
+    assert len(row.split()) == 6

@@ -16,9 +16,11 @@ from learners import lm_learner
 
 import ulmfit
 from ulmfit.errors import ConfigError, FormatError
-from ulmfit.training.callbacks import Callback
+from ulmfit.training.averaging import ExponentialMovingAverage
+from ulmfit.training.callbacks import Callback, GradientAccumulation
 from ulmfit.training.optimizer import SGD
-from ulmfit.training.tensor_file import read_tensors
+from ulmfit.training.tensor_file import read_tensors, write_tensors
+from ulmfit.training.tracking import CSVLogger, JSONLLogger, ReduceLROnPlateau, SaveModelCallback, read_history
 
 # Two fits with freezing between them, and a file written between them. Slow enough to be hit at any moment.
 PROGRAM = """
@@ -213,3 +215,95 @@ def test_a_search_of_a_learning_rate_gives_again_what_it_found(tmp_path):
         searching(tmp_path / "cut", 44)
     again = searching(tmp_path / "cut")
     assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+
+
+class Cut(Callback):
+    """Breaks a fit off within a validation pass, or behind it; goes before the callbacks that it is to precede."""
+
+    def __init__(self, event: str, epoch: int) -> None:
+        self.event, self.epoch = event, epoch
+
+    def _cut(self, event: str, learn) -> None:
+        if (event, learn.epoch) == (self.event, self.epoch):
+            raise InterruptedError
+
+    def before_validate(self, learn) -> None:
+        self._cut("before_validate", learn)
+
+    def after_validate(self, learn) -> None:
+        self._cut("after_validate", learn)
+
+    def after_epoch(self, learn) -> None:
+        self._cut("after_epoch", learn)
+
+
+class Seen(Callback):
+    """Notes which validations it saw; a checkpoint keeps them."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def before_validate(self, learn) -> None:
+        self.seen.append(f"before {learn.epoch}")
+
+    def after_validate(self, learn) -> None:
+        self.seen.append(f"after {learn.epoch}")
+
+    def state(self) -> dict:
+        return {"seen": list(self.seen)}
+
+    def load_state(self, state) -> None:
+        self.seen = list(state["seen"])
+
+
+def watched(folder: Path, event: str = "", epoch: int = 0):
+    seen = Seen()
+    learn = lm_learner(path=folder)
+    learn.checkpoint("run", steps=1, resume=True)
+    learn.fit_one_cycle(
+        3,
+        2e-2,
+        cbs=[
+            ExponentialMovingAverage(0.9),
+            seen,
+            SaveModelCallback(fname="best"),
+            ReduceLROnPlateau(min_delta=10.0),
+            GradientAccumulation(12),
+            JSONLLogger(),
+            CSVLogger(),
+            Cut(event, epoch),
+        ],
+    )
+    return learn, seen
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+@pytest.mark.parametrize("event", ["before_validate", "after_validate", "after_epoch"])
+def test_a_validation_that_was_interrupted_is_made_again(event, epoch, tmp_path):
+    whole, seen = watched(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        watched(tmp_path / "cut", event, epoch if event != "after_epoch" else epoch + 1)
+    again, seen_again = watched(tmp_path / "cut")
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name]), name
+    assert without_time(again.history) == without_time(whole.history)
+    assert list(again.recorder.losses) == list(whole.recorder.losses)
+    assert seen_again.seen == seen.seen
+    assert without_time(read_history(tmp_path / "cut/history.jsonl")) == without_time(whole.history)
+    assert len((tmp_path / "cut/history.csv").read_text().splitlines()) == 4
+
+
+def without_time(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in row.items() if k != "time"} for row in history]
+
+
+def test_an_older_checkpoint_between_training_and_validation_is_refused(tmp_path):
+    with pytest.raises(InterruptedError):
+        watched(tmp_path, "before_validate", 1)
+    path = tmp_path / "models" / "run.safetensors"
+    facts, tensors = read_tensors(path, "checkpoint")
+    facts["format_version"] = 1
+    del facts["learner"]["validating"]
+    write_tensors(path, tensors, "checkpoint", facts)
+    with pytest.raises(FormatError, match="written by an older version in a validation pass"):
+        watched(tmp_path)

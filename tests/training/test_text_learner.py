@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ulmfit.data.block import DataBlock
 from ulmfit.data.dataloaders import TextDataLoaders
+from ulmfit.data.targets import RegressionBlock
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.interpretation import Interpretation
@@ -316,3 +317,33 @@ def test_what_a_learner_gets_right_and_wrong(dls_clas):
     assert worst[0].label in ("neg", "pos")
     with pytest.raises(ConfigError, match="no labels to compare"):
         Interpretation.from_learner(learn, dl=dls_clas.test_dl(TEXTS[:3]))
+
+
+def test_a_seed_is_a_whole_number(dls_clas):
+    with pytest.raises(ConfigError, match="seed='a' must be a whole number"):
+        text_classifier_learner(dls_clas, AWD_LSTM, seed="a", **SMALL)
+
+
+def test_empty_texts_have_no_answers(dls_clas):
+    learn = text_classifier_learner(dls_clas, AWD_LSTM, **SMALL)
+    with pytest.raises(DataError, match="the text is empty"):
+        learn.predict(" ")
+    loader = dls_clas.test_dl(["a good film", "", "a bad one"])
+    with pytest.raises(DataError, match=r"1 of the 3 texts are empty: .*2 \(from 1\)"):
+        learn.get_preds(dl=loader)
+
+
+def test_a_prediction_may_give_the_text_as_it_was_read(dls_clas):
+    learn = text_classifier_learner(dls_clas, AWD_LSTM, **SMALL)
+    text, *answers = learn.predict("A good film", with_input=True)
+    assert text == "xxbos a xxunk film"
+    assert answers[0] == learn.predict("A good film")[0]
+
+
+def test_metrics_that_cannot_measure_the_classes_are_refused_at_once(dls_clas):
+    with pytest.raises(ConfigError, match=r"top_k_accuracy: k=5 must be at least 1 and below the \d classes"):
+        text_classifier_learner(dls_clas, AWD_LSTM, metrics="top_k_accuracy", **SMALL)
+    values = frame().assign(label=[float(i) for i in range(len(TEXTS))])
+    dls = TextDataLoaders.from_df(values, dls_clas.path, text_col="text", label_col="label", y_block=RegressionBlock())
+    with pytest.raises(ConfigError, match="perplexity is for lm and single_label"):
+        text_classifier_learner(dls, AWD_LSTM, metrics="perplexity", **SMALL)

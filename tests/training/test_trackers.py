@@ -45,7 +45,7 @@ def test_a_tracker_of_accelerate_gets_epochs_and_steps(tmp_path):
 
 
 def test_a_tracker_that_is_not_known(tmp_path):
-    with pytest.raises(ConfigError, match="tracker 'tensorbord' cannot be used"):
+    with pytest.raises(ConfigError, match="tracker 'tensorbord' is not known; did you mean 'tensorboard'"):
         lm_learner().fit(1, 1e-3, cbs=[LogTo("tensorbord", folder=tmp_path)])
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+from contextlib import nullcontext, suppress
 
 import pytest
 import torch
@@ -112,18 +113,58 @@ def test_the_history_is_logged_as_it_grows(tmp_path):
         read_history(tmp_path / "history.csv")
 
 
-def test_accumulated_gradients_are_those_of_the_large_batch():
+@pytest.mark.parametrize("n_acc", [20, 17])  # of batches of 5 rows, both are reached with 20
+def test_accumulated_gradients_are_those_of_the_large_batch(n_acc):
     def trained(bs: int, cbs: list[Callback]) -> torch.Tensor:
-        learn = classifier_learner(cbs=cbs, alpha=0.0, beta=0.0)
+        learn = classifier_learner(cbs=cbs, alpha=0.0, beta=0.0, opt_func=SGD)
         learn.model.eval()
         object.__setattr__(
             learn.dls, "train", ClassifierLoader(learn.dls.valid.documents, learn.dls.valid.labels, bs=bs)
         )
         learn.model.train = lambda mode=True: learn.model.eval() if mode else learn.model  # no dropout, no batch norm
-        learn.fit(1, 1e-2)
+        learn.fit(1, 1.0)
         return weights(learn)
 
-    assert torch.allclose(trained(20, []), trained(5, [GradientAccumulation(20)]), atol=1e-6)
+    assert torch.allclose(trained(20, []), trained(5, [GradientAccumulation(n_acc)]), atol=1e-6)
+
+
+class Break(Callback):
+    def after_batch(self, learn) -> None:
+        if learn.step == 3:
+            raise InterruptedError
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_accumulated_gradients_do_not_reach_the_next_fit(broken):
+    def trained(cbs: list[Callback]) -> torch.Tensor:
+        learn = lm_learner(opt_func=SGD)
+        with nullcontext() if not broken else suppress(InterruptedError):
+            learn.fit(0.5, 1e-9, cbs=cbs)  # 9 batches of 4 rows
+        assert all(p.grad is None for p in learn.model.parameters())
+        learn.fit(0.2, 1.0)
+        return weights(learn)
+
+    ends = [Break()] if broken else []
+    assert torch.allclose(trained([GradientAccumulation(16), *ends]), trained(ends), atol=1e-5)
+
+
+def test_gradients_from_elsewhere_do_not_reach_a_fit():
+    plain, learn = lm_learner(), lm_learner()
+    for p in learn.model.parameters():
+        p.grad = torch.ones_like(p)
+    for one in (plain, learn):
+        one.fit(0.2, 1e-2)
+    assert torch.equal(weights(plain), weights(learn))
+
+
+def test_more_rows_for_a_step_than_the_fit_has_are_refused():
+    learn = lm_learner()
+    with pytest.raises(ConfigError, match="n_acc=1000 rows are more than the 72 of the whole fit"):
+        learn.fit(1, 1e-3, cbs=[GradientAccumulation(1000)])
+    learn = classifier_learner()  # 60 texts in 8 batches of 8
+    with pytest.raises(ConfigError, match="n_acc=62 rows are more than the 60 of the whole fit"):
+        learn.fit(1, 1e-3, cbs=[GradientAccumulation(62)])
+    learn.fit(2, 1e-3, cbs=[GradientAccumulation(62)])
 
 
 def test_the_gradient_is_clipped_in_this_fit_only():
@@ -132,6 +173,16 @@ def test_the_gradient_is_clipped_in_this_fit_only():
     learn.fit(1 / len(learn.dls.train), 1.0, cbs=[GradientClip(1e-3)])
     assert float((weights(learn) - before).norm()) <= 1.01e-3
     assert learn.clip is None
+
+
+def test_the_gradients_before_a_step_are_final():
+    norms = []
+
+    def look(learn) -> None:
+        norms.append(float(torch.cat([p.grad.flatten() for p in learn.model.parameters()]).norm()))
+
+    lm_learner(cbs=[Callback(before_step=look)]).fit(0.2, 1e-2, cbs=[GradientClip(1e-3)])
+    assert norms == pytest.approx([1e-3] * len(norms), rel=0.01)
 
 
 def test_the_moving_average_is_what_is_validated_and_left():
@@ -191,6 +242,7 @@ def test_callbacks_may_leave_out_batches_and_epochs():
     learn = lm_learner()
     learn.fit(1, 1e-3, cbs=[Skip()])
     assert learn.n_steps == math.ceil(len(learn.dls.train) / 2)
+    assert learn.history[-1]["steps"] == len(learn.dls.train)
 
     class SkipFirst(Callback):
         def before_epoch(self, learn) -> None:

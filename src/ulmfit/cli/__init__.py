@@ -157,8 +157,10 @@ def train(
     seconds = None if time_budget is None else parse_duration(time_budget)
     from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL, Labelling
     from ulmfit.training.job import TrainJob, run
+    from ulmfit.training.precision import check_precision
     from ulmfit.training.recipes import Recipe
 
+    check_precision(precision)
     recipe = Recipe(
         size=size or "small",
         tokenizer=tokenizer or "word",
@@ -234,9 +236,11 @@ def pretrain(
     Example: ulmfit pretrain wiki-*.parquet --out my-lm --time-budget 3h
     """
     seconds = None if time_budget is None else parse_duration(time_budget)
+    from ulmfit.training.precision import check_precision
     from ulmfit.training.pretrain import pretrain as run_pretraining
     from ulmfit.training.pretrain_job import PretrainJob
 
+    check_precision(precision)
     job = PretrainJob(
         data=tuple(data),
         out=out,

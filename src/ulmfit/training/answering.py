@@ -129,7 +129,7 @@ class TextLearner(Learner):
         return exporting.export(self, fname)
 
     @staticmethod
-    def _check_text(text: object) -> None:
+    def _check_text(text: object) -> str:
         if not isinstance(text, str):
             raise DataError(
                 f"predict takes one text as a string, not {type(text).__name__}; for several texts use "
@@ -137,13 +137,17 @@ class TextLearner(Learner):
             )
         if not text.strip():
             raise DataError("the text is empty")
+        return text
 
     @torch.no_grad()
-    def predict(self, item: str) -> tuple[Any, Tensor, Tensor]:
+    @checked
+    def predict(self, item: object, rm_type_tfms: None = None, with_input: bool = False) -> tuple[Any, ...]:
         """Classify one text, or give its values.
 
         Args:
             item: the text.
+            rm_type_tfms: taken for the sake of programs that give it; there are no such transforms.
+            with_input: give the text as the model reads it too, in front of the rest.
 
         Returns:
             the answer in words (a class, a list of classes, or values), the same as a tensor (a class id, whether each
@@ -152,16 +156,16 @@ class TextLearner(Learner):
         Raises:
             DataError: it is not a text, or empty.
         """
-        self._check_text(item)
-        vocab = self.dls.text_vocab
-        document = as_documents([vocab.numericalize(self.dls.tokenizer(item))])
+        text, vocab = self._check_text(item), self.dls.text_vocab
+        document = as_documents([vocab.numericalize(self.dls.tokenizer(text))])
         ids, lengths = padded(document, np.array([0]), pad_idx=vocab.pad_idx, backwards=self.dls.backwards)
         tell_longer(self, "text", lengths)
         self.model.eval()
         logits = self.model(torch.from_numpy(ids).to(self.device), torch.from_numpy(lengths)).logits.float().cpu()
         says = meaning(self.loss_func, self.task)
         answer, probabilities = says.decodes(logits)[0], says.activation(logits)[0]
-        return self.in_words(answer), answer, probabilities
+        result = self.in_words(answer), answer, probabilities
+        return (self._words(ids[0], None), *result) if with_input else result
 
     def in_words(self, answer: Tensor) -> Any:
         """A class id as its name, a row of 0 and 1 as the names of the classes, values as numbers."""
@@ -219,8 +223,8 @@ class TextLearner(Learner):
         first: Batch = next(iter(loader))
         return Batch(tuple(x[:max_n] for x in first.inputs), None if first.target is None else first.target[:max_n])
 
-    def _words(self, ids: Tensor) -> str:
-        return " ".join(self.dls.text_vocab[i] for i in ids[:_SHOWN_TOKENS].tolist())
+    def _words(self, ids: Tensor, most: int | None = _SHOWN_TOKENS) -> str:
+        return " ".join(self.dls.text_vocab[i] for i in ids[:most].tolist())
 
 
 class LMLearner(TextLearner):

@@ -16,9 +16,9 @@ from ulmfit.training.tensor_file import compare_weights, load_optimizer, optimiz
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _COUNTS = (
-    *("epoch", "step", "n_steps", "n_targets", "passes", "batch", "seconds", "progress", "rate_factor"),
+    *("epoch", "step", "n_steps", "n_targets", "passes", "batch", "validating", "seconds", "progress", "rate_factor"),
     *("loss", "smooth_loss"),
 )
 
@@ -86,6 +86,12 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
         FormatError: the file is not a checkpoint, is damaged, or belongs to another model.
     """
     facts, tensors = _read(path)
+    counts = facts["learner"]
+    if facts["format_version"] == 1 and not counts["batch"] and counts["step"] > counts["epoch"] * len(learn.dls.train):
+        raise FormatError(
+            f"{path} was written by an older version in a validation pass, and does not say so well enough to go on "
+            "with it; delete it and begin the fit anew"
+        )
     _load_weights(learn, path, tensors)
     load_optimizer(learn.optimizer, tensors, facts["groups"], path)
     for i, p in enumerate(learn.model.parameters()):
@@ -95,7 +101,7 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
         learn.model.state = _hidden_state(tensors, learn)
     learn.set_random_state(tensors["random"])
     for name in _COUNTS:
-        setattr(learn, name, facts["learner"].get(name, getattr(learn, name)))
+        setattr(learn, name, counts.get(name, getattr(learn, name)))
     if facts.get("scaler"):
         learn.scaler.load_state_dict(facts["scaler"])
     learn.callback_states = [
@@ -103,6 +109,7 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
         for i, (kind, values) in enumerate(facts.get("callbacks", []))
     ]
     learn.history = list(facts["history"])
+    learn.resumable = True
     return dict(facts["about"])
 
 
@@ -134,9 +141,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.exists():
         raise FormatError(f"{path} does not exist: there is no checkpoint to resume from")
     facts, tensors = read_tensors(path, "checkpoint")
-    if facts.get("format_version") != FORMAT_VERSION:
+    if facts.get("format_version") not in (1, FORMAT_VERSION):
         raise FormatError(
-            f"{path} has format version {facts.get('format_version')}; this version reads {FORMAT_VERSION}"
+            f"{path} has format version {facts.get('format_version')}; this version reads 1 and {FORMAT_VERSION}"
         )
     return facts, tensors
 

@@ -24,10 +24,11 @@ class Processes:
         rank: number of this process.
         n: number of processes.
         device: where this process trains.
+        sharing: the last batch was shared: all processes have rows of it.
     """
 
     def __init__(self, device: torch.device | str | None = None) -> None:
-        self.rank, self.n = 0, 1
+        self.rank, self.n, self.sharing = 0, 1, False
         if device is None or "RANK" in os.environ:
             from accelerate import PartialState
 
@@ -50,12 +51,13 @@ class Processes:
     def shard(self, batch: Batch) -> Batch | None:
         """This process's rows of a batch; None where there are none for it.
 
-        Batch norm cannot learn from a single row: a batch of fewer than two rows for each process goes to the first.
+        A classifier cannot learn from a single row: a batch of fewer than two rows for each process goes to the first.
         """
         if self.n == 1:
             return batch
         rows = len(batch.inputs[0])
-        if rows < 2 * self.n:
+        self.sharing = rows >= 2 * self.n
+        if not self.sharing:
             return batch if self.is_main else None
         mine = slice(self.rank, None, self.n)
         return Batch(tuple(x[mine] for x in batch.inputs), None if batch.target is None else batch.target[mine])
@@ -72,19 +74,25 @@ class Processes:
         """
         if self.n == 1:
             return extra
-        from accelerate.utils import reduce
-
         trained = [p for p in parameters if p.requires_grad]
         for p in trained:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
         grads = [p.grad for p in trained if p.grad is not None]
-        flat = reduce(torch.cat([extra.float(), *(g.flatten().float() for g in grads)]), "sum")
+        flat = self.sum(torch.cat([extra.float(), *(g.flatten().float() for g in grads)]))
         start = len(extra)
         for g in grads:
             g.copy_(flat[start : start + g.numel()].view_as(g))
             start += g.numel()
-        result: Tensor = flat[: len(extra)]
+        return flat[: len(extra)]
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of the tensors of all processes, in every process."""
+        if self.n == 1:
+            return value
+        from accelerate.utils import reduce
+
+        result: Tensor = reduce(value, "sum")
         return result
 
     def gather(self, value: Any) -> Sequence[Any]:
@@ -101,11 +109,19 @@ class Processes:
         return self.gather(value)[0]
 
     def same_weights(self, model: nn.Module) -> None:
-        """Give every process the first one's weights."""
+        """Give every process the first one's weights and running statistics."""
+        self._same((*model.parameters(), *model.buffers()))
+
+    def same_buffers(self, model: nn.Module) -> None:
+        """Give every process the first one's running statistics, after a batch that no other process saw."""
+        if not self.sharing:
+            self._same(model.buffers())
+
+    @torch.no_grad()
+    def _same(self, tensors: Iterable[Tensor]) -> None:
         if self.n == 1:
             return
         from accelerate.utils import broadcast
 
-        with torch.no_grad():
-            for tensor in (*model.parameters(), *model.buffers()):
-                tensor.copy_(broadcast(tensor))
+        for tensor in tensors:
+            tensor.copy_(broadcast(tensor))

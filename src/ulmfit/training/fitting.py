@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from rich.console import Console
 
-from ulmfit.arguments import checked
+from ulmfit.arguments import at_least, checked, positive
 from ulmfit.errors import ConfigError
 from ulmfit.training import lr_finder
 from ulmfit.training.callbacks import Callback
@@ -22,6 +22,7 @@ from ulmfit.training.schedules import Hyper, Schedule, constant, flat_cos, group
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
+_HIGHEST_OF_ADAM = 10  # rate
 LR = float | slice
 Callbacks = Callback | type[Callback] | Sequence[Callback | type[Callback]] | None
 
@@ -72,13 +73,19 @@ class Fitting(Loop):
         Raises:
             ConfigError: a number of epochs, seconds or a rate that makes no sense.
         """
-        _check_fit(n_epoch, lr, seconds, start_epoch)
+        _check_fit(n_epoch, lr, seconds, start_epoch, "fit")
         if schedule is not None and not isinstance(cast("object", schedule(0.0)), Hyper):
             raise ConfigError(f"schedule must give a Hyper(lr, mom) at each progress in [0, 1], not {schedule(0.0)!r}")
         per_epoch = len(self.dls.train)
         if per_epoch < 1:
             raise ConfigError("the training part has no batch; give more texts or lower the batch size")
-        rates = group_rates(self.lr if lr is None else lr, len(self.groups))
+        lr = self.lr if lr is None else lr
+        rates = group_rates(lr, len(self.groups))
+        if "betas" in self.optimizer.param_groups[-1] and rates[-1] > _HIGHEST_OF_ADAM:
+            raise ConfigError(
+                f"lr={lr} is far above any rate with which {type(self.optimizer).__name__} trains (1e-4 to 1e-1); "
+                "the number of epochs comes first, then the rate: fit(10, 1e-3)"
+            )
         own = [*self.cbs, *listed(cbs)]
         if reset_opt:
             self.create_opt()
@@ -118,6 +125,7 @@ class Fitting(Loop):
         resume: bool = False,
     ) -> None:
         """Train with the one-cycle schedule; see `fit` and `schedules.one_cycle`."""
+        _check_fit(n_epoch, lr_max, seconds, start_epoch, "fit_one_cycle")
         schedule = one_cycle(moms=moms or self.moms, div=div, div_final=div_final, pct_start=pct_start)
         self.fit(n_epoch, lr_max, wd, cbs, reset_opt, start_epoch, schedule=schedule, seconds=seconds, resume=resume)
 
@@ -136,13 +144,14 @@ class Fitting(Loop):
         seconds: float | None = None,
     ) -> None:
         """Train with a constant rate, then annealing; see `fit` and `schedules.flat_cos`."""
+        _check_fit(n_epoch, lr, seconds, start_epoch, "fit_flat_cos")
         schedule = flat_cos(mom=self.moms[0], div_final=div_final, pct_start=pct_start)
         self.fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch, schedule=schedule, seconds=seconds)
 
     @checked
     def fit_sgdr(
         self,
-        n_cycles: int,
+        n_cycles: float,
         cycle_len: int,
         lr_max: LR | None = None,
         cycle_mult: int = 2,
@@ -163,10 +172,11 @@ class Fitting(Loop):
             wd: as for `fit`.
             start_epoch: as for `fit`.
         """
-        if n_cycles < 1 or cycle_len < 1 or cycle_mult < 1:
-            raise ConfigError(
-                f"n_cycles={n_cycles}, cycle_len={cycle_len} and cycle_mult={cycle_mult} must be at least 1"
-            )
+        _check_fit(n_cycles, lr_max, None, 0, "fit_sgdr", "n_cycles")
+        at_least(1, n_cycles=n_cycles, cycle_len=cycle_len, cycle_mult=cycle_mult)
+        if n_cycles != int(n_cycles):
+            raise ConfigError(f"n_cycles={n_cycles} must be a whole number")
+        n_cycles = int(n_cycles)
         n_epoch = cycle_len * sum(cycle_mult**i for i in range(n_cycles))
         schedule = warm_restarts(n_cycles, cycle_mult, mom=self.moms[0])
         self.fit(n_epoch, lr_max, wd, cbs, reset_opt, start_epoch, schedule=schedule)
@@ -201,11 +211,9 @@ class Fitting(Loop):
             cbs: as for `fit`.
             reset_opt: as for `fit`.
         """
-        if not base_lr > 0 or not lr_mult > 0:
-            raise ConfigError(f"base_lr={base_lr} and lr_mult={lr_mult} must be positive numbers")
+        positive(base_lr=base_lr, lr_mult=lr_mult, epochs=epochs)
+        at_least(0, freeze_epochs=freeze_epochs)
         _check_fit(epochs, base_lr, None, 0, "fine_tune")
-        if freeze_epochs:
-            _check_fit(freeze_epochs, None, None, 0)
         cbs = listed(cbs)
         one_cycle(moms=moms or self.moms, div=div, div_final=div_final, pct_start=pct_start)  # refuses now, not later
         self.freeze()
@@ -232,7 +240,7 @@ class Fitting(Loop):
         num_it: int = 100,
         stop_div: bool = True,
         show_plot: bool | None = None,
-        suggest_funcs: lr_finder.Suggestion | Sequence[lr_finder.Suggestion] = lr_finder.valley,
+        suggest_funcs: lr_finder.Suggestion | str | Sequence[lr_finder.Suggestion | str] = lr_finder.valley,
     ) -> tuple[float, ...]:
         """Suggest a learning rate; see `lr_finder.lr_find`. Model and optimizer are left as they were."""
 
@@ -304,16 +312,17 @@ def listed(cbs: Callbacks) -> list[Callback]:
 
 
 def _check_fit(
-    n_epoch: float, lr: LR | None, seconds: float | None, start_epoch: int, call: str = "fit_one_cycle"
+    n_epoch: float, lr: LR | None, seconds: float | None, start_epoch: int, call: str, field: str = "n_epoch"
 ) -> None:
     """Refuse numbers that make no sense, all in one message."""
-    problems = []
+    problems, what = [], field.removeprefix("n_").removesuffix("s") + "s"
     epochs_as_rate = isinstance(lr, int) and 1 <= lr <= 20  # a likely number of epochs
     if not 0 < n_epoch < math.inf:
-        problems.append(f"n_epoch={n_epoch!r} must be a positive number of epochs")
+        problems.append(f"{field}={n_epoch!r} must be a positive number of {what}")
     elif n_epoch < (0.5 if epochs_as_rate else 0.05) and seconds is None:
-        meant = f"a learning rate of {n_epoch}, as in {call}({lr if epochs_as_rate else 1}, {n_epoch}),"
-        problems.append(f"n_epoch={n_epoch} is the number of epochs and comes first; was {meant} meant?")
+        first = f"{lr if epochs_as_rate else 1}" + (", 1" if call == "fit_sgdr" else "")
+        meant = f"a learning rate of {n_epoch}, as in {call}({first}, {n_epoch}),"
+        problems.append(f"{field}={n_epoch} is the number of {what} and comes first; was {meant} meant?")
         # The learning rate alone, as in fit_one_cycle(1e-2), is a known slip.
     if seconds is not None and not 0 < seconds < math.inf:
         problems.append(f"seconds={seconds} must be positive")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,14 @@ from torch import Tensor, nn
 from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError
 from ulmfit.training import predictions, storage
-from ulmfit.training.callbacks import Callback
+from ulmfit.training.callbacks import Callback, hook_of
 from ulmfit.training.figures import Figures
 from ulmfit.training.fitting import Callbacks, Fitting, listed
 from ulmfit.training.loaders import AnyLoaders, DataLoaders, Loader
 from ulmfit.training.losses import LossFunction
 from ulmfit.training.optimizer import Adam, OptimizerFactory
 from ulmfit.training.resuming import Checkpoints
+from ulmfit.training.validation import evaluate
 
 __all__ = ["AnyLoaders", "DataLoaders", "Learner", "Loader"]
 
@@ -105,16 +107,23 @@ class Learner(Fitting):
     # Answers
 
     @checked
-    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None) -> Figures:
+    def validate(self, ds_idx: int | Loader = 1, dl: Loader | None = None, cbs: Callbacks = None) -> Figures:
         """Mean loss per target and the metrics, in their order and under their names in the history.
 
         Args:
             ds_idx: 0 for the training part, 1 for the validation part; or a loader.
             dl: a loader to measure on instead.
+            cbs: callbacks whose `before_validate` and `after_validate` are called.
         """
         loader = dl if dl is not None else self.part(ds_idx) if isinstance(ds_idx, int) else ds_idx
         loader.set_epoch(0)  # figures of the training part do not depend on the passes before
-        return Figures(self.evaluate(loader))
+        given = listed(cbs)
+        for hook in filter(None, (hook_of(cb, "before_validate") for cb in given)):
+            hook(self)
+        figures = Figures(evaluate(self, loader))
+        for hook in filter(None, (hook_of(cb, "after_validate") for cb in given)):
+            hook(self)
+        return figures
 
     @checked
     def part(self, ds_idx: int) -> Loader:
@@ -150,6 +159,17 @@ class Learner(Fitting):
     def summary(self) -> str:
         """A table of the model: layers, shapes, numbers of parameters, which of them are trained."""
         return predictions.summary(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = other = object.__new__(type(self))
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
+
+    def __reduce__(self) -> Any:
+        raise ConfigError(
+            "a learner cannot be pickled; export() writes a folder that load_learner reads, save() a file for load() "
+            "of a learner with the same data"
+        )
 
     # Files
 

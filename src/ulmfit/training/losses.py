@@ -68,7 +68,7 @@ class CrossEntropyLossFlat(SingleLabel):
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss; logits (..., C), target (...)."""
-        weight = None if self.weight is None else self.weight.to(logits.device)
+        weight = _for_classes("weight", self.weight, logits)
         logits = logits.float().flatten(0, -2)
         return F.cross_entropy(logits, target.flatten(), weight, label_smoothing=self.label_smoothing)
 
@@ -105,11 +105,12 @@ class FocalLossFlat(SingleLabel):
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss; logits (..., C), target (...)."""
+        weight = _for_classes("weight", self.weight, logits)
         logits, target = logits.float().flatten(0, -2), target.flatten()
         likelihood = F.cross_entropy(logits, target, reduction="none")
         loss = (1 - torch.exp(-likelihood)) ** self.gamma * likelihood
-        if self.weight is not None:
-            loss = loss * self.weight.to(logits.device)[target]
+        if weight is not None:
+            loss = loss * weight[target]
         return loss.mean()
 
 
@@ -131,7 +132,7 @@ class BCEWithLogitsLossFlat:
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss; logits and target (N, C), the target 0 or 1."""
-        pos_weight = None if self.pos_weight is None else self.pos_weight.to(logits.device)
+        pos_weight = _for_classes("pos_weight", self.pos_weight, logits)
         return F.binary_cross_entropy_with_logits(logits.float(), target.float(), pos_weight=pos_weight)
 
     def by_label(self, labels: Sequence[str]) -> dict[str, float]:
@@ -188,6 +189,26 @@ def flat_pair(values: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             "set n_out to the number of values of each text"
         )
     return values.float().flatten(), target.float().flatten()
+
+
+def described(value: object) -> str:
+    """What a function gave instead of one number."""
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.60}"
+
+
+def _for_classes(name: str, weight: Tensor | None, logits: Tensor) -> Tensor | None:
+    """Weights where the logits are.
+
+    Raises:
+        ConfigError: more or fewer than there are classes.
+    """
+    if weight is None:
+        return None
+    if len(weight) != logits.shape[-1]:
+        raise ConfigError(
+            f"{name} has {len(weight)} numbers, and there are {logits.shape[-1]} classes; give one for each"
+        )
+    return weight.to(logits.device)
 
 
 def default_loss(task: str) -> LossFunction | None:

@@ -3,60 +3,71 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from bisect import bisect_left
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.arguments import one_of
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError, MissingExtraError, UlmfitError
+from ulmfit.training.memory import enough_memory
 from ulmfit.training.optimizer import set_hyper
-from ulmfit.training.recorder import axes
 from ulmfit.training.schedules import exponential
 
 if TYPE_CHECKING:
     from ulmfit.training.fitting import Fitting
 
 Floats = NDArray[np.float64]
-# From learning rates and smoothed losses of the steps to a rate.
-Suggestion = Callable[[Floats, Floats], float]
+# From learning rates and smoothed losses of the steps (and, if it takes a third argument, their number) to a rate.
+Suggestion = Callable[..., float]
 _DIVERGED = 4  # times the best smoothed loss
 _SMOOTH = 0.98
 _LAST = 5  # steps at the end that are left out
 
 
-def valley(lrs: Floats, losses: Floats) -> float:
+def valley(lrs: Floats, losses: Floats, num_it: int | None = None) -> float:
     """Half of the way down the longest valley: the longest run of falling losses, rises left out of its length."""
     end, length = _longest_fall(losses)
     third = length / 3
     return float(lrs[end - length + int(third) + int(third / 2)])
 
 
-def steep(lrs: Floats, losses: Floats) -> float:
+def steep(lrs: Floats, losses: Floats, num_it: int | None = None) -> float:
     """Where the loss falls fastest over the logarithm of the rate."""
     return float(lrs[int(np.argmin(np.diff(losses) / np.diff(np.log(lrs))))])
 
 
-def minimum(lrs: Floats, losses: Floats) -> float:
+def minimum(lrs: Floats, losses: Floats, num_it: int | None = None) -> float:
     """A tenth of the rate where the loss is lowest."""
     return float(lrs[int(np.argmin(losses))]) / 10
 
 
-def slide(lrs: Floats, losses: Floats, lr_diff: int = 15, thresh: float = 0.005, adjust_value: float = 1.0) -> float:
+def slide(
+    lrs: Floats,
+    losses: Floats,
+    num_it: int | None = None,
+    lr_diff: int = 15,
+    thresh: float = 0.005,
+    adjust_value: float = 1.0,
+) -> float:
     """Just before the slope of the loss begins to change, seen from the end.
 
     Args:
         lrs: rates.
         losses: smoothed losses.
+        num_it: steps of the search; nothing depends on it.
         lr_diff: steps between the two slopes that are compared.
         thresh: a larger difference of the slopes is a change.
         adjust_value: factor on the suggestion.
     """
+    lrs, losses = np.asarray(lrs), np.asarray(losses)
     slopes = np.gradient(losses)
     right = len(losses) - 1
     found = lrs[max(0, right - lr_diff)]
@@ -86,7 +97,7 @@ def lr_find(
     *,
     stop_div: bool = True,
     show_plot: bool | None = None,
-    suggest_funcs: Suggestion | Sequence[Suggestion] = valley,
+    suggest_funcs: Suggestion | str | Sequence[Suggestion | str] = valley,
 ) -> tuple[float, ...]:
     """Train a little with a rising learning rate and suggest one. Model, optimizer and history stay as they were.
 
@@ -97,7 +108,8 @@ def lr_find(
         num_it: steps.
         stop_div: stop when the loss is four times the best.
         show_plot: draw losses over rates; by default if matplotlib is installed.
-        suggest_funcs: one or several of `valley`, `slide`, `minimum`, `steep`, or others of `(lrs, losses)`.
+        suggest_funcs: one or several of `valley`, `slide`, `minimum`, `steep`, as functions or names, or others of
+            `(lrs, losses)` or `(lrs, losses, num_it)`.
 
     Returns:
         a named tuple of the suggestions, under the names of their functions.
@@ -109,7 +121,8 @@ def lr_find(
 
     Source: Smith 2015, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
     """
-    functions = [suggest_funcs] if callable(suggest_funcs) else list(suggest_funcs)
+    one = isinstance(suggest_funcs, str) or callable(suggest_funcs)
+    functions = [_function(f) for f in cast("Sequence[Any]", [suggest_funcs] if one else suggest_funcs)]
     if not 0 < start_lr < end_lr < math.inf or num_it < 10:
         raise ConfigError(
             f"start_lr={start_lr} must be positive and below end_lr={end_lr}, and num_it={num_it} at least 10"
@@ -120,11 +133,32 @@ def lr_find(
     lrs, losses = lrs[kept], losses[kept]
     if len(lrs) < 2:
         raise UlmfitError(f"the loss diverged at once; begin with a lower rate than start_lr={start_lr}, or end lower")
-    found = {_name(f): float(f(lrs, losses)) for f in functions}
-    _plot(lrs, losses, found, show_plot)
+    found = {_name(f): float(_suggest(f, lrs, losses, num_it)) for f in functions}
     make: Any = namedtuple("SuggestedLRs", found)  # type: ignore[misc]
     suggestions: tuple[float, ...] = make(**found)
+    learn.recorder.search = lrs, losses
+    if show_plot is not False:
+        try:
+            learn.recorder.plot_lr_find(suggestions)
+        except MissingExtraError:
+            if show_plot:
+                raise
     return suggestions
+
+
+def _function(given: Suggestion | str) -> Suggestion:
+    known: dict[str, Suggestion] = {f.__name__: f for f in (valley, slide, minimum, steep)}
+    if isinstance(given, str) and given not in known:
+        raise ConfigError(f"suggest_funcs: {given!r} is not known; {one_of(given, known)}")
+    return known[given] if isinstance(given, str) else given
+
+
+def _suggest(function: Suggestion, lrs: Floats, losses: Floats, num_it: int) -> float:
+    try:
+        inspect.signature(function).bind(lrs, losses, num_it)
+    except (TypeError, ValueError):
+        return function(lrs, losses)
+    return function(lrs, losses, num_it)
 
 
 def _name(function: Any) -> str:
@@ -139,7 +173,7 @@ def _try(learn: Fitting, start_lr: float, end_lr: float, num_it: int, stop_div: 
     lrs: list[float] = []
     losses: list[float] = []
     average, best = 0.0, math.inf
-    with learn.private_randomness():
+    with learn.private_randomness(), enough_memory():
         learn.model.train()
         for step, batch in enumerate(_forever(learn)):
             hyper = schedule(step / num_it)
@@ -174,6 +208,7 @@ def _as_it_was(learn: Fitting) -> Iterator[None]:
     optimizer = copy.deepcopy(learn.optimizer.state_dict())
     scaler, random = learn.scaler.state_dict(), learn.random_state()
     counts = {n: getattr(learn, n) for n in ("step", "n_steps", "n_targets", "loss", "smooth_loss")}
+    learn.optimizer.zero_grad(set_to_none=True)
     try:
         yield
     finally:
@@ -185,20 +220,5 @@ def _as_it_was(learn: Fitting) -> Iterator[None]:
         learn.set_random_state(random)
         for name, value in counts.items():
             setattr(learn, name, value)
+        learn.forget_batch()
         learn.reset()
-
-
-def _plot(lrs: Floats, losses: Floats, suggestions: dict[str, float], show_plot: bool | None) -> None:
-    if show_plot is False:
-        return
-    try:
-        ax = axes(name="lr_find")  # many searches do not fill the memory with figures
-    except MissingExtraError:
-        if show_plot:
-            raise
-        return
-    ax.plot(lrs, losses)
-    ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
-    for name, lr in suggestions.items():
-        ax.plot(lr, np.interp(lr, lrs, losses), "o", label=name)
-    ax.legend(loc="best")

@@ -6,6 +6,7 @@ over the pass is sums where sums are enough; metrics of scikit-learn are in `skl
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ulmfit.arguments import checked, one_of
 from ulmfit.errors import ConfigError
-from ulmfit.training.losses import flat_pair
+from ulmfit.training.losses import described, flat_pair
 
 
 class Output(Protocol):
@@ -127,6 +128,7 @@ class Perplexity(MeanMetric):
     """Exponential of the mean loss."""
 
     name = "perplexity"
+    tasks = ("lm", "single_label")
     higher_is_better = False
 
     def update(self, output: Output, target: Tensor, loss: float) -> None:
@@ -160,7 +162,13 @@ class AvgMetric(MeanMetric):
 
     def update(self, output: Output, target: Tensor, loss: float) -> None:
         """Take one batch."""
-        self.add(float(self.func(logits_of(output), target)), len(target))
+        value: Any = self.func(logits_of(output), target)
+        try:
+            self.add(float(value), len(target))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"metric {self.name} must give one number for a batch; it gave {described(value)}"
+            ) from error
 
 
 class RootMeanSquare(AvgMetric):
@@ -289,8 +297,8 @@ def make_metrics(metrics: object, task: str) -> list[Metric]:
     return made
 
 
-def check_task(metrics: Sequence[Metric], task: str | None) -> None:
-    """Refuse metrics that cannot measure the answers of a task; None if it is not known.
+def check_task(metrics: Sequence[Metric], task: str | None, n_classes: int = 0) -> None:
+    """Refuse metrics that cannot measure the answers of a task (None if it is not known) or of so few classes.
 
     Raises:
         ConfigError: all of them, with the names of metrics that can.
@@ -300,3 +308,12 @@ def check_task(metrics: Sequence[Metric], task: str | None) -> None:
         fit = [name for name, make in _known().items() if (t := make(str(task)).tasks) is None or task in t]
         reasons = "; ".join(f"{m.name} is for {' and '.join(m.tasks or ())}" for m in unfit)
         raise ConfigError(f"the task is {task}, and {reasons}; metrics for it are {', '.join(fit)}")
+    for k in (inspect.signature(f).parameters["k"].default for m in metrics if (f := _top_k(m)) is not None):
+        if k < 1 or 0 < n_classes <= k:
+            most = f" and below the {n_classes} classes: it is always 1" if k >= 1 else ""
+            raise ConfigError(f"top_k_accuracy: k={k} must be at least 1{most}; give partial(top_k_accuracy, k=...)")
+
+
+def _top_k(metric: Metric) -> Callable[..., Any] | None:
+    func = metric.func if isinstance(metric, AvgMetric) else None
+    return func if func is not None and getattr(func, "func", func) is top_k_accuracy else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ulmfit.arguments import checked
+from ulmfit.arguments import at_least, checked
 from ulmfit.errors import ConfigError
 from ulmfit.training.callbacks import Callback, CancelEpochException
 
@@ -37,8 +37,7 @@ class RNNRegularizer(Callback):
 
     @checked
     def __init__(self, alpha: float = 0.0, beta: float = 0.0) -> None:
-        if alpha < 0 or beta < 0:
-            raise ConfigError(f"RNNRegularizer: alpha={alpha} and beta={beta} must not be negative")
+        at_least(0, alpha=alpha, beta=beta)
         self.alpha, self.beta = alpha, beta
 
     def before_fit(self, learn: Learner) -> None:

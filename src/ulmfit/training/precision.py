@@ -8,6 +8,7 @@ import torch
 
 from ulmfit.arguments import one_of
 from ulmfit.errors import ConfigError
+from ulmfit.training.distributed import Processes
 
 PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -38,6 +39,15 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if precision == "fp16" and device.type != "cuda":
         raise ConfigError(f"fp16 needs a CUDA device, and this is a {device.type}; use precision='auto'")
     return precision
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that training here will not have, before there is any work to lose.
+
+    Raises:
+        ConfigError: as of `resolve_precision`.
+    """
+    resolve_precision(precision, Processes().device)
 
 
 def half_precision(device: torch.device) -> tuple[str, str]:

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ulmfit.errors import ConfigError
+from ulmfit.data.getters import named
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.text.rules import BOS
 from ulmfit.training.losses import CrossEntropyLossFlat, meaning
 from ulmfit.training.metrics import logits_of
 from ulmfit.training.progress import say
@@ -50,7 +52,9 @@ def get_preds(
 
     Raises:
         ConfigError: a language model's probabilities would take more memory than is sensible.
+        DataError: a text to be answered for is empty.
     """
+    _refuse_empty_texts(learn, loader)
     says = meaning(learn.loss_func, learn.task)
     act = act or says.activation
     loader.set_epoch(0)
@@ -104,6 +108,18 @@ def tell_longer(learn: Learner, what: str, lengths: ArrayLike) -> None:
     if max_len is not None and (n := int((given > max_len).sum())):
         share = n / len(given)
         say(learn.console, f"{n:,} {what} ({share:.1%}) have more than max_len={max_len} tokens: their ends count")
+
+
+def _refuse_empty_texts(learn: Learner, loader: Any) -> None:
+    """As `predict` does; texts with labels, of which the loaders have warned, are left to their use."""
+    documents, vocab = getattr(loader, "documents", None), getattr(learn.dls, "text_vocab", None)
+    if learn.task == "lm" or documents is None or vocab is None or getattr(loader, "labels", None) is not None:
+        return
+    short = np.flatnonzero(np.diff(documents.offsets) <= 1).tolist()
+    starts = documents.offsets
+    empty = [i + 1 for i in short if all(vocab[int(t)] == BOS for t in documents.ids[starts[i] : starts[i + 1]])]
+    if empty:
+        raise DataError(f"{len(empty)} of the {len(starts) - 1} texts are empty: {named(empty)} (from 1)")
 
 
 def losses_of(learn: Learner, scores: Tensor, target: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ulmfit.training.callbacks import Callback
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
-_WIDTH = 12
+_WIDTH = 10  # of a column, at least
 _REFRESH_SECONDS = 0.2
 _LINE_SECONDS = 300.0  # an epoch on an ordinary machine may take half an hour
 
@@ -75,8 +75,8 @@ class ProgressTable(Callback):
         row = {k: v for k, v in learn.history[-1].items() if k != "steps"}
         if self.header:
             self.header = False
-            say(self.console, "".join(f"{name:>{_WIDTH}}" for name in row))
-        say(self.console, "".join(f"{_cell(name, value):>{_WIDTH}}" for name, value in row.items()))
+            say(self.console, "  ".join(f"{name:>{_WIDTH}}" for name in row))
+        say(self.console, "  ".join(f"{_cell(name, value):>{max(_WIDTH, len(name))}}" for name, value in row.items()))
 
     def after_fit(self, learn: Learner) -> None:
         """Remove the bar."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from ulmfit.arguments import checked, one_of
@@ -23,11 +24,13 @@ class Recorder(Callback):
     Attributes:
         losses: of each batch. smooth_losses: their moving average.
         lrs: of the highest group. moms: first beta, or momentum.
+        search: rates and smoothed losses of the last `lr_find`.
         iters: steps at the end of each epoch. values: training and validation loss of each epoch.
     """
 
     def __init__(self) -> None:
         self.losses, self.smooth_losses, self.lrs, self.moms = (array("d") for _ in _EVERY)
+        self.search: tuple[Any, Any] | None = None
         self.iters: list[int] = []
         self.values: list[tuple[float, float]] = []
 
@@ -86,6 +89,31 @@ class Recorder(Callback):
             ax.plot(series[key])
             ax.set(xlabel="step", ylabel=key)
         return drawn
+
+    @checked
+    def plot_lr_find(self, suggestions: Any = None) -> Any:
+        """Draw the losses of the last `lr_find` over its rates.
+
+        Args:
+            suggestions: what `lr_find` gave, to be marked.
+
+        Returns:
+            the axes.
+
+        Raises:
+            ConfigError: no rate was searched yet.
+        """
+        if self.search is None:
+            raise ConfigError("there is no search of a learning rate to draw; call learn.lr_find() first")
+        lrs, losses = self.search
+        ax = axes(name="lr_find")  # many searches do not fill the memory with figures
+        ax.plot(lrs, losses)
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        if suggestions is not None:
+            for name, lr in suggestions._asdict().items():
+                ax.plot(lr, np.interp(lr, lrs, losses), "o", label=name)
+            ax.legend(loc="best")
+        return ax
 
     def state(self) -> dict[str, Any]:
         """All steps and epochs."""

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from ulmfit.errors import ConfigError, FormatError
+from ulmfit.arguments import at_least
+from ulmfit.errors import FormatError
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import load_checkpoint, load_weights, read_about, save_checkpoint
 from ulmfit.training.progress import say
 from ulmfit.training.storage import compare_facts, facts_of
+from ulmfit.training.tensor_file import clear_leftovers
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
@@ -45,8 +47,8 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, *, seconds: float = 300.0, steps: int | None = None) -> None:
-        if not seconds >= 0 or (steps is not None and steps < 1):
-            raise ConfigError(f"seconds={seconds} must not be negative, and steps={steps} must be at least 1")
+        at_least(0, seconds=seconds)
+        at_least(1, steps=steps)
         self.path, self.seconds, self.steps = path, seconds, steps
         self.number = self.finished = 0
         self.signal: int | None = None
@@ -64,6 +66,8 @@ class Checkpoints:
             FormatError: the file is damaged, no checkpoint of such a program, or of other data, vocabulary, labels or
                 configuration.
         """
+        if learn.processes.is_main:
+            clear_leftovers(self.path)
         if not self.path.exists():
             return
         about = read_about(self.path)
@@ -170,7 +174,7 @@ class Checkpoints:
 
 
 class _Keeper(Callback):
-    """Saves at intervals, before validation and after it, and when a signal has come."""
+    """Saves at intervals, between training and validation, after it, and when a signal has come."""
 
     def __init__(self, owner: Checkpoints, about: dict[str, Any]) -> None:
         self.owner, self.about = owner, about
@@ -195,8 +199,8 @@ class _Keeper(Callback):
         if owner.signal is not None:
             owner.stop(owner.signal)
 
-    def before_validate(self, learn: Learner) -> None:
-        """Save: the pass may be long."""
+    def after_train(self, learn: Learner) -> None:
+        """Save: the validation may be long."""
         self.save(learn, self.about)
         self.owner.saved = True
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ulmfit.arguments import checked
+from ulmfit.arguments import checked, positive
 from ulmfit.errors import ConfigError
 
 
@@ -58,8 +58,7 @@ def one_cycle(
     _check_share(pct_start)
     if not all(0 <= mom < 1 for mom in moms):
         raise ConfigError(f"moms={moms} must be three numbers in [0, 1): at the start, the middle and the end")
-    if not (div > 0 and div_final > 0):
-        raise ConfigError(f"div={div} and div_final={div_final} must be positive")
+    positive(div=div, div_final=div_final)
 
     def schedule(progress: float) -> Hyper:
         if progress < pct_start:
@@ -111,6 +110,7 @@ def flat_cos(*, mom: float = 0.8, div_final: float = 1e5, pct_start: float = 0.7
         pct_start: share of the fit before annealing starts.
     """
     _check_share(pct_start)
+    positive(div_final=div_final)
 
     def schedule(progress: float) -> Hyper:
         if progress < pct_start or pct_start == 1:

@@ -5,6 +5,7 @@ One safetensors file each, under `path/model_dir`; the facts are JSON in its hea
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ MODEL, ENCODER = "model", "encoder"
 
 def model_file(learn: Learner, file: Path | str) -> Path:
     """Where a file of this name lies: in `path/model_dir`, unless it is an absolute path."""
+    if not Path(file).name:
+        raise ConfigError(f"file={str(file)!r} must be a name, such as 'model'")
     path = learn.path / learn.model_dir / Path(file)
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
@@ -47,7 +50,7 @@ def model_tensors(model: nn.Module, optimizer: Optimizer | None) -> tuple[dict[s
     if optimizer is None:
         return tensors, {}
     averages, groups = optimizer_state(optimizer)
-    return tensors | averages, {"groups": groups}
+    return tensors | averages, {"groups": groups, "optimizer": type(optimizer).__name__}
 
 
 def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, strict: bool = True) -> None:
@@ -82,19 +85,36 @@ def load_tensors(
     """Give a model and its optimizer what a file holds; see `load` for the arguments.
 
     Raises:
-        FormatError: weights of another model, or no optimizer's state where one is demanded.
+        FormatError: weights of another model, or no state of such an optimizer where one is demanded.
+
+    Warns:
+        what of the file was not taken.
     """
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     own = model.state_dict()
     if strict:
         compare_weights(path, weights, own)
     else:
-        weights = {k: t for k, t in weights.items() if k in own and own[k].shape == t.shape}
+        fit = {k: t for k, t in weights.items() if k in own and own[k].shape == t.shape}
+        left = [f"{name} of the {where}" for where, there in (("file", weights), ("model", own)) for name in there]
+        left = [name for name in left if name.partition(" ")[0] not in fit]
+        if left:
+            shown = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
+            warnings.warn(f"{path}: {len(fit)} of {len(own)} tensors were taken; not {shown}", stacklevel=2)
+        weights = fit
     model.load_state_dict(weights, strict=strict)
     if with_opt and "groups" not in facts:
         raise FormatError(f"{path} holds no optimizer state; save it with with_opt=True, or load with with_opt=False")
-    if with_opt is not False and strict and "groups" in facts and optimizer is not None:
+    if with_opt is False or not strict or "groups" not in facts or optimizer is None:
+        return
+    kind, own_kind = facts.get("optimizer", type(optimizer).__name__), type(optimizer).__name__
+    if kind == own_kind:
         load_optimizer(optimizer, tensors, facts["groups"], path)
+        return
+    problem = f"{path} holds the state of {kind}, and this optimizer is {own_kind}"
+    if with_opt:
+        raise FormatError(f"{problem}; load with with_opt=False")
+    warnings.warn(f"{problem}: its state was not taken", stacklevel=2)
 
 
 def save_encoder(learn: Learner, file: Path | str) -> Path:
@@ -125,7 +145,7 @@ def encoder_of(learn: Learner) -> nn.Module:
     """
     encoder = getattr(learn.model, "encoder", None)
     if not isinstance(encoder, nn.Module):
-        raise ConfigError(f"a {type(learn.model).__name__} has no encoder to save or load")
+        raise ConfigError(f"the model, {type(learn.model).__name__}, has no encoder to save or load")
     return encoder
 
 

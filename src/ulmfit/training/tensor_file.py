@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: M
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     content = serialize(plain, {kind: json.dumps(facts, ensure_ascii=False)})
     path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path, seconds=60)  # a younger one may be another program's
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -42,6 +46,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: M
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def clear_leftovers(path: Path, seconds: float = 0.0) -> None:
+    """Remove what a program left that was killed while it wrote this file, so many seconds ago."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.writing"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime >= seconds:
+                left.unlink()
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -54,13 +66,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if kind not in header:
-                raise FormatError(
-                    f"{path} is not a {kind} file" + (f": it holds: {', '.join(header)}" if header else "")
-                )
+                raise FormatError(f"{path} is no {kind} file" + (f": it holds: {', '.join(header)}" if header else ""))
             facts: dict[str, Any] = json.loads(header[kind])
             return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise FormatError(f"{path} is not a {kind}, or is damaged: {error}") from error
+        raise FormatError(f"{path} is no {kind}, or is damaged: {error}") from error
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -167,5 +168,8 @@ def get_config(arch: type[Encoder], config: Mapping[str, Any]) -> EncoderConfig:
 def _seeded(settings: Mapping[str, Any]) -> Iterator[None]:
     """Random weights come from the learner's seed; the caller's generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(settings.get("seed", 0)))
+        seed = settings.get("seed", 0)
+        if not isinstance(seed, Integral):
+            raise ConfigError(f"seed={seed!r} must be a whole number")
+        torch.default_generator.manual_seed(int(seed))
         yield

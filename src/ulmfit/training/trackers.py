@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ulmfit.arguments import checked
+from ulmfit.arguments import checked, one_of
 from ulmfit.errors import ConfigError
 from ulmfit.training.callbacks import Callback
 
@@ -25,6 +25,9 @@ class LogTo(Callback):
         folder: where trackers that write files do so.
         config: settings of the run to show there.
         every: steps between two losses that are sent.
+
+    Raises:
+        ConfigError: accelerate knows no tracker of this name.
     """
 
     @checked
@@ -37,6 +40,12 @@ class LogTo(Callback):
         config: dict[str, Any] | None = None,
         every: int = 50,
     ) -> None:
+        if isinstance(tracker, str):
+            from accelerate.utils import LoggerType
+
+            known = [str(kind.value) for kind in LoggerType]
+            if tracker not in known:
+                raise ConfigError(f"tracker {tracker!r} is not known; {one_of(tracker, known)}")
         self.tracker, self.project, self.folder, self.config, self.every = tracker, project, folder, config, every
         self._accelerator: Accelerator | None = None
 

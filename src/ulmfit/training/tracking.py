@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,7 +255,41 @@ class ReduceLROnPlateau(TrackerCallback):
                 learn.rate_factor /= self.factor
 
 
-class CSVLogger(Callback):
+class _LogFile(Callback):
+    """A file under the learner's folder that grows by a row for each epoch, and by none twice when a fit is resumed."""
+
+    fname: str
+    path: Path | None = None
+    _size: int | None = None  # of the file when the checkpoint was written that the fit goes on from
+
+    def before_fit(self, learn: Learner) -> None:
+        """Find the file."""
+        self.path = learn.path / self.fname
+
+    def write(self, learn: Learner, row: str, *, anew: bool = False) -> None:
+        """Put a row behind those that are there, or in their place."""
+        if not learn.processes.is_main:
+            return
+        path = learn.path / self.fname
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self._size is not None and path.exists() and path.stat().st_size > self._size:
+            os.truncate(path, self._size)
+        self._size = None
+        with path.open("w" if anew else "a", encoding="utf-8", newline="") as file:
+            file.write(row)
+
+    def state(self) -> dict[str, Any]:
+        """How long the file is."""
+        if self.path is None:
+            return {}
+        return {"size": self.path.stat().st_size if self.path.exists() else 0}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Leave out what was written since."""
+        self._size = state.get("size")
+
+
+class CSVLogger(_LogFile):
     """Writes the history of every fit to a CSV file under the learner's folder as it grows.
 
     Args:
@@ -264,27 +300,20 @@ class CSVLogger(Callback):
     @checked
     def __init__(self, fname: str = "history.csv", append: bool = False) -> None:
         self.fname, self.append = fname, append
-        self.path = Path(fname)
 
     def before_fit(self, learn: Learner) -> None:
         """Begin the file with the names of the columns."""
-        self.path = learn.path / self.fname
-        if learn.processes.is_main and learn.step == 0 and not (self.append and self.path.exists()):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        super().before_fit(learn)
+        if learn.step == 0 and not (self.append and (learn.path / self.fname).exists()):
             names = ["epoch", "steps", "train_loss", "valid_loss", *(m.name for m in learn.metrics), "time"]
-            self._write(names, "w")
+            self.write(learn, _csv(names), anew=True)
 
     def after_epoch(self, learn: Learner) -> None:
         """Write the row."""
-        if learn.processes.is_main:
-            self._write(list(learn.history[-1].values()), "a")
-
-    def _write(self, cells: list[Any], mode: str) -> None:
-        with self.path.open(mode, encoding="utf-8", newline="") as file:
-            csv.writer(file).writerow(cells)
+        self.write(learn, _csv(list(learn.history[-1].values())))
 
 
-class JSONLLogger(Callback):
+class JSONLLogger(_LogFile):
     """Writes the history of every fit to a file of JSON lines under the learner's folder as it grows.
 
     Args:
@@ -297,12 +326,14 @@ class JSONLLogger(Callback):
 
     def after_epoch(self, learn: Learner) -> None:
         """Write the row; what is not a number becomes null."""
-        if learn.processes.is_main:
-            path = learn.path / self.fname
-            path.parent.mkdir(parents=True, exist_ok=True)
-            row = {k: None if not math.isfinite(v) else v for k, v in learn.history[-1].items()}
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+        row = {k: None if not math.isfinite(v) else v for k, v in learn.history[-1].items()}
+        self.write(learn, json.dumps(row) + "\n")
+
+
+def _csv(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,70 @@
+"""What callbacks written for fastai look at in a learner, in terms of the loop's own names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ulmfit.training.loaders import AnyLoaders
+    from ulmfit.training.metrics import Output
+
+
+class Aliases:
+    """Other names of a loop's attributes, to be read; those of a batch are there while it is trained."""
+
+    dls: AnyLoaders
+    optimizer: torch.optim.Optimizer
+    batch: int
+    progress: float
+    inputs: tuple[Tensor, ...]
+    output: Output
+    target: Tensor
+
+    @property
+    def opt(self) -> torch.optim.Optimizer:
+        """The optimizer."""
+        return self.optimizer
+
+    @property
+    def iter(self) -> int:
+        """The number of the running batch in its epoch."""
+        return self.batch
+
+    @property
+    def n_iter(self) -> int:
+        """Batches of an epoch."""
+        return len(self.dls.train)
+
+    @property
+    def pct_train(self) -> float:
+        """The progress of the running fit, in [0, 1]."""
+        return self.progress
+
+    @property
+    def xb(self) -> tuple[Tensor, ...]:
+        """The inputs of the batch: ids (B, T), and lengths (B,) of documents."""
+        return self.inputs
+
+    @property
+    def x(self) -> Tensor:
+        """The ids (B, T) of the batch."""
+        return self.inputs[0]
+
+    @property
+    def yb(self) -> tuple[Tensor]:
+        """The target of the batch, as the only one."""
+        return (self.target,)
+
+    @property
+    def y(self) -> Tensor:
+        """The target of the batch."""
+        return self.target
+
+    @property
+    def pred(self) -> Output:
+        """What the model gave for the batch; `pred.logits` of a classifier."""
+        return self.output
