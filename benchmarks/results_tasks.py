@@ -6,7 +6,8 @@ A folder holds train.csv and test.csv (columns text and label), dev.csv where th
 unlabelled.csv (column text) where there are further texts, and task.json. Which rows a part has depends on the data,
 the seed and nothing else: parts that a data set does not come with are chosen by the hash of their names or numbers.
 `imdb-N` has N labelled reviews, chosen by the seed, half of them positive, and all 100,000 texts but those of the test
-part for the language model (`--unlabelled` takes fewer).
+part for the language model (`--unlabelled` takes fewer); `imdb-N-testM` is tested on M of the 25,000 test reviews, the same
+whatever the seed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Parts = dict[str, list[Row]]
 
 SINGLE, MULTI, REGRESSION = "single_label", "multi_label", "regression"
 _TEST_SHARE = 5  # one text of five, where a data set comes without a test part
+_LABELLED_REVIEWS = re.compile(r"imdb-(\d+)(?:-test(\d+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +99,14 @@ def _news(stripped: bool) -> Callable[[Path, int, int], Parts]:
     return read
 
 
-def _imdb(data: Path, n: int, unlabelled: int, seed: int, value: Callable[[str, str], str]) -> Parts:
-    """N labelled reviews, the whole test part, and texts for the language model."""
+def _sign(sign: str, _: str) -> str:
+    return sign
+
+
+def _imdb(
+    data: Path, n: int, unlabelled: int, seed: int, value: Callable[[str, str], str], n_test: int | None = None
+) -> Parts:
+    """N labelled reviews, the test part or some of it, and texts for the language model."""
     labelled: dict[str, list[tuple[str, Row]]] = {"pos": [], "neg": []}
     parts: Parts = {"test": [], "unlabelled": []}
     for path, text in _members(data / "imdb.tar.xz", "utf-8"):
@@ -116,6 +124,8 @@ def _imdb(data: Path, n: int, unlabelled: int, seed: int, value: Callable[[str, 
     parts["train"].sort(key=lambda row: _rank(seed, row[0]))
     parts["unlabelled"].sort(key=lambda row: _rank(seed, row[0]))
     parts["unlabelled"] = parts["unlabelled"][:unlabelled]
+    if n_test is not None:
+        parts["test"] = sorted(parts["test"], key=lambda row: _rank(0, row[0]))[:n_test]
     return parts
 
 
@@ -139,7 +149,7 @@ def prepare(name: str, data: Path, out: Path, *, seed: int = 0, unlabelled: int 
     """Write a task's folder, if it is not there yet.
 
     Args:
-        name: a key of `FIXED`, or imdb-N.
+        name: a key of `FIXED`, imdb-N or imdb-N-testM.
         data: the folder of the data sets.
         out: where the folders of tasks are.
         seed: of the choice of labelled texts, where that is chosen.
@@ -151,16 +161,15 @@ def prepare(name: str, data: Path, out: Path, *, seed: int = 0, unlabelled: int 
     Raises:
         SystemExit: there is no such task.
     """
-    few = re.fullmatch(r"imdb-(\d+)", name)
-    if few:
-        n = int(few[1])
+    if few := _LABELLED_REVIEWS.fullmatch(name):
+        n, n_test = int(few[1]), None if few[2] is None else int(few[2])
         kind, lang, label = SINGLE, "en", f"-{seed}"
-        parts: Callable[[], Parts] = lambda: _imdb(data, n, unlabelled, seed, lambda sign, _: sign)  # noqa: E731
+        parts: Callable[[], Parts] = lambda: _imdb(data, n, unlabelled, seed, _sign, n_test)  # noqa: E731
     elif name in FIXED:
         kind, lang, read = FIXED[name]
         parts, label = (lambda: read(data, unlabelled, seed)), ""
     else:
-        raise SystemExit(f"there is no task {name!r}; there are imdb-N and {', '.join(FIXED)}")
+        raise SystemExit(f"there is no task {name!r}; there are imdb-N, imdb-N-testM and {', '.join(FIXED)}")
     folder = out / f"{name}{label}"
     if (folder / "task.json").is_file():
         return folder
@@ -209,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--unlabelled", type=int, default=100_000)
     given = parser.parse_args(arguments)
     for name in given.tasks:
-        for seed in range(given.seeds if name.startswith("imdb-") and name[5:].isdigit() else 1):
+        for seed in range(given.seeds if _LABELLED_REVIEWS.fullmatch(name) else 1):
             folder = prepare(name, given.data, given.out, seed=seed, unlabelled=given.unlabelled)
             print(folder, json.dumps(read_task(folder).rows), flush=True)
 
