@@ -6,8 +6,8 @@ A folder holds train.csv and test.csv (columns text and label), dev.csv where th
 unlabelled.csv (column text) where there are further texts, and task.json. Which rows a part has depends on the data,
 the seed and nothing else: parts that a data set does not come with are chosen by the hash of their names or numbers.
 `imdb-N` has N labelled reviews, chosen by the seed, half of them positive, and all 100,000 texts but those of the test
-part for the language model (`--unlabelled` takes fewer); `imdb-N-testM` is tested on M of the 25,000 test reviews, the same
-whatever the seed.
+part for the language model (`--unlabelled` takes fewer); `imdb-N-testM` is tested on M of the 25,000 test reviews, the
+same ones whatever the seed.
 """
 
 from __future__ import annotations
