@@ -222,7 +222,7 @@ def test_models_that_make_no_sense():
         AWDLSTMConfig(emb_sz=7, bidir=True)
     with pytest.raises(ConfigError, match="tie_weights='no'"):
         AWDLSTMConfig(tie_weights="no")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="seq_len=0 and max_len=-1 must be at least 1"):
+    with pytest.raises(ConfigError, match="seq_len=0 must be at least 1; max_len=-1 must be at least 1"):
         get_text_classifier(AWD_LSTM, V, 2, seq_len=0, max_len=-1, config=SIZES)
     with pytest.raises(ConfigError, match=r"2 layers need as many dropouts.*ps=\[1\.0\].*y_range"):
         PoolingLinearClassifier([6, 5, 2], [1.0], y_range=(2, 1))
