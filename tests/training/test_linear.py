@@ -1,0 +1,69 @@
+"""The linear models on n-grams and places, and how much the places count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from ulmfit.training.linear import choose_share, fit_linear
+
+TASKS = ["single_label", "multi_label", "regression"]
+
+
+def example(n: int, seed: int = 0) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
+    """Words that tell nothing, and a place that tells of two classes which one it is."""
+    rng = np.random.default_rng(seed)
+    classes = rng.permutation(np.arange(n) % 2)
+    words = csr_matrix(rng.random((n, 30)) < 0.2, dtype=np.float32)
+    return words, (2.0 * classes[:, None] - 1).astype(np.float32), classes
+
+
+def of_task(task: str, classes: np.ndarray) -> tuple[np.ndarray, int]:
+    if task == "multi_label":
+        return np.stack([classes, 1 - classes], 1), 2
+    return (classes * 3.0, 1) if task == "regression" else (classes, 2)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_places_that_tell_are_listened_to(task: str):
+    words, places, classes = example(80)
+    target, n_classes = of_task(task, classes)
+    assert choose_share(words, places, target, task, n_classes, 1.0) > 0
+    weights, of_places, bias = fit_linear(words, places, target, task, n_classes, 1.0)
+    found = words @ weights + places @ of_places + bias
+    if task == "regression":
+        np.testing.assert_allclose(found[:, 0], target, atol=0.3)
+    elif task == "single_label":
+        assert (found.argmax(1) == target).all()
+    else:
+        assert ((found > 0) == target).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_places_that_tell_nothing_are_not(task: str):
+    _, places, classes = example(200)
+    rng = np.random.default_rng(1)
+    words = csr_matrix(np.eye(2, dtype=np.float32)[classes])
+    noise = rng.normal(size=(200, 150)).astype(np.float32) * 3
+    target, n_classes = of_task(task, classes)
+    if task != "single_label":  # there an error more decides, and words alone make none
+        assert choose_share(words, noise, target, task, n_classes, 1.0) == 0
+    weights, of_places, bias = fit_linear(words, places * 0, target, task, n_classes, 1.0)
+    assert np.allclose(of_places, 0)
+    assert np.isfinite(weights).all()
+    assert np.isfinite(bias).all()
+
+
+def test_of_very_few_texts_all_counts_and_of_many_half():
+    words, places, classes = example(12)
+    assert choose_share(words, places, classes, "single_label", 2, 1.0) == 1
+    words, places, classes = example(5_001)
+    assert choose_share(words, places, classes, "single_label", 2, 1.0) == 0.5
+
+
+def test_a_class_that_is_missing_where_the_rest_is_learned_from():
+    """Of three classes one has a single example, so that one of the five turns learns without it."""
+    words, places, classes = example(40)
+    classes[7] = 2
+    assert choose_share(words, places, classes, "single_label", 3, 1.0) in (0, 0.5, 1)
