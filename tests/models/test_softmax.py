@@ -33,6 +33,13 @@ def test_chunked_loss_and_gradients_equal_those_of_the_whole_logits(
         torch.testing.assert_close(got, reference, rtol=1e-9, atol=1e-12)
 
 
+def test_second_derivatives_are_refused():
+    w = torch.randn(V, E, requires_grad=True)
+    loss = linear_cross_entropy(torch.randn(N, E), w, None, torch.randint(V, (N,)))
+    with pytest.raises(RuntimeError, match="first derivatives only"):
+        torch.autograd.grad(loss, w, create_graph=True)
+
+
 @pytest.mark.parametrize("learned", [{0}, {1}, {2}, {1, 2}])
 def test_gradients_are_made_of_what_learns_only(learned: set[int]):
     inputs = [torch.randn(s).requires_grad_(i in learned) for i, s in enumerate(((N, E), (V, E), (V,)))]

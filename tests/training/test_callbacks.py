@@ -111,3 +111,13 @@ def test_a_fit_leaves_no_graph_behind():
     other.fit(0.2, 1e-3)
     learn.fit(0.2, 1e-3)
     assert torch.equal(weights(other), weights(learn))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_fit_goes_on_in_another_precision(dtype: torch.dtype):
+    learn = lm_learner()
+    learn.fit(1, 1e-3)
+    learn.model.to(dtype)
+    learn.fit(1, 1e-3)
+    assert next(learn.model.parameters()).dtype == dtype
+    assert len(learn.history) == 2

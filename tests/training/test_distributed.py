@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import torch
 import ulmfit
 from ulmfit.data.loaders import Batch
 from ulmfit.errors import ConfigError
+from ulmfit.training.batch_norm import SharedBatchNorm
 from ulmfit.training.distributed import Processes
 
 PROGRAM = """
@@ -52,6 +54,9 @@ for name, make, cbs in (
     learn.fit_one_cycle(1, 1e-3)
     learn.unfreeze()
     learn.fit_one_cycle(2, 1e-3, seconds=1000)
+    learn.path = Path(sys.argv[1])
+    learn.save(name)  # the first process writes, the others wait for it
+    learn.load(name)
     state = torch.cat([t.detach().double().flatten() for t in learn.model.state_dict().values()])
     rows = [{k: v for k, v in row.items() if k != "time"} for row in learn.history]
     result[name] = {"rows": rows, "state": state.tolist(), "n": learn.processes.n, "steps": steps.n}
@@ -83,6 +88,24 @@ def test_two_processes_train_as_one_with_the_same_total_batch(tmp_path):
         assert two[name]["state"] == pytest.approx(one[name]["state"], rel=1e-3, abs=1e-5)
     ranks = [json.loads((tmp_path / "two" / f"{i}.json").read_text()) for i in (0, 1)]
     assert ranks[0] == ranks[1]  # weights and running statistics too
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_batch_norm_over_all_rows_in_any_precision(dtype: torch.dtype):
+    """A process whose other one has the same rows sees the same statistics; the variance is that of twice the rows."""
+    processes = Processes("cpu")
+    processes.n, processes.sharing = 2, True
+    processes.sum = lambda value: 2 * value  # type: ignore[method-assign]
+    plain = torch.nn.BatchNorm1d(3, dtype=torch.promote_types(dtype, torch.float32))
+    shared = SharedBatchNorm(copy.deepcopy(plain), processes)
+    x = torch.randn(4, 3).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        found, expected = shared(x), plain(torch.cat([x, x]).to(plain.weight.dtype))[:4]
+    assert found.dtype == dtype
+    torch.testing.assert_close(
+        found.to(expected.dtype), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-2
+    )
+    torch.testing.assert_close(shared.running_var, plain.running_var, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_are_shared_without_overlap():

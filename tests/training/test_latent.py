@@ -123,3 +123,13 @@ def test_how_many_texts_were_read_is_said_and_bounded(stores, monkeypatch: pytes
     assert "of 6 texts; what they share, of 106" in said()
     monkeypatch.setattr(learning, "_MAX_PLACES", 11)
     assert "what they share" not in said()
+
+
+@pytest.mark.parametrize("task", TARGETS)
+def test_labelled_texts_without_a_word_leave_the_bias(stores, task: str):
+    _, unlabelled, check = stores
+    empty = TokenStore(np.full(6, unlabelled.vocab.stoi["xxbos"], np.uint16), np.arange(7), unlabelled.vocab)
+    model = fit_ngrams(
+        empty, TARGETS[task], task, 1 if task == "regression" else 2, "word", QUIET, unlabelled=unlabelled
+    )
+    np.testing.assert_allclose(model.outputs(check), np.broadcast_to(model.bias, (40, len(model.bias))))

@@ -62,8 +62,26 @@ def test_of_very_few_texts_all_counts_and_of_many_half():
     assert choose_share(words, places, classes, "single_label", 2, 1.0) == 0.5
 
 
-def test_a_class_that_is_missing_where_the_rest_is_learned_from():
-    """Of three classes one has a single example, so that one of the five turns learns without it."""
+@pytest.mark.parametrize("rare", [7, 20])
+def test_a_class_with_one_example_may_be_held_out(rare: int):
+    """Of three classes one has no example and one a single one: without it there is nothing to tell apart."""
     words, places, classes = example(40)
-    classes[7] = 2
-    assert choose_share(words, places, classes, "single_label", 3, 1.0) in (0, 0.5, 1)
+    target = np.where(np.arange(40) == rare, 2, 0)
+    assert choose_share(words, places, target, "single_label", 3, 1.0) in (0, 0.5, 1)
+    weights, _, bias = fit_linear(words, places, classes * 0, "single_label", 3, 1.0)
+    assert not weights.any()
+    assert bias.argmax() == 0
+
+
+def test_ngrams_that_no_document_holds_weigh_nothing():
+    words, places, classes = example(40)
+    wider = csr_matrix((words.data, words.indices * 2, words.indptr), shape=(40, 60))
+    weights, of_places, bias = fit_linear(words, places, classes * 1.5, "regression", 1, 1.0)
+    spread, also_places, also_bias = fit_linear(wider, places, classes * 1.5, "regression", 1, 1.0)
+    for task in TASKS:
+        target, n_classes = of_task(task, classes)
+        assert not fit_linear(wider, places, target, task, n_classes, 1.0)[0][1::2].any()
+    np.testing.assert_array_equal(spread[::2], weights)
+    assert not spread[1::2].any()
+    np.testing.assert_array_equal(also_places, of_places)
+    np.testing.assert_array_equal(also_bias, bias)

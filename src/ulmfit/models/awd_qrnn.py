@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ulmfit.models.config import AWDQRNNConfig
 from ulmfit.models.dropout import WeightDrop
 from ulmfit.models.encoder import Encoder, LayerState, RecurrentLayer
-from ulmfit.models.products import linear
+from ulmfit.models.products import first_derivative, linear
 
 
 class _Pooling(torch.autograd.Function):
@@ -34,6 +34,7 @@ class _Pooling(torch.autograd.Function):
         return o * cells[1:].to(o.dtype), cells[-1].clone()
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         z, f, o, cells = ctx.saved_tensors
         grad_out, grad_last = grad_outputs

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ulmfit.models.products import RepeatedProduct, compute_dtype, direct, own_loops
+from ulmfit.models.products import RepeatedProduct, compute_dtype, direct, first_derivative, own_loops
 
 _STEPS = 16
 """Of which the backward pass makes the derivatives at once: fewer cost calls, more cost memory."""
@@ -143,6 +143,7 @@ class _LSTM(torch.autograd.Function):
         return outputs[1:], cells[-1].clone()
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         x, gates, cells, outputs, weight_ih, weight_hh = ctx.saved_tensors
         grad_out, grad_cell = grad_outputs

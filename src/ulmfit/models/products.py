@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+R = TypeVar("R")
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
     """The dtype that matrix products take here: autocast's where it is on, else the tensor's own."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def first_derivative(backward: Callable[..., R]) -> Callable[..., R]:
+    """A backward pass of our own that refuses to be differentiated in turn: a part would be missing, unseen."""
+
+    @functools.wraps(backward)
+    def checked(*arguments: Any) -> R:
+        if torch.is_grad_enabled():
+            raise RuntimeError("create_graph=True: these models have first derivatives only, not those of gradients")
+        return backward(*arguments)
+
+    return checked
 
 
 def widened(x: Tensor) -> Tensor:

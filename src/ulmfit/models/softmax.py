@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ulmfit.models.products import compute_dtype, learns, linear, widened
+from ulmfit.models.products import compute_dtype, first_derivative, learns, linear, widened
 
 # A chunk of rows is small, but of rows enough that the V x E additions of the gradient, once for each, cost nothing
 # beside its products. Within it a block of words is worked on while it is in the cache: 1.15 s for 4,608 tokens and
@@ -78,6 +78,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total / divisor
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (scale,) = grad_outputs
         gradients = ctx.saved_tensors

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ulmfit.models.products import first_derivative, widened
 from ulmfit.training.distributed import Processes
 
 
@@ -33,18 +34,19 @@ class SharedBatchNorm(nn.BatchNorm1d):
         """Normalize this process's rows (B, F)."""
         if not self.training or not self.processes.sharing:
             return super().forward(input)
-        count = input.new_tensor([len(input)])
-        total = _sum_over_processes(torch.cat([input.sum(0), count]), self.processes)
+        rows = widened(input)
+        count = rows.new_tensor([len(rows)])
+        total = _sum_over_processes(torch.cat([rows.sum(0), count]), self.processes)
         n, mean = total[-1].detach(), total[:-1] / total[-1].detach()
-        variance = _sum_over_processes((input - mean).square().sum(0), self.processes) / n
+        variance = _sum_over_processes((rows - mean).square().sum(0), self.processes) / n
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
             with torch.no_grad():
-                self.running_mean.lerp_(mean, share)
-                self.running_var.lerp_(variance * n / (n - 1), share)
-        normal = (input - mean) * (variance + self.eps).rsqrt()
-        return normal * self.weight + self.bias if self.affine else normal
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+                self.running_var.lerp_((variance * n / (n - 1)).to(self.running_var.dtype), share)
+        normal = (rows - mean) * (variance + self.eps).rsqrt()
+        return (normal * self.weight + self.bias if self.affine else normal).to(input.dtype)
 
 
 class _Sum(torch.autograd.Function):
@@ -56,6 +58,7 @@ class _Sum(torch.autograd.Function):
         return processes.sum(value)
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *gradients: Any) -> Any:
         return ctx.processes.sum(gradients[0]), None
 

@@ -79,7 +79,8 @@ class Processes:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
         grads = [p.grad for p in trained if p.grad is not None]
-        flat = self.sum(torch.cat([extra.float(), *(g.flatten().float() for g in grads)]))
+        exact = torch.float64 if any(g.dtype == torch.float64 for g in grads) else torch.float32
+        flat = self.sum(torch.cat([extra.to(exact), *(g.flatten().to(exact) for g in grads)]))
         start = len(extra)
         for g in grads:
             g.copy_(flat[start : start + g.numel()].view_as(g))
@@ -94,6 +95,13 @@ class Processes:
 
         result: Tensor = reduce(value, "sum")
         return result
+
+    def wait(self) -> None:
+        """Go on when all processes are here."""
+        if self.n > 1:
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
 
     def gather(self, value: Any) -> Sequence[Any]:
         """The values of all processes, in their order."""

@@ -47,18 +47,21 @@ def fit_linear(
     Returns:
         weights of the n-grams (K, C), of the places (D, C), and the bias (C,).
     """
+    n_ngrams, known = features.shape[1], np.flatnonzero(features.getnnz(0))
+    features = features[:, known]
     if task == REGRESSION:
         weights, bias = _values(features, places, target, _PENALTY / strength)
     elif task == SINGLE_LABEL and n_classes > 2:
         weights, bias = _several_classes(features, places, target, n_classes, _RARITY_STRENGTH * strength)
     else:
         columns = target[:, None] if task == SINGLE_LABEL else target.reshape(len(target), -1)
-        fitted = [_one_class(features, places, column, _RATIO_STRENGTH * strength) for column in columns.T]
+        fitted = [_one_class(features, places, column, _RATIO_STRENGTH * strength, n_ngrams) for column in columns.T]
         weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
         if task == SINGLE_LABEL:  # the second class's logit, halved between both
             weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
-    k = features.shape[1]
-    return weights[:k], weights[k:], bias
+    of_ngrams = np.zeros((n_ngrams, n_classes))
+    of_ngrams[known] = weights[: len(known)]
+    return of_ngrams, weights[len(known) :], bias
 
 
 def choose_share(
@@ -113,8 +116,13 @@ def without_words(target: Target, task: str, n_classes: int) -> NDArray[np.float
     return chances
 
 
-def _one_class(matrix: Any, places: Floats, goal: NDArray[Any], strength: float) -> tuple[NDArray[np.float64], float]:
-    """Weights (K + D,) and bias of one class against the rest; the strength is for a text of mean length."""
+def _one_class(
+    matrix: Any, places: Floats, goal: NDArray[Any], strength: float, n_ngrams: int
+) -> tuple[NDArray[np.float64], float]:
+    """Weights (K + D,) and bias of one class against the rest; the strength is for a text of mean length.
+
+    The ratios are those of counts that begin with one for each of all n-grams, also those of no text.
+    """
     from sklearn.linear_model import LogisticRegression
 
     n, positive = len(goal), float(goal.sum())
@@ -122,10 +130,11 @@ def _one_class(matrix: Any, places: Floats, goal: NDArray[Any], strength: float)
         return np.zeros(matrix.shape[1] + places.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
     there = matrix.sign()
     yes, no = (1 + np.asarray(there.T @ side).ravel() for side in (goal, 1 - goal))
-    ratio = np.log((yes / yes.sum()) / (no / no.sum()))
+    unseen = n_ngrams - matrix.shape[1]
+    ratio = np.log((yes / (yes.sum() + unseen)) / (no / (no.sum() + unseen)))
     weighted = matrix.multiply(ratio[None]).tocsr()
     size = float(np.sqrt(weighted.multiply(weighted).sum() / n))  # of a text: its places are to count as much
-    learner = LogisticRegression(C=strength * matrix.nnz / n, max_iter=1_000)
+    learner = LogisticRegression(C=strength * max(1, matrix.nnz) / n, max_iter=1_000)
     fitted = learner.fit(_beside(weighted, places * np.float32(size)), goal)
     return fitted.coef_[0] * np.append(ratio, np.full(places.shape[1], size)), float(fitted.intercept_[0])
 
@@ -137,6 +146,8 @@ def _several_classes(
     from sklearn.linear_model import LogisticRegression
 
     features = _beside(matrix, places)
+    if len(np.unique(target)) < 2:
+        return np.zeros((features.shape[1], n_classes)), without_words(target, SINGLE_LABEL, n_classes)
     fitted = LogisticRegression(C=strength, max_iter=1_000).fit(features, target)
     coefficients, bias = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # the others have no example

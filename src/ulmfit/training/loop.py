@@ -35,7 +35,7 @@ from ulmfit.training.loaders import AnyLoaders
 from ulmfit.training.losses import LossFunction, described
 from ulmfit.training.memory import enough_memory
 from ulmfit.training.metrics import Metric, Output, check_task, logits_of, make_metrics
-from ulmfit.training.optimizer import Adam, OptimizerFactory, make_optimizer, set_hyper
+from ulmfit.training.optimizer import Adam, OptimizerFactory, begin_anew, make_optimizer, set_hyper
 from ulmfit.training.precision import autocast, resolve_precision
 from ulmfit.training.recorder import Recorder
 from ulmfit.training.schedules import Schedule
@@ -200,7 +200,7 @@ class Loop(Aliases):
             self.passes, self.validating = self.passes + (self.batch > 0), False
             self.progress, self.seconds, self.smooth_loss, self.rate_factor = 0.0, 0.0, float("nan"), 1.0
             self.step, self.epoch, self.batch = plan.first_step, plan.first_step // len(self.dls.train), 0
-            self.optimizer.zero_grad(set_to_none=True)
+            begin_anew(self.optimizer)
         self.total_steps = plan.total_steps
         self._hook(plan.callbacks)
         started = time.perf_counter() - self.seconds

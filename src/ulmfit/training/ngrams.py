@@ -79,12 +79,11 @@ def fit_ngrams(
     matrix = _columns_of(store, model)
     latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
     places = latent.places(matrix)
-    if matrix.shape[1]:
+    weights, bias, share = np.zeros((matrix.shape[1], n_classes)), without_words(target, task, n_classes), np.float32(0)
+    if matrix.nnz:
         share = choose_share(matrix, places, target, task, n_classes, strength)
         weights, of_places, bias = fit_linear(matrix, places * share, target, task, n_classes, strength)
         latent.add_to(weights, of_places * share)
-    else:
-        weights, bias, share = np.zeros((0, n_classes)), without_words(target, task, n_classes), np.float32(0)
     say(
         console,
         f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts"
@@ -147,7 +146,7 @@ def _joined(store: TokenStore, unlabelled: TokenStore) -> TokenStore:
     """The documents of one store and as many of another as may be learned from, evenly spread."""
     most = max(0, _MAX_CORPUS - store.n_tokens)
     if unlabelled.n_tokens > most:
-        n = int(len(unlabelled) * most / unlabelled.n_tokens)
+        n = max(min(1, most), int(len(unlabelled) * most / unlabelled.n_tokens))
         unlabelled = _documents(unlabelled, np.linspace(0, len(unlabelled) - 1, n).astype(np.int64))
     offsets = np.append(store.offsets, store.offsets[-1] + unlabelled.offsets[1:])
     return TokenStore(np.concatenate([store.ids, unlabelled.ids]), offsets, store.vocab)

@@ -116,6 +116,15 @@ def set_weight_decay(optimizer: torch.optim.Optimizer, wd: float) -> None:
             group["weight_decay"] = wd
 
 
+def begin_anew(optimizer: torch.optim.Optimizer) -> None:
+    """Drop what is left of gradients, and let the averages follow weights that have another precision by now."""
+    optimizer.zero_grad(set_to_none=True)
+    for p, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == p.shape and value.is_floating_point() and p.dim():
+                state[name] = value.to(p.dtype)
+
+
 def forget_moments(optimizer: torch.optim.Optimizer) -> None:
     """Start the optimizer's averages anew, as after a change of what is trained."""
     optimizer.state.clear()

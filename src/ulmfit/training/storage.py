@@ -158,6 +158,7 @@ def _write(learn: Learner, path: Path, tensors: Mapping[str, Tensor], kind: str,
 
 def _existing(learn: Learner, file: Path | str) -> Path:
     path = model_file(learn, file)
+    learn.processes.wait()  # for the first one, which may be writing it
     if not path.is_file():
         there = sorted(p.stem for p in path.parent.glob(f"*{SUFFIX}")) if path.parent.is_dir() else []
         raise FormatError(f"{path} does not exist; {path.parent} has {', '.join(there) or 'no models'}")
