@@ -132,7 +132,7 @@ class LMDataLoader(Loader):
         world_size: processes that share the rows.
 
     Yields:
-        `Batch` of x (B, T) and y (B, T), y being x one token later. The last batch may be shorter.
+        batch (Batch): x (B, T) and y (B, T), y being x one token later. The last batch may be shorter.
 
     Raises:
         DataError: the corpus is smaller than one token for each row.
@@ -252,7 +252,7 @@ class ClassifierLoader(Loader):
             documents.
 
     Yields:
-        `Batch` of ids (B, T) with lengths (B,), and the target: int64 (B,) or float32 (B,) or (B, C).
+        batch (Batch): ids (B, T) with lengths (B,), and the target: int64 (B,) or float32 (B,) or (B, C).
     """
 
     @checked
