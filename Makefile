@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PLATFORMS := linux darwin win32
 
 # A virtual environment or a path of the caller must not reach into ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -13,7 +14,7 @@ help:
 	@echo 'make demo     install the package into $(VENV) and run its demonstration'
 	@echo 'make test     install the package and the tools into $(VENV); lint, types, fast tests'
 	@echo 'make docs     build the documentation into site/, strictly: a warning is an error'
-	@echo 'make lint     lint and types only'
+	@echo 'make lint     lint, and types as Linux, macOS and Windows have them'
 	@echo 'make format   rewrite the code in the one format, and mend what can be mended by machine'
 	@echo 'make clean    remove $(VENV), caches and build products'
 
@@ -29,7 +30,7 @@ docs: $(VENV)/installed-docs
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	for platform in $(PLATFORMS); do $(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; done
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix

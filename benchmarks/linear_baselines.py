@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from memory import peak_memory
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -139,7 +138,6 @@ def measure(method: str, train: Path, test: Path, text: str, label: str, folds: 
     fitted = time.perf_counter()
     predicted = search.predict(test_texts)
     end = time.perf_counter()
-    unit = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss: bytes on macOS, KiB on Linux
     return {
         "method": method,
         "accuracy": round(float(accuracy_score(test_labels, predicted)), 4),
@@ -150,7 +148,7 @@ def measure(method: str, train: Path, test: Path, text: str, label: str, folds: 
         "test_rows": len(test_texts),
         "fit_seconds": round(fitted - start, 1),
         "predict_seconds": round(end - fitted, 1),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6),
+        "peak_memory_mb": round(peak_memory() / 1e6),
     }
 
 

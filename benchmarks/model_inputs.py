@@ -7,12 +7,12 @@ median and spread of the IMDb reviews (about 230 tokens, a quarter of them above
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from memory import peak_memory
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
@@ -45,6 +45,5 @@ def answer(makers: Mapping[str, Callable[..., Callable[[int], int]]]) -> None:
         started = time.perf_counter()
         done = step(n)
         seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        sys.stdout.write(json.dumps([seconds, done, peak]) + "\n")
+        sys.stdout.write(json.dumps([seconds, done, peak_memory() / 2**20]) + "\n")
         sys.stdout.flush()

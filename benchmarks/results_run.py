@@ -81,6 +81,8 @@ def command_of(system: str, folder: Path, answer: Path, seed: int, given: argpar
 
 def measured(command: list[str], log: Path) -> dict[str, float]:
     """Run a command to its end: wall and processor seconds, peak memory in MB, of it and its children."""
+    if sys.platform == "win32":
+        raise SystemExit("time and memory of a process and its children are told on Linux and macOS only")
     start = time.perf_counter()
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
@@ -94,6 +96,13 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_memory_mb": round(usage.ru_maxrss * unit / 1e6),
     }
+
+
+def processors() -> int:
+    """Those that this process may use, where the system tells; else all."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def commit() -> str:
@@ -137,7 +146,7 @@ def main() -> None:
                     print("there already:", key, flush=True)
                     continue
                 row = key | {"rows": task.rows, "commit": commit(), "date": datetime.now(UTC).date().isoformat()}
-                threads = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
+                threads = int(os.environ.get("OMP_NUM_THREADS", processors()))
                 row |= {"threads": threads, "machine": platform.platform()}
                 with tempfile.TemporaryDirectory() as temporary:
                     answer = Path(temporary) / "answer.json"

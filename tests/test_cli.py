@@ -19,8 +19,8 @@ from invented import make_reviews
 
 from ulmfit import __version__
 from ulmfit.cli import main
-from ulmfit.cli.options import parse_duration
-from ulmfit.errors import ConfigError
+from ulmfit.cli.options import matching, parse_duration
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference import bundle
 from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.training.manifest import fingerprint_weights
@@ -462,3 +462,22 @@ def test_durations():
     for wrong in ("", "20", "0m", "m", "20 minutes", "-5m"):
         with pytest.raises(ConfigError, match="is not a time"):
             parse_duration(wrong)
+
+
+def test_patterns_of_names_mean_files_in_their_order(tmp_path: Path):
+    for name in ("b.csv", "a.csv", "c.txt", "d[1].csv"):
+        (tmp_path / name).touch()
+    assert matching([tmp_path / "[ab].csv", tmp_path / "c.txt", tmp_path / "d[1].csv", tmp_path / "none.csv"]) == [
+        tmp_path / name for name in ("a.csv", "b.csv", "c.txt", "d[1].csv", "none.csv")
+    ]
+    with pytest.raises(DataError, match=r"no file is named .*x\*"):
+        matching([tmp_path / "x*"])
+
+
+@pytest.mark.parametrize("command", ["pretrain x*.csv", "finetune en-small x*.csv", "train t.csv --lm-data x*.csv"])
+def test_commands_of_several_files_take_patterns(
+    command: str, ulmfit: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_reviews(tmp_path / "t.csv", 40)
+    assert "no file is named x*.csv" in ulmfit(*command.split(), "--out", "m").err

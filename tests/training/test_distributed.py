@@ -127,3 +127,18 @@ def test_rows_are_shared_without_overlap():
 def test_a_device_that_is_not_there():
     with pytest.raises(ConfigError, match="cannot be used here"):
         Processes("cuda:99")
+
+
+def test_the_gpu_of_a_mac_is_used_only_where_it_is_asked_for(monkeypatch):
+    from accelerate import PartialState
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    PartialState._reset_state()  # it remembers the first device for the whole process
+    try:
+        assert Processes().device == torch.device("cpu")
+        with pytest.raises(ConfigError, match="device='mps' cannot be used here"):
+            Processes("mps")
+    finally:
+        PartialState._reset_state()

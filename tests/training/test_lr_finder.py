@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from learners import lm_learner
 
-from ulmfit.errors import ConfigError, UlmfitError
+from ulmfit.errors import ConfigError, MissingExtraError, UlmfitError
 from ulmfit.training.lr_finder import minimum, slide, steep, valley
 
 LRS = np.geomspace(1e-6, 1, 60)
@@ -83,3 +84,16 @@ def test_searches_leave_one_figure():
         learn.lr_find(num_it=20, show_plot=True)
     assert len(pyplot.get_fignums()) <= before + 1
     pyplot.close("lr_find")
+
+
+@pytest.mark.parametrize(("verbose", "said"), [(1, "Install it with: pip install 'ulmfit[plot]'"), (0, "")])
+def test_without_matplotlib_one_line_says_that_nothing_is_drawn(verbose, said, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    learn = lm_learner(verbose=verbose)
+    learn.lr_find(num_it=20)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == verbose
+    assert said in "".join(lines)
+    with pytest.raises(MissingExtraError, match="matplotlib is needed"):
+        learn.lr_find(num_it=20, show_plot=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.cli import ship, use
-from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn, parse_duration
+from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn, matching, parse_duration
 from ulmfit.errors import ConfigError, UlmfitError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -184,7 +184,7 @@ def train(
         label=label,
         valid=valid,
         test=test,
-        lm_data=tuple(lm_data or ()),
+        lm_data=tuple(matching(lm_data or ())),
         labelling=Labelling(task=task or default, label_delim=label_delim),
         base="none" if given else base,
         backward_base="none" if given and bidirectional else backward_base,
@@ -242,11 +242,11 @@ def pretrain(
 
     check_precision(precision)
     job = PretrainJob(
-        data=tuple(data),
+        data=tuple(matching(data)),
         out=out,
         text=text,
         encoding=encoding,
-        valid=tuple(valid or ()),
+        valid=tuple(matching(valid or ())),
         held_out=held_out,
         licence=licence,
         arch=arch,

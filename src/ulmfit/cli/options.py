@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from glob import glob
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ulmfit.errors import ConfigError
+from ulmfit.errors import ConfigError, DataError
 
 Encoding = Annotated[str, typer.Option(help="Encoding of the text files.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Name of the text column.")]
@@ -34,3 +36,22 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"{text!r} is not a time; write it like 90s, 20m or 1h30m")
     return seconds
+
+
+def matching(names: Iterable[str | Path]) -> list[Path]:
+    """The files that names with `*`, `?` or `[...]` mean, sorted; or the files and folders of such names.
+
+    Shells do this, but not those of Windows, and none within quotation marks.
+
+    Raises:
+        DataError: no file matches a pattern.
+    """
+    found: list[Path] = []
+    for name in map(str, names):
+        if Path(name).exists() or not any(mark in name for mark in "*?["):
+            found.append(Path(name))
+        elif files := sorted(map(Path, glob(name, recursive=True))):  # noqa: PTH207 - the pattern may begin anywhere
+            found += files
+        else:
+            raise DataError(f"no file is named {name}")
+    return found

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, Overwrite, Seed, TextColumn, parse_duration
+from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, Overwrite, Seed, TextColumn, matching, parse_duration
 from ulmfit.errors import ConfigError
 
 
@@ -100,4 +100,4 @@ def finetune(
 
     check_precision(precision)
     recipe = Recipe(lm_epochs=lm_epochs, time_budget=seconds, valid_pct=valid_pct, seed=seed, precision=precision)
-    run(base, data, out, recipe, Console(), text=text, encoding=encoding, overwrite=overwrite)
+    run(base, matching(data), out, recipe, Console(), text=text, encoding=encoding, overwrite=overwrite)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from enum import StrEnum
-from glob import glob
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, TextColumn
+from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, TextColumn, matching
 from ulmfit.errors import ConfigError, DataError
 
 # oneDNN keeps what it has compiled for each shape of a batch, 1,024 of them unless told otherwise: some hundred MB in a
@@ -76,7 +75,7 @@ def predict(
     if engine is Engine.ray:
         from ulmfit.integrations.ray import predict_with_ray
 
-        places = [input_] if "://" in input_ else [str(path) for path in _matching(input_)]
+        places = [input_] if "://" in input_ else [str(path) for path in matching([input_])]
         n = predict_with_ray(
             model, places, output, text=text, abstain_below=abstain_below, workers=workers, overwrite=overwrite, say=say
         )
@@ -84,21 +83,11 @@ def predict(
         from ulmfit.inference.files import predict_file
         from ulmfit.inference.loading import load
 
-        files = _matching(input_)
+        files = matching([input_])
         n = predict_file(
             load(model), files, Path(output), text=text, encoding=encoding, abstain_below=abstain_below, say=say
         )
     typer.echo(json.dumps({"n": n, "output": output}) if as_json else f"{n:,} texts labelled in {output}")
-
-
-def _matching(pattern: str) -> list[Path]:
-    """The files that a name with `*`, `?` or `[...]` means, sorted; or that one file or folder."""
-    path = Path(pattern)
-    if path.exists() or not any(mark in pattern for mark in "*?["):
-        return [path]
-    if found := sorted(map(Path, glob(pattern, recursive=True))):  # noqa: PTH207 - the pattern may begin anywhere
-        return found
-    raise DataError(f"no file is named {pattern}")
 
 
 def _predict_texts(model: Path, texts: list[str], abstain_below: float | None, *, as_json: bool) -> None:

@@ -49,7 +49,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         return
     if not path.is_dir():
         raise DataError(f"{path} is a file; give a folder to save the model in")
-    if path.is_mount():
+    if os.path.ismount(path):  # Path.is_mount is not implemented on Windows before Python 3.12
         raise DataError(f"{path} is the root of a file system; give a folder inside it")
     if is_model_folder(path):
         if not overwrite:

@@ -34,6 +34,8 @@ class Processes:
 
             launched_on_cpu = "LOCAL_RANK" in os.environ and not torch.cuda.is_available()
             cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true") or launched_on_cpu
+            # Nothing is tested on the GPUs of Macs, and virtual machines report one that cannot allocate.
+            cpu = cpu or (device is None and torch.backends.mps.is_available())
             state = PartialState(cpu=cpu or str(device) == "cpu")
             self.rank, self.n = state.process_index, state.num_processes
             device = state.device if device is None else device

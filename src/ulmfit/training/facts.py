@@ -39,9 +39,9 @@ def _of_labels(texts: Texts) -> dict[str, Any]:
 
 def peak_memory_mb() -> int | None:
     """Largest resident memory of this process so far, where the platform tells."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
+    if sys.platform == "win32":
         return None
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))

@@ -107,7 +107,7 @@ def lr_find(
         end_lr: last rate.
         num_it: steps.
         stop_div: stop when the loss is four times the best.
-        show_plot: draw losses over rates; by default if matplotlib is installed.
+        show_plot: draw losses over rates; by default if matplotlib is installed; else a line says what to install.
         suggest_funcs: one or several of `valley`, `slide`, `minimum`, `steep`, as functions or names, or others of
             `(lrs, losses)` or `(lrs, losses, num_it)`.
 
@@ -140,9 +140,10 @@ def lr_find(
     if show_plot is not False:
         try:
             learn.recorder.plot_lr_find(suggestions)
-        except MissingExtraError:
+        except MissingExtraError as missing:
             if show_plot:
                 raise
+            learn.console.print(f"Nothing is drawn: {missing}", markup=False, highlight=False, soft_wrap=True)
     return suggestions
 
 
