@@ -6,15 +6,17 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import typer
 from bundles import classifier, language_model
 from invented import make_reviews
-from snippets import ROOT, commands, pages, python_blocks, run_page, text_of
+from snippets import ROOT, commands, pages, python_blocks, run_page, shell_lines, text_of
 
-from ulmfit.cli import app
+import ulmfit.text.all as everything
+from ulmfit.cli import app, main
 from ulmfit.inference.bundle import save_bundle
 from ulmfit.models.architectures import ENCODERS
 from ulmfit.models.config import CONFIGS, AWDLSTMConfig
@@ -22,12 +24,24 @@ from ulmfit.pretrained import weights
 
 SAMPLE = ROOT / "src" / "ulmfit" / "samples" / "tickets.csv"
 # The other pages train for longer.
-QUICK = {"README.md", "docs/data.md", "docs/models.md", "docs/inference.md", "docs/design/tokenizer.md"}
-WITH_PYTHON = [
-    pytest.param(page, marks=[] if page in QUICK else pytest.mark.slow) for page in pages() if python_blocks(page)
-]
+QUICK = {"README.md", "docs/start.md", "docs/data.md", "docs/models.md", "docs/inference.md"}
+QUICK |= {"docs/tutorials/your-language.md", *(page for page in pages() if page.startswith("docs/design/"))}
+RUN = [page for page in pages() if python_blocks(page) or shell_lines(page)]
 # What a page does for minutes with the bundled model is done for seconds with a small one.
-SMALLER = {"time_budget=120": "time_budget=8", "time_budget=180": "time_budget=8", "time_budget=600": "time_budget=8"}
+SMALLER = {r"time_budget=\d+": "time_budget=3", r"--time-budget \w+": "--time-budget 3s"}
+# Commands that are not run here, and why; what they begin with or hold.
+NOT_RUN = {
+    r"(\.venv/bin/)?pip |python3 -m venv|source |make ": "sets up an environment: .ci/run does",
+    r"jupyter ": "waits for a browser; test_notebooks.py runs the notebooks",
+    r"python benchmarks/": "takes minutes to days, and data that are not here",
+    r"ulmfit train runs/": "is a benchmark",
+    r"ulmfit demo": "takes minutes: tests/test_cli.py runs a shorter one",
+    r"ulmfit serve": "waits for requests: tests/integrations/test_serve.py asks it",
+    r"curl ": "asks that server",
+    r"ulmfit predict .*--engine ray": "needs the extra ray: tests/integrations/test_ray.py",
+    r"torchrun |accelerate ": "starts processes: tests/training/test_distributed.py",
+    r"ulmfit convert": "needs files of fastai: tests/pretrained",
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +49,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a pretrained language model, so small that a page takes seconds."""
     folder = tmp_path_factory.mktemp("bundled")
     words = [*pd.read_csv(SAMPLE)["text"][::3], *make_reviews(90)[0]]
-    save_bundle(language_model(words, AWDLSTMConfig(emb_sz=12, n_hid=16, n_layers=3)), folder / "small")
+    save_bundle(language_model(words, AWDLSTMConfig(emb_sz=12, n_hid=16, n_layers=3)), folder / "en-small")
     return folder
 
 
@@ -51,8 +65,9 @@ def world(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     monkeypatch.setitem(CONFIGS, "gru", None)
     texts, labels = make_reviews(90)
     monkeypatch.setattr(weights, "BUNDLED", base)
-    save_bundle(classifier(), tmp_path / "my-model")
-    (tmp_path / "articles").mkdir()
+    for name in ("my-model", "demo-model"):
+        save_bundle(classifier(), tmp_path / name)
+    write_files(tmp_path, texts, labels)
     imdb = tmp_path / "mirror" / "imdb"
     monkeypatch.setenv("ULMFIT_MIRROR", str(imdb.parent))
     for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
@@ -71,19 +86,70 @@ def world(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     return {"__name__": "__main__", "path": imdb, "frame": frame, "texts": texts, "labels": labels} | more
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON)
-def test_the_python_of_a_page_runs(page: str, world: dict[str, object]) -> None:
-    run_page(page, world, SMALLER)
+def write_files(folder: Path, texts: list[str], labels: list[str]) -> None:
+    """The files of their own that README and the guide speak of."""
+    reviews = pd.DataFrame({"review": texts, "sentiment": labels})
+    for name in ("reviews.csv", "test.csv"):
+        reviews.to_csv(folder / name, index=False)
+    reviews[["review"]].to_csv(folder / "more-reviews.csv", index=False)
+    reviews[["review"]].rename(columns={"review": "text"}).to_csv(folder / "new.csv", index=False)
+    reviews[["review"]].rename(columns={"review": "body"}).to_csv(folder / "notes.csv", index=False)
+    topics = [f"{label};film" if i % 3 else label for i, label in enumerate(labels)]
+    pd.DataFrame({"text": texts, "labels": topics}).to_csv(folder / "tickets.csv", index=False)
+    long = pd.DataFrame({"text": [" ".join(texts[i % 60 : i % 60 + 30]) for i in range(200)]})
+    for name in ("articles", "wiki", "parts"):
+        (folder / name).mkdir()
+        (long if name != "parts" else long[:5]).to_parquet(folder / name / "0.parquet")
+    long.to_parquet(folder / "wiki-0.parquet")
+
+
+def run_command(line: str) -> None:
+    """Run a line of the shell in this process; commands of NOT_RUN are passed over."""
+    if any(re.match(pattern, line) for pattern in NOT_RUN):
+        return
+    program, *given = shlex.split(line)
+    if program == "python":
+        assert given[0] == "-c", line
+        exec(given[1], {"__name__": "__main__"})  # noqa: S102 - it is the documentation
+        return
+    assert program == "ulmfit", line
+    known = {option for parameter in command_of(given[0]).params for option in parameter.opts}
+    given += ["--overwrite"] if "--overwrite" in known else []  # a page may show two ways to one folder
+    with pytest.raises(SystemExit) as stopped:
+        main(given)
+    assert not stopped.value.code, line
+
+
+def command_of(name: str) -> Any:
+    command = typer.main.get_command(app).commands.get(name)  # type: ignore[attr-defined]
+    assert command is not None, f"there is no command {name}"
+    return command
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, marks=[] if p in QUICK else pytest.mark.slow) for p in RUN])
+def test_the_python_and_the_commands_of_a_page_run(
+    page: str, world: dict[str, object], monkeypatch: pytest.MonkeyPatch, tiny_models: None
+) -> None:
+    config = AWDLSTMConfig(emb_sz=12, n_hid=16, n_layers=2)
+    monkeypatch.setattr("ulmfit.training.pretrain_job.size_config", lambda *_: config)
+    monkeypatch.setattr("ulmfit.training.classifier_stages.default_epochs", lambda n: 1)
+    monkeypatch.setattr("ulmfit.training.lm_stage.default_lm_epochs", lambda n, **_: 1)
+    run_page(page, world, SMALLER, run_command)
+
+
+def test_commands_that_are_not_run_are_there() -> None:
+    lines = [line for page in pages() for _, line in shell_lines(page)]
+    assert len(lines) > 60
+    for pattern, reason in NOT_RUN.items():
+        assert reason
+        assert any(re.match(pattern, line) for line in lines), pattern
 
 
 @pytest.mark.parametrize("page", pages())
 def test_the_commands_of_a_page_exist(page: str) -> None:
-    root = typer.main.get_command(app)
     for line in commands(page):
-        name, *given = shlex.split(line.split(" | ")[0])
-        command = root.commands.get(name)  # type: ignore[attr-defined]
-        assert command is not None, f"{page}: ulmfit {line}"
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        name, *given = shlex.split(line)
+        known = {option for parameter in command_of(name).params for option in parameter.opts} | {"--help"}
         wanted = {word.split("=")[0] for word in given if re.match(r"--\w", word)}
         assert wanted <= known, f"{page}: ulmfit {line}"
 
@@ -111,9 +177,23 @@ def test_the_speeds_of_readme_are_those_of_the_page_on_models() -> None:
         assert any(all(f" {figure} " in line for figure in row) for line in there), row
 
 
+def shown() -> list[str]:
+    """The modules, classes and functions that the reference shows."""
+    return [name for page in pages() for name in re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE)]
+
+
 def test_what_the_reference_shows_exists() -> None:
-    shown = [name for page in pages() for name in re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE)]
-    assert len(shown) > 30
-    for name in shown:
+    assert len(shown()) > 30
+    for name in shown():
         module, _, thing = name.rpartition(".")
         assert hasattr(import_module(module), thing) or import_module(name)
+
+
+def test_the_reference_shows_every_name_of_the_star_import() -> None:
+    missing = []
+    for name in everything.__all__:
+        thing = getattr(everything, name)
+        module = getattr(thing, "__module__", None) or ""
+        if callable(thing) and module.startswith("ulmfit.") and not {module, f"{module}.{thing.__name__}"} & {*shown()}:
+            missing.append(f"{name} of {module}")
+    assert missing == []
