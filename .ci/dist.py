@@ -1,7 +1,7 @@
 """Build sdist and wheel, install the wheel into an empty environment, and use it there.
 
-The wheel is built from the unpacked sdist, so that both are tried. The new environment finds the dependencies of the
-one that runs this script through a path file; it holds no copy of them, and its own copy of the package comes first.
+The wheel is built from the unpacked sdist, so that both are tried. pip installs it with the dependencies that its own
+metadata name, in the versions of constraints.txt, and nothing else: one that is missing there is missing here.
 """
 
 from __future__ import annotations
@@ -24,10 +24,17 @@ from ulmfit.text.all import *
 place = Path(ulmfit.__file__).resolve()
 assert place.is_relative_to(Path(sys.prefix).resolve()), f"this is another copy: {place}"
 assert names(), "the bundled language models are not in the wheel"
-for file in ("samples/tickets.csv", "py.typed"):
-    assert files("ulmfit").joinpath(file).is_file(), f"{file} is not in the wheel"
+assert files("ulmfit").joinpath("py.typed").is_file(), "py.typed is not in the wheel"
+tickets = pd.read_csv(files("ulmfit") / "samples" / "tickets.csv")[:120]
+tickets.to_csv("tickets.csv", index=False)
 print(ulmfit.__version__, place)
 """
+COMMANDS = (
+    ["--version"],
+    ["train", "tickets.csv", "--lm-epochs", 0, "--base", "en-small", "--epochs", 1, "--out", "model"],
+    ["predict", "model", "I was charged twice this month."],
+    ["generate", "en-small", "The history of", "--words", 5],
+)
 
 
 def call(*command: object, **options: object) -> None:
@@ -49,12 +56,12 @@ def main() -> None:
         base = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
         scripts = Path(sysconfig.get_path("scripts", "venv", base))
         python = scripts / f"python{sysconfig.get_config_var('EXE') or ''}"
-        call(python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-deps", "--no-index", wheel)
-        inside = Path(sysconfig.get_path("purelib", "venv", base))
-        (inside / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+        install = ("-m", "pip", "install", "--disable-pip-version-check", "--quiet")
+        call(python, *install, "-c", ROOT / "constraints.txt", wheel)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         call(python, "-c", CHECK, cwd=folder, env=clean)
-        call(scripts / "ulmfit", "generate", "en-small", "The history of", "--words", 5, cwd=folder, env=clean)
+        for command in COMMANDS:
+            call(scripts / "ulmfit", *command, cwd=folder, env=clean)
 
 
 if __name__ == "__main__":
