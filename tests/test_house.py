@@ -200,6 +200,12 @@ def test_the_rules_leave_good_code_alone(name: str, source: str) -> None:
     assert not [problem for rule in dict.fromkeys(rule for rule, _, _ in RULES) for problem in rule(name, source)]
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", ".ci"])
+def test_files_around_the_package_name_their_encoding(folder: str) -> None:
+    around = modules(PACKAGE.parents[1] / folder)
+    assert [problem for name, source in around for problem in guesses_encoding(name, source)] == []
+
+
 def test_every_stage_is_in_the_table() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/*.py")}
     assert folders - MAY_IMPORT.keys() == {"cli"}  # which stands above all stages

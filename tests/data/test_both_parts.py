@@ -31,7 +31,7 @@ def folders(root: Path, *names: str) -> Path:
         for i in range(6):
             path = root / name / f"{i}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{name} is what text {i} of this folder says")
+            path.write_text(f"{name} is what text {i} of this folder says", encoding="utf-8")
     return root
 
 
@@ -73,7 +73,7 @@ def test_what_to_check_with_is_said_once(tmp_path: Path):
 
 def test_files_beside_the_class_folders_are_no_class(tmp_path: Path):
     root = folders(tmp_path, "a", "b")
-    (root / "LICENSE.txt").write_text("all rights")
+    (root / "LICENSE.txt").write_text("all rights", encoding="utf-8")
     with pytest.raises(DataError, match=r"LICENSE\.txt.*skip="):
         TextDataLoaders.from_folder(root, valid_pct=0.2, cache=False)
     dls = TextDataLoaders.from_folder(root, valid_pct=0.2, skip=["LICENSE.txt"], cache=False, bs=2)
@@ -111,14 +111,14 @@ def test_lists_of_files_to_check_with(tmp_path: Path):
     listed.write_bytes("\ufeff0.txt\r\n2.txt\r\n".encode())
     train, valid = FileSplitter(listed)(items)
     assert (train.tolist(), valid.tolist()) == ([1], [0, 2])
-    listed.write_text("0.txt\n9.txt\n")
+    listed.write_text("0.txt\n9.txt\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"1 of its 2 lines name no item: 9\.txt"):
         FileSplitter(listed)(items)
     listed.write_bytes(b"gr\xfcn.txt\n")
     with pytest.raises(DataError, match="not utf-8"):
         FileSplitter(listed)(items)
     for splitter in (FileSplitter(listed), GrandparentSplitter()):
-        listed.write_text("0.txt\n")
+        listed.write_text("0.txt\n", encoding="utf-8")
         with pytest.raises(DataError, match="paths of files"):
             splitter([("a", 1), ("b", 2)])
 
@@ -177,7 +177,7 @@ def test_links_within_are_kept(tmp_path: Path):
         add(tar, "x/a.txt")
         add(tar, "x/inner/l", type=tarfile.SYMTYPE, linkname="../a.txt")
     unpack(tmp_path / "x.tgz", tmp_path / "data" / "x", 10**6)
-    assert (tmp_path / "data" / "x" / "inner" / "l").read_text() == "hello"
+    assert (tmp_path / "data" / "x" / "inner" / "l").read_text(encoding="utf-8") == "hello"
 
 
 def test_an_encrypted_archive_is_called_so(tmp_path: Path):
@@ -191,7 +191,7 @@ def test_an_encrypted_archive_is_called_so(tmp_path: Path):
 
 
 def test_a_folder_for_data_sets_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("ULMFIT_DATA", str(tmp_path / "file" / "inside"))
     with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
         add(tar, "x/a.txt")

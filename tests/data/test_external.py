@@ -91,7 +91,7 @@ def test_an_archive_is_fetched_once_and_unpacked(server: Server, tmp_path: Path)
     server.files["toy.tgz"] = make_tar(tmp_path / "toy.tgz")
     path = untar_data(server.url("toy.tgz"))
     assert path == data_folder() / "data" / "toy"
-    assert (path / "inner" / "b.txt").read_text() == "hello"
+    assert (path / "inner" / "b.txt").read_text(encoding="utf-8") == "hello"
     assert repr(path.ls()) == f"(#2) [Path('{path / 'a.txt'}'),Path('{path / 'inner'}')]"
     assert [p.name for p in (path / "inner").ls()] == ["b.txt"]
     assert untar_data(server.url("toy.tgz")) == path
@@ -162,7 +162,7 @@ def test_the_mirror_comes_first(mode: str, server: Server, tmp_path: Path, monke
         make_tar(mirror / "imdb.tar.xz", ("imdb/README",), "w:xz")
     elif mode == "folder":
         (mirror / "imdb").mkdir()
-        (mirror / "imdb" / "README").write_text("hello")
+        (mirror / "imdb" / "README").write_text("hello", encoding="utf-8")
     else:
         server.files["all/imdb.tar.xz"] = make_tar(tmp_path / "x" / "imdb.tar.xz", ("imdb/README",), "w:xz")
     path = untar_data(URLs.IMDB)
@@ -216,7 +216,7 @@ def test_zip_files(tmp_path: Path):
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("toy/inner/a.txt", "hello")
         packed.writestr("toy/empty/", "")
-    assert (untar_data(archive) / "inner" / "a.txt").read_text() == "hello"
+    assert (untar_data(archive) / "inner" / "a.txt").read_text(encoding="utf-8") == "hello"
 
     def refused(write: Callable[[zipfile.ZipFile], None], message: str) -> None:
         bad = tmp_path / "bad.zip"

@@ -109,11 +109,11 @@ def test_answers_are_those_of_both_halves_in_their_shares(voiced: Bundle):
 
 def test_a_folder_keeps_them_and_says_so(voiced: Bundle, example: Bundle, tmp_path: Path):
     save_bundle(voiced, tmp_path / "m")
-    assert json.loads((tmp_path / "m" / "config.json").read_text())["format_version"] == 3
+    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 3
     np.testing.assert_array_equal(load(tmp_path / "m").outputs(TEXTS), Predictor(voiced).outputs(TEXTS))
     save_bundle(example, tmp_path / "without")
     assert not (tmp_path / "without" / NGRAMS).exists()
-    assert json.loads((tmp_path / "without" / "config.json").read_text())["format_version"] == 1
+    assert json.loads((tmp_path / "without" / "config.json").read_text(encoding="utf-8"))["format_version"] == 1
 
 
 @pytest.mark.parametrize("change", ["vocabulary", "order", "shapes", "bytes"])

@@ -130,7 +130,7 @@ def test_a_model_goes_up_and_comes_down_the_same(hub, model, tmp_path):
 
 def test_what_is_not_a_model_is_not_sent_nor_accepted(hub, model, tmp_path):
     address, repos = hub
-    (model / "vocab.json").write_text("[]")
+    (model / "vocab.json").write_text("[]", encoding="utf-8")
     with pytest.raises(FormatError, match=r"vocab\.json"):
         push_to_hub(model, "me/tiny", token=NOBODY, endpoint=address)
     assert repos == {}

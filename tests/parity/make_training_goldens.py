@@ -138,4 +138,4 @@ if __name__ == "__main__":
         "suggestions": suggestions(),
         "matching": matching(),
     }
-    Path(__file__).with_name("training_goldens.json").write_text(json.dumps(goldens))
+    Path(__file__).with_name("training_goldens.json").write_text(json.dumps(goldens), encoding="utf-8")

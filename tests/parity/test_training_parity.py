@@ -21,7 +21,7 @@ from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.optimizer import make_optimizer, set_hyper
 from ulmfit.training.schedules import Hyper
 
-GOLDENS = json.loads(Path(__file__).with_name("training_goldens.json").read_text())
+GOLDENS = json.loads(Path(__file__).with_name("training_goldens.json").read_text(encoding="utf-8"))
 
 
 @dataclass

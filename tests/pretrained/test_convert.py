@@ -107,7 +107,7 @@ def test_attributes_of_records_do_not_lead_anywhere(tmp_path):
 
 
 def test_files_that_are_not_what_they_should_be(tmp_path):
-    (tmp_path / "text.pth").write_text("hello")
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
     whole = (FILES / "learner.pth").read_bytes()
     (tmp_path / "short.pth").write_bytes(whole[: len(whole) // 2])
     old = (FILES / "old-format.pth").read_bytes()

@@ -137,14 +137,14 @@ def test_damage_between_the_samples_is_noticed_when_asked_for_and_when_built(
 
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     TokenStore.build(TEXTS, WORD).save(tmp_path)
-    meta = json.loads((tmp_path / "store.json").read_text())
-    (tmp_path / "store.json").write_text(json.dumps(meta | {"version": 99}))
+    meta = json.loads((tmp_path / "store.json").read_text(encoding="utf-8"))
+    (tmp_path / "store.json").write_text(json.dumps(meta | {"version": 99}), encoding="utf-8")
     with pytest.raises(FormatError, match="Upgrade"):
         TokenStore.open(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.warns(UserWarning, match="ULMFIT_CACHE"):
         built = TokenStore.build(TEXTS, WORD, cache_dir=tmp_path / "file" / "stores")
     assert same(built, TokenStore.build(TEXTS, WORD))
@@ -230,7 +230,8 @@ def test_a_script_without_the_line_that_workers_need_is_told_of_it(tmp_path: Pat
     script = tmp_path / "script.py"
     script.write_text(
         "from ulmfit.text import Tokenizer, TokenStore\n"
-        "print(TokenStore.build(['some words'] * 9, Tokenizer(), workers=2))\n"
+        "print(TokenStore.build(['some words'] * 9, Tokenizer(), workers=2))\n",
+        encoding="utf-8",
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -107,16 +107,16 @@ def test_an_edited_file_and_an_added_one_give_new_stores(
     cache, word = tmp_path_factory.mktemp("cache"), Tokenizer()
     first = TokenStore.build(FileTexts(text_files(folder)), word, cache_dir=cache, min_freq=1)
     assert TokenStore.build(FileTexts(text_files(folder)), word, cache_dir=cache, min_freq=1).path == first.path
-    (folder / "a/1.txt").write_text("Edited text.")
+    (folder / "a/1.txt").write_text("Edited text.", encoding="utf-8")
     edited = TokenStore.build(FileTexts(text_files(folder)), word, cache_dir=cache, min_freq=1)
-    (folder / "c.txt").write_text("Added.")
+    (folder / "c.txt").write_text("Added.", encoding="utf-8")
     added = TokenStore.build(FileTexts(text_files(folder)), word, cache_dir=cache, min_freq=1)
     assert "edited" in edited.vocab
     assert (len(first), len(edited), len(added)) == (2, 2, 3)
 
 
 def test_subwords_are_trained_on_files(folder: Path) -> None:
-    (folder / "a/1.txt").write_text("some words and more words and other words " * 20)
+    (folder / "a/1.txt").write_text("some words and more words and other words " * 20, encoding="utf-8")
     tokens = dict(tokenize_folder(folder, tok=SubwordTokenizer(vocab_sz=24)))
     assert all(found[0] == "xxbos" for found in tokens.values())
 

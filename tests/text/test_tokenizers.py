@@ -214,7 +214,7 @@ def test_rules_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
 def test_damaged_files_are_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(FormatError):
         Tokenizer.load(tmp_path)
-    (tmp_path / "tokenizer.json").write_text(content)
+    (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
     with pytest.raises(FormatError):
         Tokenizer.load(tmp_path)
 
@@ -223,7 +223,7 @@ def test_newer_version_and_unknown_kind_are_refused(tmp_path: Path) -> None:
     for change in ({"version": 99}, {"tok": {"kind": "other"}}, {"rules": [{"name": "other"}]}):
         WORD.save(tmp_path)
         file = tmp_path / "tokenizer.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | change))
+        file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | change), encoding="utf-8")
         with pytest.raises(FormatError):
             Tokenizer.load(tmp_path)
 
@@ -328,7 +328,9 @@ def test_hugging_face_files(hf_file: Path, tmp_path: Path) -> None:
     hf_file.unlink()
     loaded = Tokenizer.load(saved)
     assert loaded("A text") == ["xxbos", "a", "text"]
-    (saved / "hf-tokenizer.json").write_text((saved / "hf-tokenizer.json").read_text().replace("small", "large"))
+    (saved / "hf-tokenizer.json").write_text(
+        (saved / "hf-tokenizer.json").read_text(encoding="utf-8").replace("small", "large"), encoding="utf-8"
+    )
     with pytest.raises(FormatError, match="not the file that was saved"):
         Tokenizer.load(saved)
 

@@ -71,7 +71,7 @@ def test_save_and_load(tmp_path_factory: pytest.TempPathFactory, words: list[str
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "ulmfit-vocab", "version": 1, "itos": ["a", 3]}'])
 def test_damaged_files_are_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "vocab.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match=r"vocab\.json"):
         Vocab.load(path)
 

@@ -78,7 +78,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     save_checkpoint(lm_learner(), tmp_path / "c")
     content = (tmp_path / "c").read_bytes()
     (tmp_path / "short").write_bytes(content[:-100])
-    (tmp_path / "text").write_text("hello")
+    (tmp_path / "text").write_text("hello", encoding="utf-8")
     for name in ("short", "text"):
         with pytest.raises(FormatError, match="damaged"):
             load_checkpoint(lm_learner(), tmp_path / name)

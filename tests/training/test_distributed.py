@@ -66,13 +66,13 @@ Path(sys.argv[1], f"{learn.processes.rank}.json").write_text(json.dumps(result))
 
 def run(folder: Path, *launcher: str) -> dict:
     folder.mkdir()
-    (folder / "program.py").write_text(PROGRAM)
+    (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
     path = os.pathsep.join([str(Path(ulmfit.__file__).parents[1]), str(Path(__file__).parents[1])])
     command = [sys.executable, *launcher, str(folder / "program.py"), str(folder)]
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads((folder / "0.json").read_text())
+    return json.loads((folder / "0.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_two_processes_train_as_one_with_the_same_total_batch(tmp_path):
         for row, other in zip(one[name]["rows"], two[name]["rows"], strict=True):
             assert other == pytest.approx(row, rel=1e-4)
         assert two[name]["state"] == pytest.approx(one[name]["state"], rel=1e-3, abs=1e-5)
-    ranks = [json.loads((tmp_path / "two" / f"{i}.json").read_text()) for i in (0, 1)]
+    ranks = [json.loads((tmp_path / "two" / f"{i}.json").read_text(encoding="utf-8")) for i in (0, 1)]
     assert ranks[0] == ranks[1]  # weights and running statistics too
 
 

@@ -119,11 +119,11 @@ def test_what_a_killed_program_left_is_removed(tmp_path):
     left = tmp_path / "models" / ".run.safetensors.abc.writing"
     another = tmp_path / "models" / ".runs.safetensors.abc.writing"
     for file in (left, another):
-        file.write_text("half")
+        file.write_text("half", encoding="utf-8")
         os.utime(file, (1e9, 1e9))
     learn.save("run", with_opt=False)
     assert not left.exists()
-    left.write_text("half")
+    left.write_text("half", encoding="utf-8")
     learn.save("run", with_opt=False)
     assert left.exists()  # just now: it may be another program's
     (tmp_path / "models" / "run.safetensors").unlink()

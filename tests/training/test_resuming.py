@@ -290,7 +290,7 @@ def test_a_validation_that_was_interrupted_is_made_again(event, epoch, tmp_path)
     assert list(again.recorder.losses) == list(whole.recorder.losses)
     assert seen_again.seen == seen.seen
     assert without_time(read_history(tmp_path / "cut/history.jsonl")) == without_time(whole.history)
-    assert len((tmp_path / "cut/history.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "cut/history.csv").read_text(encoding="utf-8").splitlines()) == 4
 
 
 def without_time(history: list[dict]) -> list[dict]:

@@ -60,7 +60,7 @@ def test_what_is_missing_is_named(tmp_path):
         learn.load("b")
     with pytest.raises(FormatError, match="no optimizer state"):
         learn.load("a", with_opt=True)
-    (tmp_path / "models" / "c.safetensors").write_text("hello")
+    (tmp_path / "models" / "c.safetensors").write_text("hello", encoding="utf-8")
     with pytest.raises(FormatError, match="damaged"):
         learn.load("c")
     storage.save_encoder(learn, "e")

@@ -141,7 +141,7 @@ def test_export_and_load(dls_lm, dls_clas, tmp_path):
             assert again.predict("the", 5, seed=1) == learn.predict("the", 5, seed=1)
         with pytest.raises((DataError, ConfigError)):
             again.fit(1)
-        run = json.loads((folder / "metrics.json").read_text())["run"]
+        run = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["run"]
         assert run["data"]["train"] != run["data"]["valid"]
         assert run["settings"]["optimizer"] == "Adam"
         assert run["machine"]["torch"] == torch.__version__

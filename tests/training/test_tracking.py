@@ -108,7 +108,7 @@ def test_the_history_is_logged_as_it_grows(tmp_path):
     assert [float(row["valid_loss"]) for row in rows] == [row["valid_loss"] for row in learn.history]
     assert read_history(tmp_path / "history.jsonl") == learn.history
     learn.fit(1, 1e-3, cbs=[CSVLogger(append=True)])
-    assert len((tmp_path / "history.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()) == 4
     with pytest.raises(FormatError, match="not a history"):
         read_history(tmp_path / "history.csv")
 
