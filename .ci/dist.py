@@ -56,7 +56,7 @@ def main() -> None:
         base = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
         scripts = Path(sysconfig.get_path("scripts", "venv", base))
         python = scripts / f"python{sysconfig.get_config_var('EXE') or ''}"
-        install = ("-m", "pip", "install", "--disable-pip-version-check", "--quiet")
+        install = ("-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-compile")
         call(python, *install, "-c", ROOT / "constraints.txt", wheel)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         call(python, "-c", CHECK, cwd=folder, env=clean)
