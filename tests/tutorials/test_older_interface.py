@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cells import check_sentiment, check_words
 from invented import make_reviews
 
 from ulmfit.text.all import *
@@ -27,7 +28,7 @@ def test_the_explanation(frames, pretrained):
         learner.fit_one_cycle(1e-2)
     learner.fit_one_cycle(1, 1e-2)
     learner.unfreeze()
-    assert len(learner.predict("some random text", 10).split()) > 3
+    check_words(learner, "some random text", 10)
     learner.save_encoder("fine_enc")
     assert Path("models", "fine_enc.safetensors").is_file()
 
@@ -37,6 +38,7 @@ def test_the_explanation(frames, pretrained):
     classifier = text_classifier_learner(data_clas, drop_mult=0.5)
     classifier.load_encoder("fine_enc")
     classifier.fit_one_cycle(1, 1e-2)
+    check_sentiment(classifier)
 
 
 def test_other_ways_of_the_older_interface(frames, tmp_path):
