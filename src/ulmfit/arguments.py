@@ -28,12 +28,13 @@ _SHOWN = 80  # letters of a wrong value in a message
 def one_of(name: str, known: Iterable[str]) -> str:
     """What to say behind "NAME is not known": the likeliest name meant, and all names there are."""
     known = list(known)
-    close = _likeliest(name, known)
+    close = likeliest(name, known)
     meant = f"did you mean {close!r}? Known are" if close else "known are"
     return f"{meant} {', '.join(known)}"
 
 
-def _likeliest(name: str, known: list[str]) -> str | None:
+def likeliest(name: str, known: list[str]) -> str | None:
+    """The known name that was probably meant by this one, if any is like it."""
     words = sorted(name.split("_"))  # max_lr is lr_max
     close = [k for k in known if sorted(k.split("_")) == words] or get_close_matches(name, known, n=1)
     close = close or [k for k in known if k.startswith(name)]
@@ -57,7 +58,7 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
     problems = []
     for name in given:
         if name not in known:
-            close = _likeliest(name, known)
+            close = likeliest(name, known)
             problems.append(f"{name!r}" + (f" (did you mean {close!r}?)" if close else ""))
     if problems:
         raise ConfigError(f"{owner} has no argument {', '.join(problems)}; it takes {', '.join(known)}")

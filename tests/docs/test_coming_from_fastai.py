@@ -9,6 +9,7 @@ import pytest
 from snippets import text_of
 
 import ulmfit.text.all as names
+from ulmfit.elsewhere import ELSEWHERE
 
 PAGE = "docs/coming-from-fastai.md"
 
@@ -63,14 +64,18 @@ def test_every_name_is_listed_once() -> None:
     listed = [name for found, _, _ in rows() for name in found]
     assert sorted(name for name in set(listed) if listed.count(name) > 1) == []
     assert sorted(set(FASTAI) - set(listed)) == []
+    assert sorted(set(ELSEWHERE) - set(listed)) == []
 
 
 @pytest.mark.parametrize(("found", "here", "difference"), rows(), ids=lambda value: str(value)[:40])
 def test_what_it_says_is_so(found: list[str], here: str, difference: str) -> None:
     for name in found:
         owner, _, method = name.rpartition(".")
-        there = hasattr(getattr(names, owner), method) if owner else name in names.__all__
+        there = hasattr(getattr(names, owner), method) if owner else name in names.__all__ and name not in ELSEWHERE
         assert there == (here == "the same"), f"{name}: the page says {here!r}"
+        assert (name in ELSEWHERE) == (here != "the same"), f"{name}: what is said where it is used"
+        if here not in ("the same", "no"):
+            assert here.strip("`") in ELSEWHERE[name]
     if here == "no":
         assert difference, "say why, or what to do instead"
     elif here != "the same":

@@ -16,10 +16,13 @@ from cells import (
 
 from ulmfit.text.all import *
 
+SLIP = "TextDataLoader is taken for TextDataLoaders"
+
 
 def test_the_notes(imdb, pretrained, capsys):
     path = untar_data(URLs.IMDB)
-    dls = TextDataLoader.from_folder(path, valid="/test")
+    with pytest.warns(UserWarning, match=SLIP):
+        dls = TextDataLoader.from_folder(path, valid="/test")
     dls.show_batch()
     check_batch_of_texts(capsys.readouterr().out, 9)
     learner = text_classifier_learner(dls, AWD_LSTM, drop_mult=0.5, metrics=accuracy)
@@ -32,7 +35,8 @@ def test_the_notes(imdb, pretrained, capsys):
     sentiment, idx, prob_vec = learner.predict("I really like that movie")
     check_answer((sentiment, idx, prob_vec))
 
-    dls_lm = TextDataLoader.from_folder(path, is_lm=True, valid_pct=0.1)
+    with pytest.warns(UserWarning, match=SLIP):
+        dls_lm = TextDataLoader.from_folder(path, is_lm=True, valid_pct=0.1)
     dls_lm.show_batch()
     check_batch_of_a_stream(capsys.readouterr().out, 9)
     lm_learner = language_model_learner(dls_lm, AWD_LSTM, metrics=[accuracy, Perplexity()], path=path, wd=0.1).to_fp16()
@@ -60,7 +64,8 @@ def test_the_notes(imdb, pretrained, capsys):
     assert all(text.startswith(TEXT) for text in preds)
     check_words(lm_learner, TEXT, N_WORDS)
 
-    dls = TextDataLoader.from_folder(path, valid="test", text_vocab=dls_lm.vocab)
+    with pytest.warns(UserWarning, match=SLIP):
+        dls = TextDataLoader.from_folder(path, valid="test", text_vocab=dls_lm.vocab)
     classifier = text_classifier_learner(dls, AWD_LSTM, drop_mult=0.3, metrics=accuracy)
     classifier = classifier.load_encoder("finetuned_lm_encoder")
     watch = Watch()
@@ -75,7 +80,8 @@ def test_the_notes(imdb, pretrained, capsys):
 
 
 def test_an_encoder_that_was_never_saved_is_named(imdb, pretrained, tmp_path):
-    dls = TextDataLoader.from_folder(imdb, valid="test")
+    with pytest.warns(UserWarning, match=SLIP):
+        dls = TextDataLoader.from_folder(imdb, valid="test")
     classifier = text_classifier_learner(dls, AWD_LSTM, drop_mult=0.3, metrics=accuracy, path=tmp_path)
     with pytest.raises(FormatError, match=r"finetuned_lm_encoder\.safetensors does not exist; .* has no models"):
         classifier.load_encoder("finetuned_lm_encoder")

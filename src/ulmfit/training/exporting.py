@@ -163,11 +163,12 @@ class SavedLoaders:
 
 
 @checked
-def load_learner(fname: Path | str, *, ngrams: bool = True) -> TextLearner:
+def load_learner(fname: Path | str, cpu: bool = True, *, ngrams: bool = True) -> TextLearner:
     """A learner for predictions from what `export` wrote; nothing in the folder is executed.
 
     Args:
         fname: the folder; an ending .pkl is left out.
+        cpu: predict on the CPU; False for the GPU, if there is one.
         ngrams: False to take the network of a model that `ulmfit train` wrote without the n-grams beside it.
 
     Raises:
@@ -207,6 +208,7 @@ def load_learner(fname: Path | str, *, ngrams: bool = True) -> TextLearner:
         loss.thresh = [calibration.thresholds.get(label, 0.5) for label in bundle.labels]
     if isinstance(loss, BCEWithLogitsLossFlat | SingleLabel):
         loss.temperature = calibration.temperature
-    learn = (LMLearner if is_lm else TextLearner)(dls, network, loss, precision="fp32", verbose=1)
+    device = "cpu" if cpu else None
+    learn = (LMLearner if is_lm else TextLearner)(dls, network, loss, precision="fp32", device=device, verbose=1)
     learn.history = [dict(row) for row in bundle.history]
     return learn
