@@ -36,7 +36,8 @@ def one_of(name: str, known: Iterable[str]) -> str:
 def likeliest(name: str, known: list[str]) -> str | None:
     """The known name that was probably meant by this one, if any is like it."""
     words = sorted(name.split("_"))  # max_lr is lr_max
-    close = [k for k in known if sorted(k.split("_")) == words] or get_close_matches(name, known, n=1)
+    close = [k for k in known if sorted(k.split("_")) == words]
+    close = close or [k for k in known if k.endswith(f"_{name}")] or get_close_matches(name, known, n=1)
     close = close or [k for k in known if k.startswith(name)]
     return close[0] if close else None
 
@@ -149,12 +150,20 @@ def _refuse(wrong: Mapping[str, object], why: str) -> None:
 
 def _check_types(owner: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     problems = [
-        f"{name}={_shown(value)} must be {_described(hint)}" + (" (nan is not one)" if value != value else "")
+        f"{name}={_shown(value)} must be {_described(hint)}{_slip(value, hint)}"
         for name, value in given.items()
         if not _fits(value, hint := hints.get(name, Any))
     ]
     if problems:
         raise ConfigError(f"{owner}: {'; '.join(problems)}")
+
+
+def _slip(value: Any, hint: Any) -> str:
+    """What a wrong value was probably meant to be."""
+    if get_origin(hint) is type and isinstance(value, str):
+        names = [c.__name__ for c in get_args(hint)[0].__subclasses__()]
+        return f" (write {value} without quotes)" if value in names else ""
+    return " (nan is not one)" if isinstance(value, float) and math.isnan(value) else ""
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -336,11 +336,13 @@ def test_further_texts(frame: pd.DataFrame, tmp_path: Path):
     assert [dls.labels[i] for i in next(iter(labelled)).target] == [LABELS[i] for i in back]
     file = tmp_path / "a.txt"
     file.write_text("a lovely film", encoding="utf-8")
-    for one in ("a lovely film", file, [file]):
+    for one in (["a lovely film"], file, [file]):
         ids, length = next(iter(dls.test_dl(one))).inputs
         assert ids[0].tolist() == next(iter(loader)).inputs[0][1, : length[0]].tolist()
     with pytest.raises(DataError, match=r"1 of 2 items are not text: items 2 \(missing\)"):
         dls.test_dl(["a", None])
+    with pytest.raises(DataError, match=r"one text; expected a list of texts. Write \[text\]"):
+        dls.test_dl("a lovely film")
 
 
 def test_a_batch_to_look_at(frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]):

@@ -154,7 +154,8 @@ class DataBlock:
         targets: tuple[Any, Any] = None, None
         if self.target is not None:
             parts = [Picked((values[i] for i in rows), (rows + 1).tolist()) for rows in (train_rows, valid_rows)]
-            sources = [f"{items.source}, {part}" for part in ("part to learn from", "part to check with")]
+            columns = items.named_columns
+            sources = [f"{items.source}{columns}, {part}" for part in ("part to learn from", "part to check with")]
             target = self.target.fit(parts[0], sources[0])
             targets = target.encode(parts[0], sources[0]), target.encode(parts[1], sources[1])
         stores = stores_of(items, (train_rows, valid_rows), self.text)

@@ -21,6 +21,7 @@ from ulmfit.data.show import Shown
 from ulmfit.data.targets import Target
 from ulmfit.data.weights import balanced_weights
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.text.batching import refuse_one_text
 from ulmfit.text.store import TokenStore
 from ulmfit.text.vocab import Vocab
 
@@ -200,7 +201,8 @@ class PartLoaders:
         """
         taken(self.test_dl, others)
         at_least(1, bs=bs)
-        read = self.sets.read_items([items] if isinstance(items, str | Path) else items)
+        refuse_one_text(items)
+        read = self.sets.read_items([items] if isinstance(items, Path) else items)
         rows = np.arange(len(read))
         store = TokenStore.build(read.texts(rows), self.tokenizer, vocab=self.text_vocab)
         targets = None

@@ -16,6 +16,7 @@ from ulmfit.inference.folder import is_model_folder
 from ulmfit.inference.network import classifier_of, language_model_of
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.batching import refuse_one_text
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -154,7 +155,8 @@ class SavedLoaders:
         Raises:
             DataError: an item is not a text.
         """
-        texts = [items] if isinstance(items, str) else list(items)
+        refuse_one_text(items)
+        texts = list(items)
         wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
         if wrong or not texts:
             raise DataError(f"texts must be strings, and at least one; item {wrong[0]} is not" if wrong else "no texts")
