@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
+
+from ulmfit.models.dropout import EmbeddingDropout, RNNDropout, WeightDrop
+from ulmfit.training.callbacks import Callback
 
 
 def epoch_rows(said: str, *metrics: str) -> list[list[str]]:
@@ -24,3 +28,108 @@ def check_answer(answer: Any) -> None:
     assert probabilities.shape == (2,)
     assert int(probabilities.argmax()) == int(index)
     assert abs(float(probabilities.sum()) - 1) < 1e-5
+
+
+def shown_tables(said: str) -> list[list[list[str]]]:
+    """The tables that were drawn in what was printed: for each its headings, then its rows, cell by cell."""
+    tables: list[list[list[str]]] = []
+    for line in said.splitlines():
+        if line.startswith("┏"):
+            tables.append([[]])
+        elif line[:1] in "┡├" and line:
+            tables[-1].append([])
+        elif line[:1] in "┃│" and line:
+            cells = [cell.strip() for cell in line.replace("┃", "│").strip("│").split("│")]
+            before = tables[-1][-1] or [""] * len(cells)
+            tables[-1][-1] = [f"{one} {more}".strip() for one, more in zip(before, cells, strict=True)]
+    return tables
+
+
+def check_batch_of_texts(said: str, rows: int, *, labels: set[str] = frozenset({"neg", "pos"})) -> None:
+    """One table of texts as tokens and what they are."""
+    ((heading, *body),) = shown_tables(said)
+    assert heading == ["text", "category"]
+    assert len(body) == rows
+    for text, label in body:
+        assert text.startswith("xxbos xxmaj ")
+        assert label in labels
+
+
+def check_batch_of_a_stream(said: str, rows: int) -> None:
+    """One table of pieces of the stream, and the same one word later."""
+    ((heading, *body),) = shown_tables(said)
+    assert heading == ["text", "text_"]
+    assert len(body) == rows
+    for text, later in body:
+        assert text.split()[1:] == later.split()[:-1]
+        assert len(text.split()) > 20
+
+
+def check_results(said: str, rows: int, *, right: float) -> None:
+    """One table of texts, what they are, and what a trained model says of them."""
+    ((heading, *body),) = shown_tables(said)
+    assert heading == ["text", "category", "category_"]
+    assert len(body) == rows
+    assert {label for _, _, label in body} == {"neg", "pos"}
+    assert sum(label == said for _, label, said in body) >= right * rows
+
+
+def check_words(learn: Any, text: str, n_words: int) -> None:
+    """A text is gone on with by so many tokens, and a low temperature takes the likeliest."""
+    begun = learn.dls.tokenizer(text)
+    words = learn.predict(text, n_words, decoder=list, temperature=0.75)
+    assert len(words) == len(begun) + n_words
+    assert words[: len(begun)] == begun
+    likeliest = [learn.predict(text, n_words, temperature=t, seed=seed) for t, seed in ((0, 1), (1e-4, 2), (1e-4, 3))]
+    assert likeliest[1:] == likeliest[:1] * 2
+    assert learn.predict(text, n_words, temperature=1.0, seed=2) != likeliest[0]
+
+
+def check_sentiment(learn: Any) -> None:
+    """What was learned from the invented reviews is what is answered."""
+    learn.unfreeze()
+    learn.fit(25, 1e-2)
+    for label, words in (("pos", "splendid, charming and tender"), ("neg", "dreadful, shallow and lazy")):
+        answer = learn.predict(f"The film was {words}. The story was {words}.")
+        check_answer(answer)
+        assert answer[0] == label
+        assert float(answer[2].max()) > 0.8
+
+
+def trainable(learn: Any) -> list[bool]:
+    """Whether each group of parameters is trained."""
+    for group in learn.groups:
+        assert len({p.requires_grad for p in group}) == 1
+    return [group[0].requires_grad for group in learn.groups]
+
+
+def dropouts(model: torch.nn.Module) -> list[float]:
+    """The probabilities of a model's dropouts, those of the last layers of a classifier's head apart."""
+    kinds = (EmbeddingDropout, RNNDropout, WeightDrop)
+    return [module.p for module in model.modules() if isinstance(module, kinds)]
+
+
+class Watch(Callback):
+    """Notes what each epoch trained: which groups, and the rate of each in relation to the highest."""
+
+    def __init__(self) -> None:
+        self.trained: list[list[bool]] = []
+        self.rates: list[list[float]] = []
+
+    def after_batch(self, learn: Any) -> None:
+        if learn.batch == 1:
+            rates = {group["group"]: group["lr"] for group in learn.opt.param_groups}
+            self.trained.append(trainable(learn))
+            self.rates.append([rates[i] / max(rates.values()) for i in sorted(rates)])
+
+    def check(self, *epochs: tuple[int, float]) -> None:
+        """For each epoch: how many groups were trained, and by how much the lowest rate is lower than the highest."""
+        n = len(self.rates[0])
+        assert [sum(trained) for trained in self.trained] == [groups for groups, _ in epochs]
+        assert [trained[-groups:] for trained, (groups, _) in zip(self.trained, epochs, strict=True)] == [
+            [True] * groups for groups, _ in epochs
+        ]
+        for rates, (_, ratio) in zip(self.rates, epochs, strict=True):
+            assert rates == pytest.approx([ratio ** (i / (n - 1) - 1) for i in range(n)])
+        self.trained.clear()
+        self.rates.clear()

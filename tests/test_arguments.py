@@ -35,7 +35,11 @@ from ulmfit.training.tracking import EarlyStoppingCallback, SaveBest
         ("lr_find", {"num_it": "many"}, "num_it='many' must be a whole number"),
         ("lr_find", {"suggest_funcs": 3}, "suggest_funcs=3 must be a function or a string or a list"),
         ("freeze_to", {"n": "last"}, "n='last' must be a whole number"),
-        ("validate", {"dl": [1]}, "dl=.1. must be batches that can be passed over again and again or None"),
+        (
+            "validate",
+            {"dl": [1]},
+            r"dl=.1. must be batches that .*such as those of `learn.dls.test_dl\(texts\)`",
+        ),
         ("get_preds", {"with_los": True}, r"no argument 'with_los' \(did you mean 'with_loss'\?\)"),
         ("get_preds", {"act": "softmax"}, "act='softmax' must be a function or None"),
         ("save", {"file": 3}, "file=3 must be a path or a string"),

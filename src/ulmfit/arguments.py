@@ -28,14 +28,16 @@ _SHOWN = 80  # letters of a wrong value in a message
 def one_of(name: str, known: Iterable[str]) -> str:
     """What to say behind "NAME is not known": the likeliest name meant, and all names there are."""
     known = list(known)
-    close = _likeliest(name, known)
+    close = likeliest(name, known)
     meant = f"did you mean {close!r}? Known are" if close else "known are"
     return f"{meant} {', '.join(known)}"
 
 
-def _likeliest(name: str, known: list[str]) -> str | None:
+def likeliest(name: str, known: list[str]) -> str | None:
+    """The known name that was probably meant by this one, if any is like it."""
     words = sorted(name.split("_"))  # max_lr is lr_max
-    close = [k for k in known if sorted(k.split("_")) == words] or get_close_matches(name, known, n=1)
+    close = [k for k in known if sorted(k.split("_")) == words]
+    close = close or [k for k in known if k.endswith(f"_{name}")] or get_close_matches(name, known, n=1)
     close = close or [k for k in known if k.startswith(name)]
     return close[0] if close else None
 
@@ -57,7 +59,7 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
     problems = []
     for name in given:
         if name not in known:
-            close = _likeliest(name, known)
+            close = likeliest(name, known)
             problems.append(f"{name!r}" + (f" (did you mean {close!r}?)" if close else ""))
     if problems:
         raise ConfigError(f"{owner} has no argument {', '.join(problems)}; it takes {', '.join(known)}")
@@ -148,12 +150,20 @@ def _refuse(wrong: Mapping[str, object], why: str) -> None:
 
 def _check_types(owner: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     problems = [
-        f"{name}={_shown(value)} must be {_described(hint)}" + (" (nan is not one)" if value != value else "")
+        f"{name}={_shown(value)} must be {_described(hint)}{_slip(value, hint)}"
         for name, value in given.items()
         if not _fits(value, hint := hints.get(name, Any))
     ]
     if problems:
         raise ConfigError(f"{owner}: {'; '.join(problems)}")
+
+
+def _slip(value: Any, hint: Any) -> str:
+    """What a wrong value was probably meant to be."""
+    if get_origin(hint) is type and isinstance(value, str):
+        names = [c.__name__ for c in get_args(hint)[0].__subclasses__()]
+        return f" (write {value} without quotes)" if value in names else ""
+    return " (nan is not one)" if isinstance(value, float) and math.isnan(value) else ""
 
 
 def _fits(value: Any, hint: Any) -> bool:

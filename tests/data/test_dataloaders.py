@@ -19,6 +19,8 @@ from ulmfit.data.splitters import ColSplitter, GrandparentSplitter
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
 from ulmfit.data.text_block import TextBlock
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.text.counting import Encoder
+from ulmfit.text.tokenizers import Tokenizer, WordTokenizer
 from ulmfit.text.vocab import Vocab
 
 TEXTS, LABELS = make_reviews(40)
@@ -82,14 +84,86 @@ def test_a_folder_for_a_language_model(tmp_path: Path):
     assert {item.parts[-3] for item in by_folders.valid_ds.items} == {"valid"}
 
 
-def test_the_vocabulary_is_that_of_the_part_to_learn_from_or_the_one_given(frame: pd.DataFrame):
-    frame.loc[len(frame)] = ["unheard unheard unheard unheard", "pos"]
+def test_the_vocabulary_is_that_of_all_rows_or_the_one_given(frame: pd.DataFrame, tmp_path: Path):
+    frame.loc[len(frame)] = ["unheard is unheard of unheard", "pos"]
     frame["is_valid"] = frame.index == len(frame) - 1
     dls = TextDataLoaders.from_df(frame, valid_col="is_valid")
-    assert "unheard" not in dls.text_vocab
-    lm = TextDataLoaders.from_df(frame, is_lm=True, bs=2)
-    for given in (lm.vocab, list(lm.vocab), lm.train_ds.vocab, lm, dls.new().vocab):
-        assert TextDataLoaders.from_df(frame, text_vocab=given).text_vocab in (lm.vocab, dls.text_vocab)
+    assert "unheard" in dls.text_vocab
+    assert TextDataLoaders.from_df(frame, valid_pct=0.3, seed=5).text_vocab == dls.text_vocab
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    assert TextDataLoaders.from_csv(tmp_path, "a.csv", valid_col="is_valid").text_vocab == dls.text_vocab
+    assert TextDataLoaders.from_texts(frame["text"], frame["label"]).text_vocab == dls.text_vocab
+    lm = TextDataLoaders.from_df(frame[:30], is_lm=True, bs=2)
+    assert lm.text_vocab != dls.text_vocab
+    for given in (lm.vocab, list(lm.vocab), lm.train_ds.vocab, lm):
+        assert TextDataLoaders.from_df(frame, text_vocab=given).text_vocab == lm.vocab
+
+
+def test_what_a_block_counts(frame: pd.DataFrame):
+    frame.loc[len(frame)] = ["unheard is unheard of unheard", "pos"]
+    frame["is_valid"] = frame.index == len(frame) - 1
+
+    def counted(text: TextBlock) -> bool:
+        block = DataBlock(
+            (text, CategoryBlock), get_x=ColReader("text"), get_y=ColReader("label"), splitter=ColSplitter()
+        )
+        return "unheard" in block.dataloaders(frame, bs=4).text_vocab
+
+    assert counted(TextBlock.from_df("text"))
+    assert counted(TextBlock(Tokenizer.from_df("text")))
+    assert not counted(TextBlock())
+    assert not counted(TextBlock(Tokenizer(WordTokenizer)))
+    assert not counted(TextBlock(Tokenizer.from_df("text"), count="train"))
+
+
+def test_all_text_files_of_a_folder_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ulmfit.data.stores._SETTLED_NS", 0)
+    root = write_folder(tmp_path / "data", ("train", "test"))
+    (root / "unsup").mkdir()
+    (root / "unsup" / "0.txt").write_text("unheard is unheard of unheard")
+    (root / "unsup" / "1.txt").write_text("unheard and again")
+    (root / "train" / "urls_pos.txt").write_text("listed is listed of listed")
+    cut = list[str]()
+    encode = Encoder.__call__
+    monkeypatch.setattr(Encoder, "__call__", lambda self, texts: cut.extend(texts) or encode(self, texts))
+    lm = TextDataLoaders.from_folder(root, is_lm=True, valid_pct=0.3, bs=2, skip=["urls_*"])
+    assert "unheard" in lm.text_vocab
+    assert "listed" not in lm.text_vocab
+    assert len(cut) == len(TEXTS) + 2
+    clas = TextDataLoaders.from_folder(root, valid="test", skip=["urls_*"])
+    same = TextDataLoaders.from_folder(root, valid="test", skip=["urls_*"], text_vocab=lm.vocab)
+    block = DataBlock(
+        (TextBlock.from_folder(root), CategoryBlock),
+        get_items=lambda path: get_text_files(Path(path) / "train" / ".." / "train", skip=["urls_*"]),
+        get_y=parent_label,
+    ).dataloaders(root)
+    from_tokenizer = DataBlock(
+        (TextBlock(Tokenizer.from_folder(root)), CategoryBlock),
+        get_items=lambda path: get_text_files(path, folders=["test", "train"], skip=["urls_*"]),
+        get_y=parent_label,
+        splitter=GrandparentSplitter(valid_name="test"),
+    ).dataloaders(root)
+    assert len(cut) == len(TEXTS) + 2  # nothing was tokenized a second time
+    for dls in (clas, same, block, from_tokenizer):
+        assert dls.text_vocab == lm.text_vocab
+    plain = TextDataLoaders.from_folder(root, valid="test", skip=["urls_*"], cache=False)
+    for dls in (clas, same, from_tokenizer):
+        assert texts_of(dls) == texts_of(plain)
+        assert texts_of(dls, "valid") == texts_of(plain, "valid")
+    for file, text in zip(lm.valid_ds.items, texts_of(lm, "valid"), strict=True):
+        words = [word for word in text.split() if not word.startswith("xx")]
+        assert set(words) <= set(Tokenizer(WordTokenizer)(file.read_text()))
+
+
+def test_items_outside_the_folder_that_is_counted(tmp_path: Path):
+    root = write_folder(tmp_path / "data")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "0.txt").write_text("unheard is unheard of unheard")
+    dls = DataBlock(
+        TextBlock.from_folder(tmp_path / "more", is_lm=True, cache=False), get_items=get_text_files
+    ).dataloaders(root, bs=2)
+    assert {"unheard", "film"} <= set(dls.text_vocab)
+    assert len(dls.train_ds) + len(dls.valid_ds) == len(TEXTS)
 
 
 def test_the_cached_ids_notice_an_edit_that_keeps_size_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -228,7 +302,7 @@ def test_the_data_block_of_a_frame(frame: pd.DataFrame):
         )
         assert texts_of(block.dataloaders(named)) == expected
     by_rows = DataBlock(
-        (TextBlock, CategoryBlock),
+        (TextBlock(count="all"), CategoryBlock),
         get_x=lambda row: row.review,
         get_y=lambda row: row["label"],
         splitter=ColSplitter(),
@@ -262,11 +336,13 @@ def test_further_texts(frame: pd.DataFrame, tmp_path: Path):
     assert [dls.labels[i] for i in next(iter(labelled)).target] == [LABELS[i] for i in back]
     file = tmp_path / "a.txt"
     file.write_text("a lovely film", encoding="utf-8")
-    for one in ("a lovely film", file, [file]):
+    for one in (["a lovely film"], file, [file]):
         ids, length = next(iter(dls.test_dl(one))).inputs
         assert ids[0].tolist() == next(iter(loader)).inputs[0][1, : length[0]].tolist()
     with pytest.raises(DataError, match=r"1 of 2 items are not text: items 2 \(missing\)"):
         dls.test_dl(["a", None])
+    with pytest.raises(DataError, match=r"one text; expected a list of texts. Write \[text\]"):
+        dls.test_dl("a lovely film")
 
 
 def test_a_batch_to_look_at(frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]):

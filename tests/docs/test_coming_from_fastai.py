@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from snippets import text_of
 
 import ulmfit.text.all as names
+from ulmfit.elsewhere import ELSEWHERE
 
 PAGE = "docs/coming-from-fastai.md"
+PARAMETERS = "\n## Parameters that are not taken\n"
+STORED = json.loads((Path(__file__).parent / "fastai_names.json").read_text(encoding="utf-8"))  # see fastai_names.py
 
 # Public names of fastai 2.8.12 for texts, and of the parts of it that its programs for texts use.
 NAMES = """
@@ -54,7 +60,7 @@ FASTAI = NAMES.split()
 
 def rows() -> list[tuple[list[str], str, str]]:
     """Names, what they are here, and the difference, of every row but those of the first table."""
-    body = text_of(PAGE).partition("\n## Text\n")[2]
+    body = text_of(PAGE).partition("\n## Text\n")[2].partition(PARAMETERS)[0]
     cells = [line.split("|")[1:-1] for line in body.splitlines() if line.startswith("| `")]
     return [(re.findall(r"`([^`]+)`", first), here.strip(), rest.strip()) for first, here, rest in cells]
 
@@ -62,17 +68,51 @@ def rows() -> list[tuple[list[str], str, str]]:
 def test_every_name_is_listed_once() -> None:
     listed = [name for found, _, _ in rows() for name in found]
     assert sorted(name for name in set(listed) if listed.count(name) > 1) == []
-    assert sorted(set(FASTAI) - set(listed)) == []
+    assert sorted({*FASTAI, *STORED["text"]} - set(listed)) == []
+    assert sorted(set(ELSEWHERE) - set(listed)) == []
 
 
 @pytest.mark.parametrize(("found", "here", "difference"), rows(), ids=lambda value: str(value)[:40])
 def test_what_it_says_is_so(found: list[str], here: str, difference: str) -> None:
     for name in found:
         owner, _, method = name.rpartition(".")
-        there = hasattr(getattr(names, owner), method) if owner else name in names.__all__
+        there = hasattr(getattr(names, owner), method) if owner else name in names.__all__ and name not in ELSEWHERE
         assert there == (here == "the same"), f"{name}: the page says {here!r}"
+        assert (name in ELSEWHERE) == (here != "the same"), f"{name}: what is said where it is used"
+        if here not in ("the same", "no"):
+            assert here.strip("`") in ELSEWHERE[name]
     if here == "no":
         assert difference, "say why, or what to do instead"
     elif here != "the same":
         module, _, name = here.strip("`").rpartition(".")
         assert hasattr(import_module(module), name)
+
+
+def not_taken() -> dict[str, list[str]]:
+    """For each name that is the same here, the parameters that fastai has and this library has not."""
+    events = set(STORED["names"]["Callback"])  # which any callback takes as keywords, here too
+    found = {}
+    for listed, here, _ in rows():
+        for name in listed:
+            theirs = STORED["names"].get(name)
+            owner, _, method = name.rpartition(".")
+            thing = getattr(getattr(names, owner) if owner else names, method, None)
+            if here != "the same" or not theirs or not callable(thing) or thing is names.TensorText:
+                continue
+            ours = set(inspect.signature(thing).parameters)
+            if "settings" in ours:  # of the factories of learners
+                ours |= set(inspect.signature(names.Learner).parameters)
+            if missing := [one for one in theirs if one not in ours | events]:
+                found[name] = missing
+    return found
+
+
+def test_every_parameter_that_is_missing_is_told() -> None:
+    told = {}
+    for line in text_of(PAGE).partition(PARAMETERS)[2].splitlines():
+        if line.startswith("| `"):
+            first, second = line.split("|")[1:3]
+            for name in re.findall(r"`([^`]+)`", first):
+                assert name not in told
+                told[name] = re.findall(r"`([^`]+)`", second)
+    assert told == not_taken()

@@ -19,7 +19,13 @@ def test_errors_are_counted_and_named():
     assert FOUND.confusion_matrix().tolist() == [[2, 1], [1, 1]]
     assert sorted(FOUND.most_confused()) == [("no", "yes", 1), ("yes", "no", 1)]
     assert FOUND.most_confused(min_val=2) == []
-    worst = FOUND.top_losses(2)
+    losses, indices = FOUND.top_losses(2)
+    assert indices.tolist() == [4, 2]
+    assert losses[0].item() == pytest.approx(-np.log(0.05))
+    assert FOUND.top_losses(1, items=True)[2] == ["e"]
+    assert len(FOUND.top_losses()[0]) == 5
+    assert FOUND.top_losses(5, largest=False)[1].tolist()[-1] == 4
+    worst = FOUND.cases(2)
     assert [(c.index, c.text, c.label, c.predicted) for c in worst] == [(4, "e", "yes", "no"), (2, "c", "no", "yes")]
     assert worst[0].loss == pytest.approx(-np.log(0.05))
     assert FOUND.figures()["accuracy"] == pytest.approx(0.6)
@@ -70,4 +76,9 @@ def test_plots():
     pytest.importorskip("matplotlib")
     axes = FOUND.plot_confusion_matrix().axes[0]
     assert sorted(t.get_text() for t in axes.texts) == ["1", "1", "1", "2"]
+    figure = FOUND.plot_confusion_matrix(normalize=True, title="shares", figsize=(3, 4), norm_dec=1)
+    assert figure.get_size_inches().tolist() == [3, 4]
+    assert sorted(t.get_text() for t in figure.axes[0].texts) == ["0.3", "0.5", "0.5", "0.7"]
+    assert figure.axes[0].get_title() == "shares"
+    assert not FOUND.plot_confusion_matrix(plot_txt=False).axes[0].texts
     assert FOUND.plot_reliability().axes[0].get_xlabel() == "confidence"

@@ -454,3 +454,9 @@ def test_what_is_no_rule_and_no_tokenizer_is_refused() -> None:
 @pytest.mark.parametrize("text", ["WASN'T it?", "I'M here", "IT'S on", "WE'VE seen"])
 def test_capitals_reach_over_a_contraction(text: str) -> None:
     assert WORD.detokenize(WORD(text)) == text
+
+
+def test_a_language_that_spacy_does_not_know_is_refused_at_once():
+    with pytest.raises(ConfigError, match="no rules for the language 'xx1'"):
+        WordTokenizer(lang="xx1")
+    assert isinstance(Tokenizer(WordTokenizer).tok, WordTokenizer)

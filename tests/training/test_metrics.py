@@ -208,3 +208,24 @@ def test_further_metrics_of_scikit_learn():
     ):
         assert seen(metric, x, y) == pytest.approx(expected, abs=1e-6), metric.name
     assert float(msle(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))) == pytest.approx(math.log(2) ** 2 / 2)
+
+
+def test_settings_of_scikit_learn_reach_it():
+    logits = torch.tensor([[2.0, 0, 0], [0, 2, 0], [2, 0, 0], [0, 0, 2], [0, 2, 0], [0, 0, 2]])
+    target = torch.tensor([0, 1, 1, 2, 0, 1])
+    said = logits.argmax(1)
+
+    def figure(metric):
+        metric.update(SimpleNamespace(logits=logits, predictions=lambda: said), target, 0.0)
+        return metric.value()
+
+    assert figure(sk.CohenKappa(weights="quadratic")) == pytest.approx(
+        sklearn.metrics.cohen_kappa_score(target, said, weights="quadratic")
+    )
+    assert figure(sk.BalancedAccuracy(adjusted=True)) == pytest.approx(
+        sklearn.metrics.balanced_accuracy_score(target, said, adjusted=True)
+    )
+    assert figure(sk.F1Score(average="macro", labels=[0, 2])) == pytest.approx(
+        sklearn.metrics.f1_score(target, said, average="macro", labels=[0, 2])
+    )
+    assert accuracy(logits.T, target, axis=0) == accuracy(logits, target)

@@ -312,7 +312,7 @@ def test_what_a_learner_gets_right_and_wrong(dls_clas):
     seen = Interpretation.from_learner(learn)
     assert seen.figures()["accuracy"] == pytest.approx(learn.validate()["accuracy"])
     assert int(seen.confusion_matrix().sum()) == len(seen.texts) == len(dls_clas.valid.labels)
-    worst = seen.top_losses(3)
+    worst = seen.cases(3)
     assert [case.loss for case in worst] == sorted((case.loss for case in worst), reverse=True)
     assert worst[0].label in ("neg", "pos")
     with pytest.raises(ConfigError, match="no labels to compare"):

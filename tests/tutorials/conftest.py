@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,17 @@ from ulmfit.pretrained import weights
 N = 120
 
 
-@pytest.fixture
-def imdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def patched() -> Iterator[pytest.MonkeyPatch]:
+    """What is changed for all tests of a module: the cells of a program follow each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def imdb(tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch) -> Path:
     """A small folder in the shape of IMDb where `untar_data` finds it. The programs write into the current folder."""
+    tmp_path = tmp_path_factory.mktemp("programs")
     texts, labels = make_reviews(N)
     folder = tmp_path / "mirror" / "imdb"
     for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
@@ -26,18 +35,18 @@ def imdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{text}\n{texts[i - 2]}", encoding="utf-8")
     (folder / "README").write_text("Invented reviews.", encoding="utf-8")
-    monkeypatch.setenv("ULMFIT_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.setenv("ULMFIT_DATA", str(tmp_path / "home"))
-    monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
+    patched.setenv("ULMFIT_MIRROR", str(tmp_path / "mirror"))
+    patched.setenv("ULMFIT_DATA", str(tmp_path / "home"))
+    patched.setenv("ULMFIT_CACHE", str(tmp_path / "cache"))
+    patched.chdir(tmp_path)
     return folder
 
 
-@pytest.fixture
-def pretrained(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch) -> Path:
     """A pretrained language model so small that a program of twenty epochs takes seconds."""
     folder = tmp_path_factory.mktemp("pretrained")
     config = AWDLSTMConfig(emb_sz=24, n_hid=32, n_layers=3)
     save_bundle(language_model([*make_reviews(100)[0], "I liked this movie because"], config), folder / "small")
-    monkeypatch.setattr(weights, "BUNDLED", folder)
+    patched.setattr(weights, "BUNDLED", folder)
     return folder

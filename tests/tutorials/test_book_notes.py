@@ -5,7 +5,16 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from cells import epoch_rows
+from cells import (
+    Watch,
+    check_batch_of_a_stream,
+    check_batch_of_texts,
+    check_sentiment,
+    check_words,
+    dropouts,
+    epoch_rows,
+)
+from IPython.display import HTML, display
 
 from ulmfit.text.all import *
 
@@ -17,12 +26,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
+# The cells follow each other: what one of them leaves in the folder, the next ones find there.
+
+
+@pytest.fixture(scope="module")
 def path(imdb):
     return untar_data(URLs.IMDB)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def txts(path):
     files = get_text_files(path, folders=["train", "test", "unsup"])
     return L(o.open().read() for o in files[:2000])
@@ -30,29 +42,34 @@ def txts(path):
 
 def test_the_files(path):
     assert URLs.IMDB == "https://s3.amazonaws.com/fast-ai-nlp/imdb.tgz"
-    assert repr(path).startswith("Path('")
+    assert repr(path) == f"Path('{path}')"
     files = get_text_files(path, folders=["train", "test", "unsup"])
     assert len(files) == 120
     txt = files[0].open().read()
     assert isinstance(txt[:75], str)
 
 
-def test_words(txts):
+def test_words(txts, capsys):
     txt = txts[0]
     spacy = WordTokenizer()
     assert spacy.buf_sz == 5000
     assert list(first(spacy.pipe([txt]))) == first(spacy([txt]))
     assert list(spacy.special_toks) == SPECIAL
     toks = first(spacy([txt]))
-    assert coll_repr(toks, 30).startswith(f"(#{len(toks)}) ['{toks[0]}','{toks[1]}',")
-    assert coll_repr(toks, 2).endswith("...]")
+    print(coll_repr(toks, 30))
+    assert capsys.readouterr().out == f"(#{len(toks)}) [{','.join(map(repr, toks[:30]))}{'...' * (len(toks) > 30)}]\n"
+    assert coll_repr(["a", "b", "c"], 2) == "(#3) ['a','b'...]"
+    assert coll_repr(["a", "b", "c"], 3) == "(#3) ['a','b','c']"
     parts = first(spacy(["The U.S. dollar $1 is $1.00."]))
     assert coll_repr(parts) == "(#9) ['The','U.S.','dollar','$','1','is','$','1.00','.']"
 
 
 def test_rules_and_special_tokens(txts):
     tkn = Tokenizer(WordTokenizer())
-    assert coll_repr(tkn(txts[0]), 31).startswith(f"(#{len(tkn(txts[0]))}) ['xxbos','xxmaj',")
+    assert (
+        coll_repr(tkn("The film was GREAT!!!"), 31)
+        == "(#10) ['xxbos','xxmaj','the','film','was','xxup','great','xxrep','3','!']"
+    )
     assert [rule.__name__ for rule in defaults.text_proc_rules] == [
         "fix_html",
         "replace_rep",
@@ -77,10 +94,14 @@ def test_subwords(txts):
         sp.setup(txts)
         return " ".join(first(sp([txts[0]]))[:40])
 
-    few, more = subword(60), subword(1000)
-    assert more.startswith("▁")
-    assert len(few.replace(" ", "")) < len(more.replace(" ", ""))  # forty shorter pieces
-    assert isinstance(subword(10000), str)
+    pieces = {sz: subword(sz).split() for sz in (1000, 200, 60, 10000)}
+    assert {sz: len(found) for sz, found in pieces.items()} == dict.fromkeys(pieces, 40)
+    assert all(found[0].startswith("▁") for found in pieces.values())
+    lengths = [len("".join(pieces[sz])) for sz in (60, 200, 1000)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[1]  # fewer pieces are shorter ones
+    words = "".join(pieces[10000]).replace("▁", " ").split()
+    assert words[:-1] == txts[0].split()[: len(words) - 1]
 
 
 def test_numbers_and_batches(txts):
@@ -89,7 +110,8 @@ def test_numbers_and_batches(txts):
     assert toks200[0][0] == "xxbos"
     num = Numericalize()
     num.setup(toks200)
-    assert coll_repr(num.vocab, 20).startswith(f"(#{len(num.vocab)}) [{','.join(map(repr, SPECIAL))},")
+    rest = ",".join(map(repr, num.vocab[9:20]))
+    assert coll_repr(num.vocab, 20) == f"(#{len(num.vocab)}) [{','.join(map(repr, SPECIAL))},{rest}...]"
     toks = tkn(txts[0])
     nums = num(toks)[:20]
     assert nums.dtype == np.int64
@@ -114,12 +136,15 @@ def test_a_stream_cut_into_rows():
     assert coll_repr(tokens, 5) == f"(#{len(tokens)}) ['xxbos','a','language','model','reads'...]"
     bs, seq_len = 6, 15
     d_tokens = np.array([tokens[i * seq_len : (i + 1) * seq_len] for i in range(bs)])
-    shown = pd.DataFrame(d_tokens).to_html(index=False, header=None)
-    assert shown.count("<td>") == 90
+    df = pd.DataFrame(d_tokens)
+    shown = HTML(df.to_html(index=False, header=None))
+    display(shown)
+    assert shown.data.count("<td>") == 90
     assert {"xxup", "\n", "'ll"} <= set(d_tokens.ravel().tolist())
     seq_len = 5
     for start in (0, 5, 10):
-        assert np.array([tokens[i * 15 + start : i * 15 + start + seq_len] for i in range(bs)]).shape == (6, 5)
+        piece = np.array([tokens[i * 15 + start : i * 15 + start + seq_len] for i in range(bs)])
+        assert piece.tolist() == d_tokens[:, start : start + seq_len].tolist()
 
 
 def test_the_whole_program(path, pretrained, capsys):
@@ -128,11 +153,17 @@ def test_the_whole_program(path, pretrained, capsys):
         blocks=TextBlock.from_folder(path, is_lm=True), get_items=get_imdb, splitter=RandomSplitter(0.1)
     ).dataloaders(path, path=path, bs=128, seq_len=80)
     dls_lm.show_batch(max_n=2)
-    assert "text_" in capsys.readouterr().out
+    check_batch_of_a_stream(capsys.readouterr().out, 2)
     assert first(dls_lm.train)[0].shape[0] == 128
     learn = language_model_learner(dls_lm, AWD_LSTM, drop_mult=0.3, metrics=[accuracy, Perplexity()]).to_fp16()
+    whole = language_model_learner(dls_lm, AWD_LSTM)
+    assert dropouts(learn.model) == pytest.approx([0.3 * p for p in dropouts(whole.model)])
+    assert max(dropouts(whole.model)) > 0.2
+    capsys.readouterr()
     learn.fit_one_cycle(1, 2e-2)
     assert len(epoch_rows(capsys.readouterr().out, "accuracy", "perplexity")) == 1
+    assert re.search(r"bound method (LM)?Learner\.save of", repr(learn.save))
+    assert re.search(r"bound method (LM)?Learner\.load of", repr(learn.load))
     assert learn.save("1epoch") == path / "models" / "1epoch.safetensors"
     learn = learn.load("1epoch")
     learn.unfreeze()
@@ -140,7 +171,11 @@ def test_the_whole_program(path, pretrained, capsys):
     learn.save_encoder("finetuned")
     TEXT = "I liked this movie because"
     preds = [learn.predict(TEXT, 40, temperature=0.75) for _ in range(2)]
+    capsys.readouterr()
+    print("\n".join(preds))
+    assert capsys.readouterr().out == f"{preds[0]}\n{preds[1]}\n"
     assert all(text.startswith(TEXT) for text in preds)
+    check_words(learn, TEXT, 40)
 
     dls_clas = DataBlock(
         blocks=(TextBlock.from_folder(path, vocab=dls_lm.vocab), CategoryBlock),
@@ -149,9 +184,11 @@ def test_the_whole_program(path, pretrained, capsys):
         splitter=GrandparentSplitter(valid_name="test"),
     ).dataloaders(path, path=path, bs=128, seq_len=72)
     dls_clas.show_batch(max_n=3)
-    assert "category" in capsys.readouterr().out
+    check_batch_of_texts(capsys.readouterr().out, 3)
     learn = text_classifier_learner(dls_clas, AWD_LSTM, drop_mult=0.5, metrics=accuracy).to_fp16()
     learn = learn.load_encoder("finetuned")
+    watch = Watch()
+    learn.add_cb(watch)
     learn.fit_one_cycle(1, 2e-2)
     learn.freeze_to(-2)
     learn.fit_one_cycle(1, slice(1e-2 / (2.6**4), 1e-2))
@@ -159,7 +196,9 @@ def test_the_whole_program(path, pretrained, capsys):
     learn.fit_one_cycle(1, slice(5e-3 / (2.6**4), 5e-3))
     learn.unfreeze()
     learn.fit_one_cycle(2, slice(1e-3 / (2.6**4), 1e-3))
+    watch.check((1, 1), (2, 2.6**4), (3, 2.6**4), (5, 2.6**4), (5, 2.6**4))
     assert len(epoch_rows(capsys.readouterr().out, "accuracy")) == 5
+    check_sentiment(learn)
 
 
 def print_source(obj):
@@ -185,6 +224,7 @@ THINGS = [
     save_model,
     rank_distrib,
     get_model,
+    torch.save,
     LMLearner.load,
     load_model_text,
     distrib_barrier,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cells import check_sentiment, check_words
 from invented import make_reviews
 
 from ulmfit.text.all import *
@@ -27,7 +28,7 @@ def test_the_explanation(frames, pretrained):
         learner.fit_one_cycle(1e-2)
     learner.fit_one_cycle(1, 1e-2)
     learner.unfreeze()
-    assert len(learner.predict("some random text", 10).split()) > 3
+    check_words(learner, "some random text", 10)
     learner.save_encoder("fine_enc")
     assert Path("models", "fine_enc.safetensors").is_file()
 
@@ -37,6 +38,7 @@ def test_the_explanation(frames, pretrained):
     classifier = text_classifier_learner(data_clas, drop_mult=0.5)
     classifier.load_encoder("fine_enc")
     classifier.fit_one_cycle(1, 1e-2)
+    check_sentiment(classifier)
 
 
 def test_other_ways_of_the_older_interface(frames, tmp_path):
@@ -47,3 +49,26 @@ def test_other_ways_of_the_older_interface(frames, tmp_path):
     assert TextClasDataBunch.from_csv(tmp_path, "texts.csv", seed=2).labels == ("neg", "pos")
     with pytest.raises(TypeError, match="text_columns"):
         TextClasDataBunch.from_df("./", df_trn, df_val, text_columns="text")
+
+
+def test_a_text_that_is_taken_for_a_label(frames):
+    df_trn, df_val = (df[["text", "label"]] for df in frames)  # the other way round
+    with pytest.raises(DataError) as error:
+        TextClasDataBunch.from_df("./", train_df=df_trn, valid_df=df_val)
+    assert "(text: 'label', label: 'text')" in str(error.value)
+    assert len(str(error.value)) < 1_200
+
+
+def test_slips_are_answered_with_what_was_meant(frames, pretrained):
+    dls = TextDataLoaders.from_df(frames[0], text_col="text", label_col="label", bs=16)
+    with pytest.raises(ConfigError, match=r"arch='AWD_LSTM' must be .* \(write AWD_LSTM without quotes\)"):
+        text_classifier_learner(dls, "AWD_LSTM")
+    learn = text_classifier_learner(dls)
+    with pytest.raises(ConfigError, match=r"'lr' \(did you mean 'base_lr'\?\)"):
+        learn.fine_tune(1, lr=1e-2)
+    with pytest.raises(ConfigError, match=r"such as those of `learn\.dls\.test_dl\(texts\)`"):
+        learn.get_preds(dl=["a", "b"])
+    with pytest.raises(DataError, match=r"is one text; expected a list of texts"):
+        dls.test_dl("a single text")
+    with pytest.raises(DataError, match=r"write untar_data\(URLs\.IMDB\)"):
+        untar_data("IMDB")

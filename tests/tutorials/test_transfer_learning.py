@@ -5,7 +5,18 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from cells import check_answer, epoch_rows
+from cells import (
+    Watch,
+    check_answer,
+    check_batch_of_a_stream,
+    check_batch_of_texts,
+    check_results,
+    check_sentiment,
+    check_words,
+    dropouts,
+    epoch_rows,
+    trainable,
+)
 
 from ulmfit.text.all import *
 
@@ -18,24 +29,33 @@ def said(capsys):
 
 def test_a_classifier_from_a_pretrained_model(imdb, pretrained, said):
     path = untar_data(URLs.IMDB)
-    assert repr(path.ls()).startswith("(#4) [Path('")
-    assert {p.name for p in path.ls()} == {"README", "train", "test", "unsup"}
-    assert sorted(p.name for p in (path / "train").ls()) == ["neg", "pos"]
+    assert repr(path) == f"Path('{path}')"
+    assert coll_repr(path.ls()) == f"(#4) [{','.join(repr(path / n) for n in ('README', 'test', 'train', 'unsup'))}]"
+    assert repr(path.ls()) == coll_repr(path.ls())
+    assert repr((path / "train").ls()) == f"(#2) [Path('{path}/train/neg'),Path('{path}/train/pos')]"
 
     dls = TextDataLoaders.from_folder(untar_data(URLs.IMDB), valid="test")
     dls.show_batch()
-    shown = said()
-    assert "text" in shown
-    assert "category" in shown
-    assert "xxbos xxmaj" in shown
+    check_batch_of_texts(said(), 9)
     learn = text_classifier_learner(dls, AWD_LSTM, drop_mult=0.5, metrics=accuracy)
+    whole = text_classifier_learner(dls, AWD_LSTM, drop_mult=1, metrics=accuracy)
+    assert dropouts(learn.model) == pytest.approx([p / 2 for p in dropouts(whole.model)])
+    assert max(dropouts(whole.model)) > 0.3
+    watch = Watch()
+    learn.add_cb(watch)
     learn.fine_tune(4, 1e-2)
     learn.fine_tune(4, 1e-2)
     assert len(epoch_rows(said(), "accuracy")) == 2 * (1 + 4)
+    assert [sum(trained) for trained in watch.trained] == 2 * [1, *4 * [len(learn.groups)]]
+    watch.trained, watch.rates = watch.trained[1:5], watch.rates[1:5]
+    watch.check(*4 * [(len(learn.groups), 100)])
+    learn.remove_cb(watch)
+    check_sentiment(learn)
+    said()
     learn.show_results()
-    shown = said()
-    assert "category " in shown
-    assert "category_" in shown
+    check_results(said(), 9, right=0.8)
+    learn.show_results(max_n=4)
+    check_results(said(), 4, right=0.5)
     check_answer(learn.predict("I really liked that movie!"))
 
 
@@ -67,15 +87,13 @@ def test_the_three_stages_of_ulmfit(imdb, pretrained, said):
     path = untar_data(URLs.IMDB)
     dls_lm = TextDataLoaders.from_folder(path, is_lm=True, valid_pct=0.1)
     dls_lm.show_batch(max_n=5)
-    shown = said()
-    assert "text " in shown
-    assert "text_" in shown
+    check_batch_of_a_stream(said(), 5)
     x, y = dls_lm.one_batch()
     assert x.shape == y.shape
     assert x[:, 1:].tolist() == y[:, :-1].tolist()
 
     learn = language_model_learner(dls_lm, AWD_LSTM, metrics=[accuracy, Perplexity()], path=path, wd=0.1).to_fp16()
-    assert [all(p.requires_grad for p in group) for group in learn.groups] == [False, False, False, True]
+    assert trainable(learn) == [False, False, False, True]
     learn.fit_one_cycle(1, 1e-2)
     row = epoch_rows(said(), "accuracy", "perplexity")[0]
     assert float(row[4]) == pytest.approx(float(torch.tensor(float(row[2])).exp()), rel=1e-3)
@@ -89,27 +107,30 @@ def test_the_three_stages_of_ulmfit(imdb, pretrained, said):
     TEXT = "I liked this movie because"
     N_WORDS, N_SENTENCES = 40, 2
     preds = [learn.predict(TEXT, N_WORDS, temperature=0.75) for _ in range(N_SENTENCES)]
+    print("\n".join(preds))
+    assert said() == f"{preds[0]}\n{preds[1]}\n"
     assert all(text.startswith(TEXT) for text in preds)
     assert preds[0] != preds[1]
+    check_words(learn, TEXT, N_WORDS)
 
     dls_clas = TextDataLoaders.from_folder(untar_data(URLs.IMDB), valid="test", text_vocab=dls_lm.vocab)
     assert dls_clas.vocab == [dls_lm.vocab, ["neg", "pos"]]
     dls = TextDataLoaders.from_folder(untar_data(URLs.IMDB), valid="test")
     learn = text_classifier_learner(dls, AWD_LSTM, drop_mult=0.5, metrics=accuracy)
-    # The tutorial means `dls_clas` here, and is told so: ids of another vocabulary are other words.
-    with pytest.raises(FormatError, match=r"finetuned\.safetensors does not fit.*text_vocab=dls_lm\.vocab"):
-        learn.load_encoder("finetuned")
-    learn = text_classifier_learner(dls_clas, AWD_LSTM, drop_mult=0.5, metrics=accuracy)
     learn = learn.load_encoder("finetuned")
     said()
+    watch = Watch()
+    learn.add_cb(watch)
     learn.fit_one_cycle(1, 2e-2)
     learn.freeze_to(-2)
+    assert trainable(learn) == [False, False, False, True, True]
     learn.fit_one_cycle(1, slice(1e-2 / (2.6**4), 1e-2))
     learn.freeze_to(-3)
-    assert [all(p.requires_grad for p in group) for group in learn.groups] == [False, False, True, True, True]
+    assert trainable(learn) == [False, False, True, True, True]
     learn.fit_one_cycle(1, slice(5e-3 / (2.6**4), 5e-3))
     learn.unfreeze()
     learn.fit_one_cycle(2, slice(1e-3 / (2.6**4), 1e-3))
+    watch.check((1, 1), (2, 2.6**4), (3, 2.6**4), (5, 2.6**4), (5, 2.6**4))
     assert len(epoch_rows(said(), "accuracy")) == 5
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit.arguments import checked
 from ulmfit.data.collection import L
+from ulmfit.data.counted import stores_of
 from ulmfit.data.datasets import Datasets, TextDataset
 from ulmfit.data.delimiters import refuse_joined
 from ulmfit.data.getters import parent_label
@@ -17,7 +18,6 @@ from ulmfit.data.options import LoaderOptions, Loading, Unpack, taken
 from ulmfit.data.rows import named_columns
 from ulmfit.data.show import Shown
 from ulmfit.data.splitters import RandomSplitter, Splitter, checked_split
-from ulmfit.data.stores import build_store
 from ulmfit.data.targets import CategoryBlock, Picked, Target, TargetBlock
 from ulmfit.data.text_block import TextBlock
 from ulmfit.errors import ConfigError, DataError
@@ -154,33 +154,22 @@ class DataBlock:
         targets: tuple[Any, Any] = None, None
         if self.target is not None:
             parts = [Picked((values[i] for i in rows), (rows + 1).tolist()) for rows in (train_rows, valid_rows)]
-            sources = [f"{items.source}, {part}" for part in ("part to learn from", "part to check with")]
+            columns = items.named_columns
+            sources = [f"{items.source}{columns}, {part}" for part in ("part to learn from", "part to check with")]
             target = self.target.fit(parts[0], sources[0])
             targets = target.encode(parts[0], sources[0]), target.encode(parts[1], sources[1])
-        text = self.text
-        vocab, sets = text.vocab, []
-        for rows, numbers, what in zip((train_rows, valid_rows), targets, ("train", "valid"), strict=True):
-            store = build_store(
-                items.texts(rows),
-                text.tokenizer,
-                vocab=vocab,
-                special_toks=text.special_toks,
-                min_freq=text.min_freq,
-                max_vocab=text.max_vocab,
-                n_workers=text.n_workers,
-                cache=text.cache,
-                what=f"{what} texts",
-                numbers=rows + 1,
-            )
-            vocab = store.vocab
-            sets.append(TextDataset(store, numbers, items.take(rows)))
+        stores = stores_of(items, (train_rows, valid_rows), self.text)
+        sets = [
+            TextDataset(store, numbers, items.take(rows))
+            for store, numbers, rows in zip(stores, targets, (train_rows, valid_rows), strict=True)
+        ]
         title = "" if self.target is None else self.target.title
         return Datasets(
             train=sets[0],
             valid=sets[1],
             target=target,
             title=title,
-            tokenizer=text.tokenizer,
+            tokenizer=self.text.tokenizer,
             read_items=self._read_more,
             loading=self._loading,
             train_rows=train_rows.tolist(),

@@ -85,7 +85,8 @@ class TextDataLoaders(PartLoaders):
                 proportion, at least one of each.
             seed: of the split and of the order of batches; None is 0.
             vocab: the labels; None for those of the part to learn from.
-            text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of the part to learn from.
+            text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of all text files of `path`,
+                those of neither part included.
             is_lm: for a language model: no labels.
             tok_tfm: what cuts texts into tokens; None for words.
             seq_len: steps of a batch of a language model (bptt).
@@ -103,6 +104,7 @@ class TextDataLoaders(PartLoaders):
             DataError: there are no files, or something is wrong with them; see the message.
         """
         batching = taken(cls.from_folder, batching, Batching)  # type: ignore[assignment]
+        root = Path(path)
         text = TextBlock(
             tok_tfm,
             vocab_of(text_vocab),
@@ -114,8 +116,9 @@ class TextDataLoaders(PartLoaders):
             n_workers=n_workers,
             encoding=encoding,
             cache=cache,
+            count=root,
         )
-        root = Path(path)
+        text.skip = skip
         block = folder_block(
             root,
             text,
@@ -169,7 +172,7 @@ class TextDataLoaders(PartLoaders):
             label_col: name or position of the label column, or of several.
             label_delim: a cell holds several labels, separated by this; "" to say that each is one label.
             y_block: what the labels are; None for one class each (several with `label_delim` or several columns).
-            text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of the part to learn from.
+            text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of all rows.
             is_lm: for a language model: no labels.
             valid_col: a column that says which rows are to check with, instead of a random share.
             tok_tfm: what cuts texts into tokens; None for words.
@@ -201,6 +204,7 @@ class TextDataLoaders(PartLoaders):
             mark_fields=mark_fields,
             n_workers=n_workers,
             cache=cache,
+            count="all",
         )
         table, n_valid = joined(df, valid_df)
         block = table_block(
@@ -286,7 +290,7 @@ class TextDataLoaders(PartLoaders):
                 once.
             seed: of the split and of the order of batches; None is 0.
             y_block: what the labels are; None for one class each.
-            text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of the part to learn from.
+            text_vocab: the text vocabulary, such as `dls_lm.vocab`; None to make one of all texts.
             is_lm: for a language model: labels are passed over.
             tok_tfm: what cuts texts into tokens; None for words.
             seq_len: steps of a batch of a language model (bptt).
@@ -299,7 +303,16 @@ class TextDataLoaders(PartLoaders):
             DataError: an item is not text, or there is something wrong with the labels; see the message.
         """
         batching = taken(cls.from_texts, batching, Batching)  # type: ignore[assignment]
-        text = TextBlock(tok_tfm, vocab_of(text_vocab), is_lm, seq_len, backwards, n_workers=n_workers, cache=cache)
+        text = TextBlock(
+            tok_tfm,
+            vocab_of(text_vocab),
+            is_lm,
+            seq_len,
+            backwards,
+            n_workers=n_workers,
+            cache=cache,
+            count="all",
+        )
         target = None if is_lm else y_block or CategoryBlock()
         block = DataBlock(
             text if target is None else (text, target),

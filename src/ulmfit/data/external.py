@@ -126,6 +126,8 @@ def untar_data(
             folder holds what came from another address.
         FormatError: it is damaged or cut short.
     """
+    if isinstance(url, str) and url.isidentifier() and hasattr(URLs, url) and not Path(url).exists():
+        raise DataError(f"{url!r} is the name of a data set, not its address: write untar_data(URLs.{url})")
     local = _local_path(url)
     address = str(url) if local is None else local.absolute().as_uri()
     if local is not None and local.is_dir():

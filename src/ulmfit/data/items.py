@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ulmfit.data.collection import L
 from ulmfit.data.getters import ColReader, named
 from ulmfit.data.reading import read_text_file
+from ulmfit.data.rows import named_columns
 from ulmfit.data.sources import is_missing
 from ulmfit.data.tables import Table, as_table, is_frame
 from ulmfit.data.texts import DocumentFiles, table_texts
@@ -25,6 +26,8 @@ class Items(Protocol):
     """N items."""
 
     source: str
+    named_columns: str
+    """Which columns are text and label, for messages."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -57,7 +60,7 @@ class ListItems:
         encoding: str = "utf-8",
     ) -> None:
         self.items, self.get_x, self.get_y, self.encoding = L[Any](items), get_x, get_y, encoding
-        self.source = f"{len(self.items)} items"
+        self.source, self.named_columns = f"{len(self.items)} items", ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -132,7 +135,10 @@ class TableItems:
             )
         self.table, self.columns, self.mark_fields = table, columns, mark_fields
         self.get_x, self.get_y = get_x, get_y
-        self.source = table.source
+        self.source, self.named_columns = table.source, ""
+        if columns and isinstance(get_y, ColReader):
+            labels = [table.name(col) for col in get_y.cols]
+            self.named_columns = f" (text: {named_columns(columns)}, label: {named_columns(labels)})"
 
     def __len__(self) -> int:
         return len(self.table)

@@ -21,6 +21,7 @@ from ulmfit.data.show import Shown
 from ulmfit.data.targets import Target
 from ulmfit.data.weights import balanced_weights
 from ulmfit.errors import ConfigError, DataError
+from ulmfit.text.batching import refuse_one_text
 from ulmfit.text.store import TokenStore
 from ulmfit.text.vocab import Vocab
 
@@ -200,7 +201,8 @@ class PartLoaders:
         """
         taken(self.test_dl, others)
         at_least(1, bs=bs)
-        read = self.sets.read_items([items] if isinstance(items, str | Path) else items)
+        refuse_one_text(items)
+        read = self.sets.read_items([items] if isinstance(items, Path) else items)
         rows = np.arange(len(read))
         store = TokenStore.build(read.texts(rows), self.tokenizer, vocab=self.text_vocab)
         targets = None
@@ -210,37 +212,40 @@ class PartLoaders:
         return self._loader(dataset, bs or self.options.val_bs or self.options.bs, train=False)
 
     @checked
-    def show_batch(self, b: Batch | None = None, max_n: int = 9, **others: object) -> None:
+    def show_batch(
+        self, b: Batch | None = None, max_n: int = 9, trunc_at: int = _SHOWN_TOKENS, **others: object
+    ) -> None:
         """Show the texts and targets of a batch, as a table.
 
         Args:
             b: the batch; None for the first of the part to learn from.
             max_n: rows at most.
+            trunc_at: tokens of a text at most.
             others: keywords of fastai that change nothing.
         """
         taken(self.show_batch, others)
-        self.batch_table(b, max_n).show()
+        self.batch_table(b, max_n, trunc_at).show()
 
     @checked
-    def batch_table(self, b: Batch | None = None, max_n: int = 9) -> Shown:
+    def batch_table(self, b: Batch | None = None, max_n: int = 9, trunc_at: int = _SHOWN_TOKENS) -> Shown:
         """The texts and targets of a batch, as a table; see `show_batch`."""
-        at_least(1, max_n=max_n)
+        at_least(1, max_n=max_n, trunc_at=trunc_at)
         batch = self.one_batch() if b is None else b
         ids = list(batch.inputs[0][:max_n])
         if self.target is None:
-            targets = [] if batch.target is None else [self._words(row) for row in batch.target[:max_n]]
+            targets = [] if batch.target is None else [self._words(row, trunc_at) for row in batch.target[:max_n]]
             columns = ("text", "text_")
         else:
             ids = [row[:length] for row, length in zip(ids, batch.inputs[1].tolist(), strict=False)]
             targets = [] if batch.target is None else [self.target.decode(row) for row in batch.target[:max_n]]
             columns = ("text", self.sets.title)
-        rows = [self._words(row) for row in ids]
+        rows = [self._words(row, trunc_at) for row in ids]
         if not targets:
             return Shown(columns[:1], [(text,) for text in rows])
         return Shown(columns, list(zip(rows, targets, strict=True)))
 
-    def _words(self, ids: Sequence[int] | Tensor) -> str:
-        return " ".join(self.text_vocab[int(i)] for i in ids[:_SHOWN_TOKENS])
+    def _words(self, ids: Sequence[int] | Tensor, most: int) -> str:
+        return " ".join(self.text_vocab[int(i)] for i in ids[:most])
 
     def __repr__(self) -> str:
         return (

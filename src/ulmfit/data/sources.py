@@ -20,6 +20,7 @@ TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "bo
 LABEL_COLUMNS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "topic")
 UNLABELLED_FOLDERS = ("unsup", "unlabelled", "unlabeled")
 _OTHER_SEPARATORS = (";", "\t", "|")
+_LETTERS = 40  # of a label in a message
 _SHOWN = 8  # rows, files or labels named in a message
 
 
@@ -274,6 +275,15 @@ def _document_files(folder: Path) -> list[Path]:
     ]
 
 
+def _cut(label: str) -> str:
+    """A label as messages show it: a review that was taken for one does not fill the screen."""
+    return repr(label if len(label) <= _LETTERS else label[:_LETTERS] + "…")
+
+
+def _labels(labels: Sequence[str]) -> str:
+    return ", ".join(map(_cut, labels[:_SHOWN])) + _more(labels)
+
+
 def check_classes(labels: Sequence[str], source: str) -> Counter[str]:
     """Count the classes of a training part, and refuse what cannot be learned from.
 
@@ -290,9 +300,9 @@ def check_classes(labels: Sequence[str], source: str) -> Counter[str]:
         )
     single = sorted(label for label, n in counts.items() if n == 1)
     if single:
-        shown = ", ".join(repr(s) for s in single[:_SHOWN])
+        shown = _labels(single)
         raise DataError(
-            f"{source}: {len(single)} of {len(counts)} classes have a single example: {shown}{_more(single)}. "
+            f"{source}: {len(single)} of {len(counts)} classes have a single example: {shown}. "
             "A class needs at least two, one to learn from and one to check with: "
             "add examples, merge or drop these classes"
         )
@@ -309,8 +319,8 @@ def check_known_labels(labels: Sequence[str], known: Sequence[str], source: str)
     for label in known:
         del unknown[label]
     if unknown:
-        listed = ", ".join(f"{label!r} ({n}x)" for label, n in sorted(unknown.items())[:_SHOWN])
+        listed = ", ".join(f"{_cut(label)} ({n}x)" for label, n in sorted(unknown.items())[:_SHOWN])
         raise DataError(
             f"{source}: labels that do not occur in the training part: {listed}{_more(list(unknown))}. "
-            f"The training part has: {named_columns(sorted(known)[:20])}"
+            f"The training part has: {_labels(sorted(known))}"
         )

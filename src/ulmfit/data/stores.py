@@ -44,7 +44,6 @@ def build_store(
     n_workers: int = 1,
     cache: bool | Path = True,
     what: str = "texts",
-    numbers: NDArray[np.int64] | None = None,
 ) -> TokenStore:
     """Turn texts into a store of ids, or find the store that was made of them before.
 
@@ -60,7 +59,6 @@ def build_store(
         n_workers: processes that tokenize.
         cache: keep the store in the user's cache folder, in this folder, or (False) in memory.
         what: what the texts are, for messages.
-        numbers: which number each has where it is from, for messages; None to count from 1.
 
     Returns:
         The store.
@@ -68,20 +66,11 @@ def build_store(
     Raises:
         DataError: a text cannot be read.
     """
-    root = None if cache is False else default_cache_dir() if cache is True else Path(cache)
-    pointer, latest = None, 0
-    if root is not None and isinstance(texts, FromFiles):
-        tokenizer.fit(texts)
-        stamp, latest = texts.stamp()
-        setting = [
-            __version__,
-            stamp,
-            tokenizer.fingerprint(),
-            vocab.itos if vocab else vocabulary_setting(min_freq, max_vocab, special_toks),
-        ]
-        pointer = root / _POINTERS / hashlib.sha256(json.dumps(setting).encode("utf-8", "surrogatepass")).hexdigest()
-        if (found := _follow(pointer, root)) is not None:
-            return found
+    root = cache_root(cache)
+    setting = vocab.itos if vocab else vocabulary_setting(min_freq, max_vocab, special_toks)
+    pointer, latest = _pointer(texts, tokenizer, setting, root)
+    if pointer is not None and root is not None and (found := _follow(pointer, root)) is not None:
+        return found
     began = time.time_ns()
     n = len(texts) if isinstance(texts, Sized) else 0
     console = rich.get_console()
@@ -100,15 +89,53 @@ def build_store(
         )
     if len(store) == 0:
         raise DataError(f"there are no {what}")
-    if empty := _empty(store, np.arange(1, len(store) + 1) if numbers is None else numbers):
-        warnings.warn(f"{len(empty)} of {len(store)} {what} are empty: {named(empty)} (from 1)", stacklevel=2)
     if pointer is not None and store.path is not None and latest + _SETTLED_NS < began:
         _publish(pointer, store.path)
     return store
 
 
+def cache_root(cache: bool | Path) -> Path | None:
+    """The folder of all stores, or None for memory; see `build_store`."""
+    return None if cache is False else default_cache_dir() if cache is True else Path(cache)
+
+
+def find_store(texts: Iterable[str], tokenizer: Tokenizer, setting: Any, cache: bool | Path) -> TokenStore | None:
+    """The store that was made of texts of files before, found without reading any.
+
+    Args:
+        texts: N texts.
+        tokenizer: what cut them.
+        setting: what else the ids depend on, such as a `vocabulary_setting`.
+        cache: see `build_store`.
+    """
+    root = cache_root(cache)
+    pointer, _ = _pointer(texts, tokenizer, setting, root)
+    return None if pointer is None or root is None else _follow(pointer, root)
+
+
+def _pointer(texts: Iterable[str], tokenizer: Tokenizer, setting: Any, root: Path | None) -> tuple[Path | None, int]:
+    """The file that says which store was made of texts of files, and when these were last changed."""
+    if root is None or not isinstance(texts, FromFiles):
+        return None, 0
+    tokenizer.fit(texts)
+    stamp, latest = texts.stamp()
+    content = json.dumps([__version__, stamp, tokenizer.fingerprint(), setting]).encode("utf-8", "surrogatepass")
+    return root / _POINTERS / hashlib.sha256(content).hexdigest(), latest
+
+
+def warn_of_empty(store: TokenStore, what: str, numbers: NDArray[np.int64]) -> None:
+    """Name the texts that have no token but the one that marks their beginning.
+
+    Args:
+        store: the ids of N texts.
+        what: what they are.
+        numbers: which number each has where it is from.
+    """
+    if empty := _empty(store, numbers):
+        warnings.warn(f"{len(empty)} of {len(store)} {what} are empty: {named(empty)} (from 1)", stacklevel=2)
+
+
 def _empty(store: TokenStore, numbers: NDArray[np.int64]) -> list[int]:
-    """The numbers of documents that have no token but the one that marks their beginning."""
     short = np.flatnonzero(np.diff(store.offsets) <= 1).tolist()
     return [int(numbers[i]) for i in short if all(store.vocab[int(token)] == BOS for token in store[i])]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ulmfit.arguments import at_least, checked
 from ulmfit.data.options import taken
@@ -20,7 +21,7 @@ class TextBlock:
 
     Args:
         tok_tfm: what cuts them into tokens; None for words.
-        vocab: the vocabulary; None to make one of the part to learn from.
+        vocab: the vocabulary; None to make one of the texts that are counted.
         is_lm: they are for a language model.
         seq_len: steps of a batch of a language model (bptt).
         backwards: texts are read from their end.
@@ -33,6 +34,9 @@ class TextBlock:
         n_workers: processes that tokenize.
         encoding: of text files.
         cache: keep ids in the user's cache folder, in this folder, or (False) in memory.
+        count: the texts that a vocabulary is made of, and a subword model trained on: those to learn from ("train"),
+            all of the source ("all"), or all text files of a folder besides. None for what the tokenizer was made for
+            (`Tokenizer.from_df`, `Tokenizer.from_folder`), else "train".
     """
 
     @checked
@@ -53,6 +57,7 @@ class TextBlock:
         n_workers: int = 1,
         encoding: str = "utf-8",
         cache: bool | str | Path = True,
+        count: Literal["train", "all"] | Path | None = None,
     ) -> None:
         at_least(1, seq_len=seq_len, min_freq=min_freq, max_vocab=max_vocab)
         at_least(0, n_workers=n_workers)
@@ -61,10 +66,18 @@ class TextBlock:
         self.vocab = vocab_of(vocab)
         self.is_lm, self.seq_len, self.backwards = is_lm, seq_len, backwards
         self.min_freq, self.max_vocab = min_freq, max_vocab
-        self.text_cols = [text_cols] if isinstance(text_cols, str | int) else list(text_cols)
-        self.tok_text_col, self.mark_fields = tok_text_col, mark_fields
-        self.n_workers, self.encoding = n_workers, encoding
+        given = {"text_cols": text_cols, "tok_text_col": tok_text_col, "mark_fields": mark_fields, "count": count}
+        given |= {"n_workers": n_workers, "encoding": encoding}
+        usual, told = signature(TextBlock).parameters, self.tokenizer.reading
+        chosen: dict[str, Any] = {n: told.get(n, v) if v == usual[n].default else v for n, v in given.items()}
+        columns = chosen["text_cols"]
+        self.text_cols = [columns] if isinstance(columns, str | int) else list(columns)
+        self.tok_text_col, self.mark_fields = chosen["tok_text_col"], chosen["mark_fields"]
+        self.n_workers, self.encoding = chosen["n_workers"], chosen["encoding"]
         self.cache = Path(cache) if isinstance(cache, str) else cache
+        self.count: str | Path = chosen["count"] or "train"
+        self.skip: Sequence[str] = ()
+        """Patterns of the names of files that are not counted."""
 
     @classmethod
     @checked
@@ -87,7 +100,7 @@ class TextBlock:
         cache: bool | str | Path = True,
         **others: object,
     ) -> TextBlock:
-        """Texts of a data frame; see the class for what is not said here.
+        """Texts of a data frame, all of which are counted for the vocabulary; see the class for what is not said here.
 
         Args:
             text_cols: columns with text.
@@ -121,6 +134,7 @@ class TextBlock:
             mark_fields=mark_fields,
             n_workers=n_workers,
             cache=cache,
+            count="all",
         )
 
     @classmethod
@@ -146,7 +160,8 @@ class TextBlock:
         """Texts of the files of a folder; see the class for what is not said here.
 
         Args:
-            path: the folder. Which of its files are read is the matter of `get_items`.
+            path: the folder. All its text files are counted for the vocabulary; which of them are read to learn from
+                and to check with is the matter of `get_items`.
             vocab: see the class.
             is_lm: see the class.
             seq_len: see the class.
@@ -179,6 +194,7 @@ class TextBlock:
             n_workers=n_workers,
             encoding=encoding,
             cache=cache,
+            count=Path(path),
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ulmfit.data.show import Shown
@@ -130,18 +131,36 @@ class Interpretation:
         """Print `classification_report`."""
         sys.stdout.write(self.classification_report())
 
-    def top_losses(self, k: int = 9) -> list[Case]:
-        """The texts whose own label the model finds least likely, worst first."""
-        if k < 1:
+    def cases(self, k: int | None = 9, largest: bool = True) -> list[Case]:
+        """The k texts whose own label the model finds least likely (or with `largest=False` likeliest); None for all.
+
+        Raises:
+            ConfigError: k is below 1.
+        """
+        if k is not None and k < 1:
             raise ConfigError(f"k={k} must be at least 1")
         of_label = self._of_label()
-        return [self._case(int(i)) for i in np.argsort(of_label, kind="stable")[:k]]
+        return [self._case(int(i)) for i in np.argsort(of_label if largest else -of_label, kind="stable")[:k]]
 
-    def plot_top_losses(self, k: int = 9) -> None:
-        """Show `top_losses` as a table in the notebook or the terminal."""
-        rows = [
-            [title(c.text), c.label, c.predicted, f"{c.probability:.3f}", f"{c.loss:.2f}"] for c in self.top_losses(k)
-        ]
+    def top_losses(self, k: int | None = None, largest: bool = True, items: bool = False) -> tuple[Any, ...]:
+        """Losses (k,) and numbers (k,) of the texts with the largest (or smallest) losses; `cases` says more of them.
+
+        Args:
+            k: how many; None for all.
+            largest: the largest, else the smallest.
+            items: give the texts too, as a list.
+
+        Raises:
+            ConfigError: k is below 1.
+        """
+        found = self.cases(k, largest)
+        both = torch.tensor([case.loss for case in found]), torch.tensor([case.index for case in found])
+        return (*both, [case.text for case in found]) if items else both
+
+    def plot_top_losses(self, k: int = 9, largest: bool = True) -> None:
+        """Show `cases` as a table in the notebook or the terminal."""
+        found = self.cases(k, largest)
+        rows = [[title(c.text), c.label, c.predicted, f"{c.probability:.3f}", f"{c.loss:.2f}"] for c in found]
         Shown(("text", "label", "predicted", "probability of the label", "loss"), rows).show()
 
     def suspected_label_errors(self) -> list[Case]:
@@ -169,18 +188,37 @@ class Interpretation:
         """Confidence against accuracy."""
         return reliability(self.probabilities, self.target)
 
-    def plot_confusion_matrix(self) -> Any:
-        """The confusion matrix as a matplotlib figure; needs the extra `plot`."""
-        figure, axes = _figure()
+    def plot_confusion_matrix(
+        self,
+        normalize: bool = False,
+        title: str | None = "Confusion matrix",
+        cmap: str = "Blues",
+        norm_dec: int = 2,
+        plot_txt: bool = True,
+        **figure: Any,
+    ) -> Any:
+        """The confusion matrix as a matplotlib figure; needs the extra `plot`.
+
+        Args:
+            normalize: shares of the texts of each label, in place of counts.
+            title: above it.
+            cmap: name of the colours.
+            norm_dec: decimals of shares.
+            plot_txt: write the numbers.
+            figure: arguments of matplotlib's `Figure`, such as `figsize`.
+        """
+        drawn, axes = _figure(**figure)
         matrix = self.confusion_matrix()
-        axes.imshow(matrix, cmap="Blues")
+        shown = matrix / np.maximum(matrix.sum(1, keepdims=True), 1) if normalize else matrix
+        axes.imshow(shown, cmap=cmap)
         ticks = range(len(self.labels))
         axes.set_xticks(ticks, self.labels, rotation=90)
         axes.set_yticks(ticks, self.labels)
-        axes.set(xlabel="predicted", ylabel="label")
-        for (i, j), n in np.ndenumerate(matrix):
-            axes.text(j, i, str(n), ha="center", va="center", color="white" if n > matrix.max() / 2 else "black")
-        return figure
+        axes.set(xlabel="predicted", ylabel="label", title=title or "")
+        for (i, j), n in np.ndenumerate(shown) if plot_txt else ():
+            colour = "white" if n > shown.max() / 2 else "black"
+            axes.text(j, i, f"{n:.{norm_dec}f}" if normalize else str(n), ha="center", va="center", color=colour)
+        return drawn
 
     def plot_reliability(self) -> Any:
         """Accuracy over confidence as a matplotlib figure; needs the extra `plot`."""
@@ -198,7 +236,7 @@ class Interpretation:
             "labels": list(self.labels),
             "confusion_matrix": self.confusion_matrix().tolist(),
             "coverage": [asdict(point) for point in self.coverage_curve()],
-            "top_losses": [asdict(case) for case in self.top_losses()],
+            "top_losses": [asdict(case) for case in self.cases()],
             "suspected_label_errors": [asdict(case) for case in self.suspected_label_errors()],
         }
 
@@ -235,10 +273,10 @@ def title(text: str) -> str:
     return line if len(line) <= _TITLE else line[:_TITLE] + "…"
 
 
-def _figure() -> tuple[Any, Any]:
+def _figure(**settings: Any) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plot") from error
-    figure = Figure(layout="constrained")
+    figure = Figure(**({"layout": "constrained"} | settings))
     return figure, figure.add_subplot()

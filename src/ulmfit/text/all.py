@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, tensor
 
+from ulmfit.arguments import likeliest
 from ulmfit.data.block import DataBlock
 from ulmfit.data.bunch import TextClasDataBunch, TextLMDataBunch
 from ulmfit.data.collection import L, coll_repr, first
@@ -48,6 +49,7 @@ from ulmfit.data.splitters import (
 from ulmfit.data.tables import read_files
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, RegressionBlock
 from ulmfit.data.text_block import TextBlock
+from ulmfit.elsewhere import ELSEWHERE, Absent, Misspelt
 from ulmfit.errors import ConfigError, DataError, FormatError, UlmfitError
 from ulmfit.inference.interpretation import Interpretation
 from ulmfit.inference.loading import load
@@ -103,7 +105,21 @@ from ulmfit.training.more_callbacks import (
     SkipToEpoch,
     rnn_cbs,
 )
-from ulmfit.training.names import TensorText, distrib_barrier, get_model, load_model_text, rank_distrib, save_model
+from ulmfit.training.names import (
+    Metric,
+    TensorText,
+    default_device,
+    distrib_barrier,
+    get_model,
+    load_model_text,
+    rank_distrib,
+    save_model,
+    set_seed,
+    to_device,
+    to_np,
+    total_params,
+    trainable_params,
+)
 from ulmfit.training.optimizer import SGD, Adam, RAdam, RMSProp
 from ulmfit.training.optimizers import Lamb, Larc, Lookahead, OptimWrapper, QHAdam, ranger
 from ulmfit.training.param_scheduler import (
@@ -115,6 +131,10 @@ from ulmfit.training.param_scheduler import (
     SchedPoly,
     combine_scheds,
     combined_cos,
+    sched_cos,
+    sched_exp,
+    sched_lin,
+    sched_no,
 )
 from ulmfit.training.recorder import Recorder
 from ulmfit.training.sklearn_metrics import (
@@ -158,7 +178,8 @@ from ulmfit.training.tracking import (
     TrackerCallback,
 )
 
-TextDataLoader = TextDataLoaders
+TextDataLoader = Misspelt("TextDataLoader", TextDataLoaders)
+perplexity = "perplexity"
 TerminateOnNaNCallback = TerminateOnNaN
 ClassificationInterpretation = Interpretation
 FocalLoss = FocalLossFlat
@@ -177,4 +198,15 @@ else:
 
     pd = _WhenUsed("pandas")
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in {"annotations", "Any", "TYPE_CHECKING"}]
+_OWN = {"annotations", "Any", "TYPE_CHECKING", "ELSEWHERE", "Absent", "Misspelt", "likeliest"}
+__all__ = [name for name in dir() if not name.startswith("_") and name not in _OWN]
+__all__ += [name for name in ELSEWHERE if "." not in name]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ELSEWHERE:
+        return Absent(name)
+    if name.startswith("__"):
+        raise AttributeError(name)
+    meant = likeliest(name, __all__)
+    raise AttributeError(f"ulmfit.text.all has no {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.text.batching import batches, refuse_one_text
 from ulmfit.text.cache import ContentHash, publish, usable_folder
 from ulmfit.text.counting import Types
-from ulmfit.text.tokenizers import Tokenizer, batches, refuse_one_text
+from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.text.workers import encode_parallel
 
@@ -39,7 +40,7 @@ class TokenStore:
         ids: the ids of all documents one after the other, uint16 or uint32; in memory or mapped from a file.
         offsets: where each document begins, and the end of the last; int64 of shape (N + 1,).
         vocab: what the ids mean.
-        path: the folder that the ids are mapped from, if any.
+        path: the folder that holds these documents, if there is one.
 
     Raises:
         DataError: if ids and offsets do not belong together.
@@ -136,6 +137,39 @@ class TokenStore:
             new.mkdir()
             job.in_files(content.passing(texts), new)
             return publish(new, root / content.hexdigest(), _open_if_sound)
+
+    def select(self, rows: NDArray[np.int64], cache_dir: Path | None = None) -> TokenStore:
+        """Take some of the documents.
+
+        Args:
+            rows: their numbers, in the order wanted; those that follow each other here are not copied.
+            cache_dir: the folder of all stores, where copied ids are kept and found again; None for memory. Ids of a
+                store that is itself in memory stay there.
+
+        Returns:
+            A store of these documents.
+        """
+        if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+            offsets = self.offsets[rows[0] : rows[-1] + 2]
+            return TokenStore(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0], self.vocab)
+        offsets = np.append(0, np.cumsum(self.lengths[rows]))
+        if cache_dir is None or self.path is None:
+            ids = np.empty(int(offsets[-1]), dtype=self.ids.dtype)
+            for row, start, end in zip(rows.tolist(), offsets.tolist(), offsets[1:].tolist(), strict=False):
+                ids[start:end] = self[row]
+            return TokenStore(ids, offsets, self.vocab)
+        root = usable_folder(Path(cache_dir))
+        final = root / ContentHash([_FORMAT_VERSION, self.path.name, rows.tolist()]).hexdigest()
+        if (found := _open_if_sound(final)) is not None:
+            return found
+        with tempfile.TemporaryDirectory(dir=root, prefix="building-", ignore_cleanup_errors=True) as folder:
+            new = Path(folder) / "store"
+            new.mkdir()
+            with (new / _IDS).open("wb") as file:
+                for row in rows.tolist():
+                    file.write(self[row].tobytes())
+            _write_rest(new, offsets, self.vocab, int(offsets[-1]))
+            return publish(new, final, _open_if_sound)
 
     def save(self, folder: Path) -> None:
         """Write the store into a folder of its own.

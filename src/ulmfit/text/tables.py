@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.text.base import BareTokenizer
+from ulmfit.text.batching import refuse_one_text
 from ulmfit.text.rules import FLD, Rule
-from ulmfit.text.tokenizers import Tokenizer, refuse_one_text, tokenizer_of
+from ulmfit.text.tokenizers import Tokenizer, tokenizer_of
 from ulmfit.text.workers import tokenize_parallel
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ import json
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ulmfit.arguments import checked
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.base import BareTokenizer
+from ulmfit.text.batching import batches
 from ulmfit.text.chars import CharTokenizer
 from ulmfit.text.counting import Encoder, Types
 from ulmfit.text.detokenize import detokenize
@@ -20,6 +21,7 @@ from ulmfit.text.engine import Memo, tokens_of
 from ulmfit.text.hf import HFTokenizer
 from ulmfit.text.identity import UnknownStateError, digest, name_of
 from ulmfit.text.pieces import without_surrogates
+from ulmfit.text.rule_names import is_built_in, rule_from_json, rule_to_json
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule, apply
 from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
 from ulmfit.text.vocab import Vocab
@@ -43,7 +45,6 @@ KINDS = ("word", "subword", "char")
 
 _FILE = "tokenizer.json"
 _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
-_BUILT_IN_RULES = {rule.__name__: rule for rule in (*DEFAULT_RULES, *DEFAULT_POST_RULES)}
 
 
 class _Finished(dict[str, bytes]):
@@ -71,18 +72,21 @@ class Tokenizer:
     """Rules, a bare tokenizer and rules for tokens, as one function from text to tokens.
 
     Args:
-        tok: the bare tokenizer; None for `WordTokenizer()`.
+        tok: the bare tokenizer, or its class; None for `WordTokenizer()`.
         rules: functions from text to text, applied in order before the cut; None for `DEFAULT_RULES`.
         post_rules: functions from token to token, applied in order after it; None for `DEFAULT_POST_RULES`.
     """
 
     def __init__(
         self,
-        tok: BareTokenizer | None = None,
+        tok: BareTokenizer | type[BareTokenizer] | None = None,
         rules: Sequence[Rule] | None = None,
         post_rules: Sequence[Rule] | None = None,
     ) -> None:
-        self.tok: BareTokenizer = WordTokenizer() if tok is None else tok
+        made: Any = WordTokenizer if tok is None else tok
+        self.tok: BareTokenizer = made() if isinstance(made, type) else made
+        self.reading: dict[str, Any] = {}
+        """What `from_df` and `from_folder` were told about the texts, as keywords of `TextBlock`."""
         self.rules: tuple[Rule, ...] = DEFAULT_RULES if rules is None else tuple(rules)
         self.post_rules: tuple[Rule, ...] = DEFAULT_POST_RULES if post_rules is None else tuple(post_rules)
         given: tuple[object, ...] = (*self.rules, *self.post_rules)
@@ -95,6 +99,57 @@ class Tokenizer:
             )
         self._memory: tuple[Memo, _Finished] | None = None
         self._encoder: Encoder | None = None
+
+    @classmethod
+    @checked
+    def from_df(
+        cls,
+        text_cols: str | int | Sequence[str | int],
+        tok: BareTokenizer | type[BareTokenizer] | None = None,
+        rules: Sequence[Rule] | None = None,
+        *,
+        n_workers: int = 1,
+        mark_fields: bool | None = None,
+        tok_text_col: str = "text",
+    ) -> Tokenizer:
+        """A tokenizer that also tells which columns of a frame to read: `TextBlock(Tokenizer.from_df(...))`.
+
+        Args:
+            text_cols: columns with text.
+            tok: see the class.
+            rules: see the class.
+            n_workers: processes that tokenize.
+            mark_fields: write `xxfld` and its number before each column; None for if there are several.
+            tok_text_col: a name for all of them together.
+        """
+        made = cls(tok, rules)
+        told = {"n_workers": n_workers, "mark_fields": mark_fields, "tok_text_col": tok_text_col}
+        made.reading = {"text_cols": text_cols, "count": "all", **told}
+        return made
+
+    @classmethod
+    @checked
+    def from_folder(
+        cls,
+        path: str | Path,
+        tok: BareTokenizer | type[BareTokenizer] | None = None,
+        rules: Sequence[Rule] | None = None,
+        *,
+        n_workers: int = 1,
+        encoding: str = "utf-8",
+    ) -> Tokenizer:
+        """A tokenizer that also tells which folder it is for: `TextBlock(Tokenizer.from_folder(path))`.
+
+        Args:
+            path: the folder, whose text files are counted for the vocabulary.
+            tok: see the class.
+            rules: see the class.
+            n_workers: processes that tokenize.
+            encoding: of the files.
+        """
+        made = cls(tok, rules)
+        made.reading = {"count": Path(path), "n_workers": n_workers, "encoding": encoding}
+        return made
 
     @property
     def memory(self) -> tuple[Memo, _Finished]:
@@ -197,8 +252,8 @@ class Tokenizer:
         """
         return {
             "tok": {"kind": self.tok.kind} | self.tok.config(),
-            "rules": [_rule_to_json(rule) for rule in self.rules],
-            "post_rules": [_rule_to_json(rule) for rule in self.post_rules],
+            "rules": [rule_to_json(rule) for rule in self.rules],
+            "post_rules": [rule_to_json(rule) for rule in self.post_rules],
         }
 
     def fingerprint(self) -> str:
@@ -218,7 +273,7 @@ class Tokenizer:
 
     def _identity(self) -> tuple[Any, list[str]]:
         """All that the tokens depend on, in terms of JSON, and of what that cannot be told."""
-        parts: list[Any] = [rule for rule in (*self.rules, *self.post_rules) if not _is_built_in(rule)]
+        parts: list[Any] = [rule for rule in (*self.rules, *self.post_rules) if not is_built_in(rule)]
         content: dict[str, Any] = self.config() | {"tok": {"kind": self.tok.kind} | self.tok.identity(), "own": []}
         if not type(self.tok).__module__.startswith("ulmfit."):
             parts.append(type(self.tok) if "identity" in vars(type(self.tok)) else self.tok)
@@ -289,19 +344,9 @@ class Tokenizer:
             raise FormatError(f"{path} is damaged: {error}") from error
         return cls(
             bare,
-            [_rule_from_json(entry, path) for entry in names] if rules is None else rules,
-            [_rule_from_json(entry, path) for entry in post_names] if post_rules is None else post_rules,
+            [rule_from_json(entry, path) for entry in names] if rules is None else rules,
+            [rule_from_json(entry, path) for entry in post_names] if post_rules is None else post_rules,
         )
-
-
-def refuse_one_text(texts: object) -> None:
-    """Refuse one string where many are expected: each of its characters would be taken for a text.
-
-    Raises:
-        DataError: it is a string.
-    """
-    if isinstance(texts, str | bytes):
-        raise DataError(f"{texts!r:.50} is one text; expected a list of texts. Write [text] if it is the only one.")
 
 
 def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None) -> Tokenizer:
@@ -337,61 +382,3 @@ def tokenizer_of(
             raise ConfigError("Give rules or a Tokenizer, which has rules of its own, not both.")
         return given
     return Tokenizer(WordTokenizer(special_toks=special_toks) if given is None else given, rules)
-
-
-def batches(texts: Iterable[str], documents: int = 4_096, characters: int = 1_500_000) -> Iterator[list[str]]:
-    """Gather texts into lists of a size that is worth while and fits into memory.
-
-    Args:
-        texts: any number of texts.
-        documents: how many of them a list holds at most.
-        characters: a list is full when its texts have this many characters.
-
-    Yields:
-        Lists of texts.
-
-    Raises:
-        DataError: if one of them is not a string; the message names its position.
-    """
-    refuse_one_text(texts)
-    batch: list[str] = []
-    size = 0
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"Text {position} is {type(text).__name__} ({text!r:.50}); every text must be a string.")
-        batch.append(text)
-        size += len(text)
-        if len(batch) >= documents or size >= characters:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _is_built_in(rule: Rule) -> bool:
-    """Whether it is a rule of this library, perhaps with keywords that can be written as JSON."""
-    inner: Any = rule
-    if isinstance(rule, partial):
-        inner = rule.func
-        if rule.args or not all(isinstance(value, bool | int | float | str) for value in rule.keywords.values()):
-            return False
-    return _BUILT_IN_RULES.get(getattr(inner, "__name__", "")) is inner
-
-
-def _rule_to_json(rule: Rule) -> dict[str, Any]:
-    if not _is_built_in(rule):
-        return {"custom": name_of(rule)}
-    inner, keywords = (rule.func, rule.keywords) if isinstance(rule, partial) else (rule, {})
-    return {"name": getattr(inner, "__name__", "")} | ({"keywords": dict(keywords)} if keywords else {})
-
-
-def _rule_from_json(entry: Any, path: Path) -> Rule:
-    if isinstance(entry, dict) and "custom" in entry:
-        raise ConfigError(
-            f"{path} was saved with the rule {entry['custom']} of your own. Give all rules: load(folder, rules=...)."
-        )
-    try:
-        rule = _BUILT_IN_RULES[entry["name"]]
-        return partial(rule, **entry["keywords"]) if "keywords" in entry else rule
-    except (KeyError, TypeError) as error:
-        raise FormatError(f"{path} names an unknown rule: {entry!r}.") from error

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import entry_points, version
+from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 from ulmfit.errors import ConfigError
@@ -37,6 +40,11 @@ class WordTokenizer(BareTokenizer):
     kind = "word"
 
     def __init__(self, lang: str = "en", special_toks: Sequence[str] | None = None, buf_sz: int = 5000) -> None:
+        if not _is_known(lang):
+            raise ConfigError(
+                f"spaCy has no rules for the language {lang!r}. Give the code of a language that is listed on "
+                "https://spacy.io/usage/models#languages."
+            )
         self.lang, self.buf_sz = lang, buf_sz
         self.special_toks = tuple(SPECIAL_TOKENS if special_toks is None else special_toks)
         self._spacy: _Spacy | None = None
@@ -111,6 +119,16 @@ class WordTokenizer(BareTokenizer):
 
 
 SpacyTokenizer = WordTokenizer
+
+
+@cache
+def _is_known(lang: str) -> bool:
+    """Whether spaCy has a folder for a language, or another package adds it; told without importing spaCy."""
+    spec = find_spec("spacy")
+    roots = [] if spec is None else spec.submodule_search_locations or []
+    return any((Path(root) / "lang" / lang).is_dir() for root in roots) or any(
+        entry.name == lang for entry in entry_points(group="spacy_languages")
+    )
 
 
 class _Spacy:

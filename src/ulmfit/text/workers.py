@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.errors import ConfigError, UlmfitError
+from ulmfit.text.batching import batches
 from ulmfit.text.counting import Encoder, Types
 from ulmfit.text.engine import Encoded, tokens_of
-from ulmfit.text.tokenizers import Tokenizer, batches
+from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 
 _DOCUMENTS = 1_024  # that a process takes at once: few enough for all to end at about the same time

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+from ulmfit.elsewhere import advice_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +25,11 @@ class Aliases:
     inputs: tuple[Tensor, ...]
     output: Output
     target: Tensor
+
+    def __getattr__(self, name: str) -> Any:
+        advice = None if name.startswith("_") else advice_for("Learner", name)
+        text = f"{type(self).__name__!r} object has no attribute {name!r}" + (f": {advice}" if advice else "")
+        raise AttributeError(text, name=name, obj=self)
 
     @property
     def opt(self) -> torch.optim.Optimizer:

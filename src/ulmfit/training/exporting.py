@@ -16,6 +16,7 @@ from ulmfit.inference.folder import is_model_folder
 from ulmfit.inference.network import classifier_of, language_model_of
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.batching import refuse_one_text
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -154,7 +155,8 @@ class SavedLoaders:
         Raises:
             DataError: an item is not a text.
         """
-        texts = [items] if isinstance(items, str) else list(items)
+        refuse_one_text(items)
+        texts = list(items)
         wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
         if wrong or not texts:
             raise DataError(f"texts must be strings, and at least one; item {wrong[0]} is not" if wrong else "no texts")
@@ -163,11 +165,12 @@ class SavedLoaders:
 
 
 @checked
-def load_learner(fname: Path | str, *, ngrams: bool = True) -> TextLearner:
+def load_learner(fname: Path | str, cpu: bool = True, *, ngrams: bool = True) -> TextLearner:
     """A learner for predictions from what `export` wrote; nothing in the folder is executed.
 
     Args:
         fname: the folder; an ending .pkl is left out.
+        cpu: predict on the CPU; False for the GPU, if there is one.
         ngrams: False to take the network of a model that `ulmfit train` wrote without the n-grams beside it.
 
     Raises:
@@ -207,6 +210,7 @@ def load_learner(fname: Path | str, *, ngrams: bool = True) -> TextLearner:
         loss.thresh = [calibration.thresholds.get(label, 0.5) for label in bundle.labels]
     if isinstance(loss, BCEWithLogitsLossFlat | SingleLabel):
         loss.temperature = calibration.temperature
-    learn = (LMLearner if is_lm else TextLearner)(dls, network, loss, precision="fp32", verbose=1)
+    device = "cpu" if cpu else None
+    learn = (LMLearner if is_lm else TextLearner)(dls, network, loss, precision="fp32", device=device, verbose=1)
     learn.history = [dict(row) for row in bundle.history]
     return learn

@@ -245,6 +245,10 @@ class Learner(Fitting):
         self.cbs += listed(cbs)
         return self
 
+    def add_cb(self, cb: Callback | type[Callback]) -> Self:
+        """The same for one callback."""
+        return self.add_cbs(cb)
+
     @checked
     def remove_cbs(self, cbs: Callbacks | type[Callback]) -> Self:
         """Use these callbacks, or all of a class, no more."""
@@ -252,3 +256,7 @@ class Learner(Fitting):
         gone = [] if isinstance(cbs, type) else listed(cbs)
         self.cbs = [cb for cb in self.cbs if cb not in gone and not isinstance(cb, kind)]
         return self
+
+    def remove_cb(self, cb: Callback | type[Callback]) -> Self:
+        """The same for one callback, or one class."""
+        return self.remove_cbs(cb)

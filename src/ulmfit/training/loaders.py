@@ -11,7 +11,7 @@ from ulmfit.data.loaders import Batch
 
 @runtime_checkable
 class Loader(Protocol):
-    """Batches that can be passed over again and again."""
+    """Batches that can be passed over again and again, such as those of `learn.dls.test_dl(texts)`."""
 
     def __len__(self) -> int:
         """Number of batches."""

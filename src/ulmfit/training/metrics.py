@@ -10,6 +10,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 import torch
@@ -171,6 +172,44 @@ class AvgMetric(MeanMetric):
             ) from error
 
 
+class Accumulated(Metric):
+    """A metric that collects by itself, as those that are derived from `names.Metric`.
+
+    Args:
+        metric: has `reset()`, `accumulate(learn)`, `value` and `name`.
+    """
+
+    def __init__(self, metric: Any) -> None:
+        self.metric, self.name = metric, str(metric.name)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was collected."""
+        self.metric.reset()
+
+    def update(self, output: Output, target: Tensor, loss: float) -> None:
+        """Take one batch."""
+        self.metric.accumulate(SimpleNamespace(pred=logits_of(output), y=target, yb=(target,), loss=loss))
+
+    def value(self) -> float:
+        """The figure, as a number; NaN where there is none."""
+        value = self.metric.value
+        value = value() if callable(value) else value
+        return math.nan if value is None else float(value)
+
+    def state(self) -> list[Any]:
+        """Nothing that could be put together."""
+        return []
+
+    def merge(self, states: Sequence[list[Any]]) -> None:
+        """Refuse several processes.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(f"{self.name} cannot be put together of several processes; derive from metrics.Metric")
+
+
 class RootMeanSquare(AvgMetric):
     """Root of the mean square of the differences, over all targets."""
 
@@ -182,14 +221,14 @@ class RootMeanSquare(AvgMetric):
         return math.sqrt(super().value())
 
 
-def accuracy(logits: Tensor, target: Tensor) -> Tensor:
-    """Share of places where the highest logit (..., C) is the target's (...)."""
-    return (logits.argmax(-1) == target).float().mean()
+def accuracy(logits: Tensor, target: Tensor, axis: int = -1) -> Tensor:
+    """Share of places where the highest logit (..., C; classes along `axis`) is the target's (...)."""
+    return (logits.argmax(axis) == target).float().mean()
 
 
-def error_rate(logits: Tensor, target: Tensor) -> Tensor:
-    """Share of places where the highest logit (..., C) is not the target's (...)."""
-    return 1 - accuracy(logits, target)
+def error_rate(logits: Tensor, target: Tensor, axis: int = -1) -> Tensor:
+    """Share of places where the highest logit (..., C; classes along `axis`) is not the target's (...)."""
+    return 1 - accuracy(logits, target, axis)
 
 
 def top_k_accuracy(logits: Tensor, target: Tensor, k: int = 5) -> Tensor:
@@ -275,6 +314,8 @@ def make_metric(metric: object, task: str = "single_label") -> Metric:
             return metric()
         except TypeError as error:
             raise ConfigError(f"metric {metric.__name__} needs arguments: give an object of it ({error})") from error
+    if hasattr(metric, "accumulate"):
+        return Accumulated(metric() if isinstance(metric, type) else metric)
     if callable(metric):
         if getattr(metric, "__module__", "") == "ulmfit.training.sklearn_metrics":
             named = getattr(metric, "__name__", repr(metric))

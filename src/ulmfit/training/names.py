@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -82,3 +86,70 @@ def load_model_text(
 def _path(file: Path | str) -> Path:
     path = Path(file)
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+
+
+def set_seed(s: int, reproducible: bool = False) -> None:
+    """Seed the generators of Python, numpy and torch, which are the program's own: a `Learner` has its `seed`.
+
+    Args:
+        s: the seed.
+        reproducible: have CUDA choose deterministic algorithms too.
+    """
+    random.seed(s)
+    np.random.seed(s % 2**32)  # noqa: NPY002 - the generator that programs draw from
+    torch.manual_seed(s)
+    if reproducible:
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+
+
+def default_device(use: object = None) -> torch.device:
+    """Where a learner trains that is not told otherwise: the GPU if there is one, else the CPU.
+
+    Args:
+        use: False for the CPU. The choice is not remembered: give `device=` to a learner.
+    """
+    return torch.device("cuda" if use is not False and torch.cuda.is_available() else "cpu")
+
+
+def to_device(b: Any, device: torch.device | str | None = None, non_blocking: bool = False) -> Any:
+    """Tensors, in lists, tuples and dictionaries too, on a device; by default on `default_device()`."""
+    return _apply(lambda t: t.to(device or default_device(), non_blocking=non_blocking), b)
+
+
+def to_np(x: Any) -> Any:
+    """Tensors, in lists, tuples and dictionaries too, as arrays of numpy."""
+    return _apply(lambda t: t.detach().cpu().numpy(), x)
+
+
+def _apply(function: Callable[[Tensor], Any], value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {k: _apply(function, v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_apply(function, v) for v in value])
+    return value
+
+
+def trainable_params(m: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are trained."""
+    return [p for p in m.parameters() if p.requires_grad]
+
+
+def total_params(m: nn.Module) -> tuple[int, bool]:
+    """How many numbers the parameters have, and whether the first of them is trained."""
+    parameters = list(m.parameters())
+    return sum(p.numel() for p in parameters), bool(parameters) and parameters[0].requires_grad
+
+
+class Metric:
+    """A metric of your own: derive from it, with `reset`, `accumulate(learn)`, a property `value`, and perhaps `name`.
+
+    `learn` has `pred`, `y`, `yb` and the mean `loss` of each batch of the validation part.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its column in the history: the name of the class in small letters."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__.removesuffix("Metric")).lower()

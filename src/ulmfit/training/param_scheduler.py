@@ -48,6 +48,26 @@ def SchedPoly(start: Any, end: Any, power: float) -> Curve:
     return lambda progress: start + (end - start) * progress**power
 
 
+def sched_no(start: Any, end: Any, pos: float) -> Any:
+    """The value of `SchedNo` at this progress."""
+    return SchedNo(start, end)(pos)
+
+
+def sched_lin(start: Any, end: Any, pos: float) -> Any:
+    """The value of `SchedLin` at this progress."""
+    return SchedLin(start, end)(pos)
+
+
+def sched_cos(start: Any, end: Any, pos: float) -> Any:
+    """The value of `SchedCos` at this progress."""
+    return SchedCos(start, end)(pos)
+
+
+def sched_exp(start: Any, end: Any, pos: float) -> Any:
+    """The value of `SchedExp` at this progress."""
+    return SchedExp(start, end)(pos)
+
+
 @checked
 def combine_scheds(pcts: Sequence[float], scheds: Sequence[Curve]) -> Curve:
     """Curves one behind the other.

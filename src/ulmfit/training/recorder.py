@@ -25,6 +25,7 @@ class Recorder(Callback):
         losses: of each batch. smooth_losses: their moving average.
         lrs: of the highest group. moms: first beta, or momentum.
         search: rates and smoothed losses of the last `lr_find`.
+        metric_names: the columns of the table of the last fit.
         iters: steps at the end of each epoch. values: training and validation loss of each epoch.
     """
 
@@ -33,6 +34,11 @@ class Recorder(Callback):
         self.search: tuple[Any, Any] | None = None
         self.iters: list[int] = []
         self.values: list[tuple[float, float]] = []
+        self.metric_names: list[str] = []
+
+    def before_fit(self, learn: Learner) -> None:
+        """Note the names."""
+        self.metric_names = ["epoch", "train_loss", "valid_loss", *(m.name for m in learn.metrics), "time"]
 
     def after_batch(self, learn: Learner) -> None:
         """Note the step."""

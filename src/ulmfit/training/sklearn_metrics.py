@@ -131,27 +131,35 @@ def _averaged(func: str, name: str, average: Average | None, *, multi: bool, thr
 
 
 @checked
-def F1Score(average: Average | None = None) -> Metric:
+def F1Score(average: Average | None = None, labels: Sequence[Any] | None = None, pos_label: int = 1) -> Metric:
     """Harmonic mean of precision and recall."""
-    return _averaged("f1_score", "f1_score", average, multi=False, thresh=0.5)
+    return _averaged("f1_score", "f1_score", average, multi=False, thresh=0.5, labels=labels, pos_label=pos_label)
 
 
 @checked
-def FBeta(beta: float, average: Average | None = None) -> Metric:
+def FBeta(
+    beta: float, average: Average | None = None, labels: Sequence[Any] | None = None, pos_label: int = 1
+) -> Metric:
     """Weighted harmonic mean of precision and recall."""
-    return _averaged("fbeta_score", "fbeta_score", average, multi=False, thresh=0.5, beta=beta)
+    return _averaged(
+        "fbeta_score", "fbeta_score", average, multi=False, thresh=0.5, beta=beta, labels=labels, pos_label=pos_label
+    )
 
 
 @checked
-def Precision(average: Average | None = None) -> Metric:
+def Precision(average: Average | None = None, labels: Sequence[Any] | None = None, pos_label: int = 1) -> Metric:
     """Share of the texts given a class that have it."""
-    return _averaged("precision_score", "precision_score", average, multi=False, thresh=0.5)
+    return _averaged(
+        "precision_score", "precision_score", average, multi=False, thresh=0.5, labels=labels, pos_label=pos_label
+    )
 
 
 @checked
-def Recall(average: Average | None = None) -> Metric:
+def Recall(average: Average | None = None, labels: Sequence[Any] | None = None, pos_label: int = 1) -> Metric:
     """Share of the texts of a class that are given it."""
-    return _averaged("recall_score", "recall_score", average, multi=False, thresh=0.5)
+    return _averaged(
+        "recall_score", "recall_score", average, multi=False, thresh=0.5, labels=labels, pos_label=pos_label
+    )
 
 
 @checked
@@ -185,9 +193,11 @@ def FBetaMulti(beta: float, thresh: float = 0.5, average: Average = "macro") -> 
 
 
 @checked
-def Jaccard(average: Average | None = None) -> Metric:
+def Jaccard(average: Average | None = None, labels: Sequence[Any] | None = None, pos_label: int = 1) -> Metric:
     """Of the texts that have a class or are given it, the share where both are so."""
-    return _averaged("jaccard_score", "jaccard_score", average, multi=False, thresh=0.5)
+    return _averaged(
+        "jaccard_score", "jaccard_score", average, multi=False, thresh=0.5, labels=labels, pos_label=pos_label
+    )
 
 
 @checked
@@ -221,15 +231,15 @@ def MatthewsCorrCoefMulti(thresh: float = 0.5) -> Metric:
 
 
 @checked
-def CohenKappa() -> Metric:
+def CohenKappa(labels: Sequence[Any] | None = None, weights: Literal["linear", "quadratic"] | None = None) -> Metric:
     """Agreement beyond chance."""
-    return SklearnMetric("cohen_kappa_score", "cohen_kappa_score")
+    return SklearnMetric("cohen_kappa_score", "cohen_kappa_score", settings={"labels": labels, "weights": weights})
 
 
 @checked
-def BalancedAccuracy() -> Metric:
-    """Mean recall of the classes."""
-    return SklearnMetric("balanced_accuracy_score", "balanced_accuracy_score")
+def BalancedAccuracy(adjusted: bool = False) -> Metric:
+    """Mean recall of the classes; `adjusted` so that chance is 0."""
+    return SklearnMetric("balanced_accuracy_score", "balanced_accuracy_score", settings={"adjusted": adjusted})
 
 
 @checked

@@ -65,7 +65,7 @@ def load(learn: Learner, file: Path | str, *, with_opt: bool | None = None, stri
     Raises:
         FormatError: no such file, damaged, or of another architecture, vocabulary or task.
     """
-    path = _existing(learn, file)
+    path = _existing(learn, file, MODEL)
     facts, tensors = read_tensors(path, MODEL)
     if strict:
         compare_facts(path, facts, facts_of(learn))
@@ -130,7 +130,7 @@ def load_encoder(learn: Learner, file: Path | str) -> None:
     Raises:
         FormatError: no such file, damaged, or of another architecture, direction or vocabulary.
     """
-    path = _existing(learn, file)
+    path = _existing(learn, file, ENCODER)
     facts, weights = read_tensors(path, ENCODER)
     compare_facts(path, {k: v for k, v in facts.items() if k not in ("task", "labels")}, facts_of(learn))
     compare_weights(path, weights, encoder_of(learn).state_dict(), "encoder")
@@ -156,12 +156,15 @@ def _write(learn: Learner, path: Path, tensors: Mapping[str, Tensor], kind: str,
         write_tensors(path, tensors, kind, facts)
 
 
-def _existing(learn: Learner, file: Path | str) -> Path:
+def _existing(learn: Learner, file: Path | str, kind: str) -> Path:
     path = model_file(learn, file)
     learn.processes.wait()  # for the first one, which may be writing it
     if not path.is_file():
         there = sorted(p.stem for p in path.parent.glob(f"*{SUFFIX}")) if path.parent.is_dir() else []
-        raise FormatError(f"{path} does not exist; {path.parent} has {', '.join(there) or 'no models'}")
+        call = f"learn.{'save' if kind == MODEL else 'save_encoder'}({str(file)!r})"
+        raise FormatError(
+            f"{path} does not exist; {path.parent} has {', '.join(there) or 'no models'}. Save it first with {call}"
+        )
     return path
 
 
