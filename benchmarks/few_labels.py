@@ -7,7 +7,8 @@ FILE has columns text and label. A quarter of it, at most 3,000 texts, is held o
 rest. The columns of the table are accuracies on the held-out texts, mean and standard deviation over the draws:
 
 - linear: TF-IDF and logistic regression, as in `results_linear.py`;
-- labelled: the n-grams, which know of nothing but the labelled texts;
+- words: the n-grams, which know of nothing but the labelled texts, and take each word for a thing of its own;
+- labelled: the same, to which words that are spelt alike tell something about one another;
 - all: the n-grams, which also see the other texts without their labels (and, not the held-out ones, those of
   `--unlabelled`), as `ulmfit train` shows them to them.
 """
@@ -68,9 +69,9 @@ def main() -> None:
     texts = [*(rows[i][0] for i in rest), *(text for text, _ in further)]
     store = TokenStore.build(texts, tokenizer, min_freq=2, max_vocab=20_000)
     check = TokenStore.build([rows[i][0] for i in held_out], tokenizer, vocab=store.vocab)
-    table = Table("labels", "linear", "labelled", "all", box=None)
+    table = Table("labels", "linear", "words", "labelled", "all", box=None)
     for n in given.labels:
-        found: dict[str, list[float]] = {"linear": [], "labelled": [], "all": []}
+        found: dict[str, list[float]] = {"linear": [], "words": [], "labelled": [], "all": []}
         for draw in range(given.draws):
             chosen = np.random.default_rng(draw).permutation(len(rest))[:n]
             others = np.setdiff1d(np.arange(len(store)), chosen)
@@ -80,8 +81,16 @@ def main() -> None:
                 LogisticRegression(C=100, max_iter=1_000),
             ).fit([rows[i][0] for i in rest[chosen]], goal)
             found["linear"].append(linear.score([rows[i][0] for i in held_out], target[held_out]))
-            for name, unlabelled in (("labelled", None), ("all", part_of(store, others))):
-                model = fit_ngrams(learned, goal, "single_label", len(classes), "word", QUIET, unlabelled=unlabelled)
+            for name, letters, unlabelled in (
+                ("words", False, None),
+                ("labelled", True, None),
+                ("all", True, part_of(store, others)),
+            ):
+                model = fit_ngrams(
+                    *(learned, goal, "single_label", len(classes), "word", QUIET),
+                    unlabelled=unlabelled,
+                    letters=letters,
+                )
                 found[name].append(float((model.outputs(check).argmax(1) == target[held_out]).mean()))
         table.add_row(str(n), *(f"{np.mean(v):.4f} ± {np.std(v):.4f}" for v in found.values()))
     Console(width=160).print(table)

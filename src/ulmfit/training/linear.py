@@ -1,4 +1,4 @@
-"""Linear models for each kind of task, on the n-grams of texts and their places along latent directions.
+"""Linear models for each kind of task, on the n-grams of texts, parts of words, and places along latent directions.
 
 N documents, K n-grams, D directions, C classes.
 
@@ -8,6 +8,7 @@ vector machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ Reals = NDArray[np.float64]
 
 
 def fit_linear(
-    features: Any, places: Floats, target: Target, task: str, n_classes: int, strength: float
+    features: Sequence[Any], places: Floats, target: Target, task: str, n_classes: int, strength: float
 ) -> tuple[Reals, Reals, Reals]:
     """Learn from labelled documents.
 
@@ -37,7 +38,7 @@ def fit_linear(
     - Values: ridge regression.
 
     Args:
-        features: (N, K) sparse, in rows of length 1 or 0; K is not 0.
+        features: of each kind (N, K) sparse: n-grams in rows of length 1 or 0, parts of words.
         places: (N, D).
         target: class ids (N,), 0 and 1 (N, C), or values (N,).
         task: "single_label", "multi_label" or "regression".
@@ -45,27 +46,30 @@ def fit_linear(
         strength: factor on how closely the examples are followed; the inverse of regularization.
 
     Returns:
-        weights of the n-grams (K, C), of the places (D, C), and the bias (C,).
+        weights of the features, one kind after the other (K, C), of the places (D, C), and the bias (C,).
     """
-    n_ngrams, known = features.shape[1], np.flatnonzero(features.getnnz(0))
-    features = features[:, known]
+    sizes = [kind.shape[1] for kind in features]
+    kind_of = np.repeat(np.arange(len(sizes)), sizes)
+    known = np.flatnonzero(np.concatenate([kind.getnnz(0) for kind in features]))
+    matrix = _beside(*features)[:, known]
     if task == REGRESSION:
-        weights, bias = _values(features, places, target, _PENALTY / strength)
+        weights, bias = _values(matrix, places, target, _PENALTY / strength)
     elif task == SINGLE_LABEL and n_classes > 2:
-        weights, bias = _several_classes(features, places, target, n_classes, _RARITY_STRENGTH * strength)
+        weights, bias = _several_classes(matrix, places, target, n_classes, _RARITY_STRENGTH * strength)
     else:
         columns = target[:, None] if task == SINGLE_LABEL else target.reshape(len(target), -1)
-        fitted = [_one_class(features, places, column, _RATIO_STRENGTH * strength, n_ngrams) for column in columns.T]
+        kinds = [(kind_of[known] == i, size) for i, size in enumerate(sizes)]
+        fitted = [_one_class(matrix, places, column, _RATIO_STRENGTH * strength, kinds) for column in columns.T]
         weights, bias = np.stack([w for w, _ in fitted], 1), np.array([b for _, b in fitted])
         if task == SINGLE_LABEL:  # the second class's logit, halved between both
             weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
-    of_ngrams = np.zeros((n_ngrams, n_classes))
-    of_ngrams[known] = weights[: len(known)]
-    return of_ngrams, weights[len(known) :], bias
+    of_features = np.zeros((len(kind_of), n_classes))
+    of_features[known] = weights[: len(known)]
+    return of_features, weights[len(known) :], bias
 
 
 def choose_share(
-    features: Any, places: Floats, target: Target, task: str, n_classes: int, strength: float
+    features: Sequence[Any], places: Floats, target: Target, task: str, n_classes: int, strength: float
 ) -> np.float32:
     """By what factor on the places documents that are held out are answered best; arguments as for `fit_linear`.
 
@@ -86,9 +90,9 @@ def choose_share(
         for i, share in enumerate(_SHARES):
             moved = places * np.float32(share)
             rest = ~held_out
-            learned = fit_linear(features[rest], moved[rest], target[rest], task, n_classes, strength)
+            learned = fit_linear([f[rest] for f in features], moved[rest], target[rest], task, n_classes, strength)
             weights, of_places, bias = learned
-            outputs = features[held_out] @ weights + moved[held_out] @ of_places + bias
+            outputs = _beside(*(f[held_out] for f in features)) @ weights + moved[held_out] @ of_places + bias
             losses[i] += _loss(outputs, target[held_out], task)
     return np.float32(_SHARES[int(losses.argmin())])
 
@@ -117,11 +121,12 @@ def without_words(target: Target, task: str, n_classes: int) -> NDArray[np.float
 
 
 def _one_class(
-    matrix: Any, places: Floats, goal: NDArray[Any], strength: float, n_ngrams: int
+    matrix: Any, places: Floats, goal: NDArray[Any], strength: float, kinds: Sequence[tuple[NDArray[np.bool_], int]]
 ) -> tuple[NDArray[np.float64], float]:
     """Weights (K + D,) and bias of one class against the rest; the strength is for a text of mean length.
 
-    The ratios are those of counts that begin with one for each of all n-grams, also those of no text.
+    The ratios are those of counts that begin with one for each feature, also for those of no text. They are ratios of
+    shares of a kind: which of the features belong to it, and how many it has in all.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -130,13 +135,22 @@ def _one_class(
         return np.zeros(matrix.shape[1] + places.shape[1]), float(np.log((positive + 1) / (n - positive + 1)))
     there = matrix.sign()
     yes, no = (1 + np.asarray(there.T @ side).ravel() for side in (goal, 1 - goal))
-    unseen = n_ngrams - matrix.shape[1]
-    ratio = np.log((yes / (yes.sum() + unseen)) / (no / (no.sum() + unseen)))
+    ratio = np.log(yes / no)
+    for kind, n_all in kinds:
+        unseen = n_all - kind.sum()
+        ratio[kind] -= np.log((yes[kind].sum() + unseen) / (no[kind].sum() + unseen)) if n_all else 0
     weighted = matrix.multiply(ratio[None]).tocsr()
     size = float(np.sqrt(weighted.multiply(weighted).sum() / n))  # of a text: its places are to count as much
-    learner = LogisticRegression(C=strength * max(1, matrix.nnz) / n, max_iter=1_000)
-    fitted = learner.fit(_beside(weighted, places * np.float32(size)), goal)
+    learner = LogisticRegression(C=strength * _richness(matrix), max_iter=1_000)
+    fitted = learner.fit(_with_places(weighted, places * np.float32(size)), goal)
     return fitted.coef_[0] * np.append(ratio, np.full(places.shape[1], size)), float(fitted.intercept_[0])
+
+
+def _richness(matrix: Any) -> float:
+    """How many features documents (N, K) have on average, if those that weigh little count as part of one."""
+    squares, fourths = (np.asarray(matrix.power(p).sum(1), np.float64).ravel() for p in (2, 4))
+    counts = np.divide(squares**2, fourths, out=np.zeros_like(squares), where=fourths > 0)
+    return max(1.0, float(counts.mean()))
 
 
 def _several_classes(
@@ -145,7 +159,7 @@ def _several_classes(
     """Weights (K + D, C) and bias (C,) of several classes; one without an example gets what one with few might."""
     from sklearn.linear_model import LogisticRegression
 
-    features = _beside(matrix, places)
+    features = _with_places(matrix, places)
     if len(np.unique(target)) < 2:
         return np.zeros((features.shape[1], n_classes)), without_words(target, SINGLE_LABEL, n_classes)
     fitted = LogisticRegression(C=strength, max_iter=1_000).fit(features, target)
@@ -163,12 +177,20 @@ def _values(
     """Weights (K + D, 1) and bias (1,) of values."""
     from sklearn.linear_model import Ridge
 
-    fitted = Ridge(alpha=penalty, solver="sparse_cg").fit(_beside(matrix, places), target.reshape(-1))
+    fitted = Ridge(alpha=penalty, solver="sparse_cg").fit(_with_places(matrix, places), target.reshape(-1))
     return fitted.coef_.reshape(-1, 1), np.array([fitted.intercept_])
 
 
-def _beside(matrix: Any, places: Floats) -> Any:
-    """Features (N, K) and places (N, D) in one sparse matrix (N, K + D)."""
-    from scipy.sparse import csr_matrix, hstack
+def _beside(*matrices: Any) -> Any:
+    """Sparse matrices (N, K) beside one another as one."""
+    from scipy.sparse import hstack
 
-    return hstack([matrix, csr_matrix(places)], format="csr") if places.shape[1] else matrix
+    filled = [m for m in matrices if m.shape[1]]
+    return hstack(filled, format="csr") if len(filled) > 1 else filled[0]
+
+
+def _with_places(matrix: Any, places: Floats) -> Any:
+    """Features (N, K) and places (N, D) in one sparse matrix (N, K + D)."""
+    from scipy.sparse import csr_matrix
+
+    return _beside(matrix, csr_matrix(places))

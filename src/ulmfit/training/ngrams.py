@@ -22,10 +22,12 @@ from ulmfit.inference.ngrams import (
     portions,
     skipped_ids,
 )
+from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.store import TokenStore
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
 from ulmfit.training.linear import Target, choose_share, fit_linear, without_words
 from ulmfit.training.progress import say
+from ulmfit.training.word_parts import WordParts
 
 # Chosen on held-out parts of training sets by benchmarks/ngram_strength.py, see docs/training.md.
 STRENGTH = 1.0
@@ -34,6 +36,7 @@ _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of few
 _MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
 _MAX_TOKENS = 10_000_000  # to learn from: the matrix of their n-grams takes some 200 MB
 _MAX_WORK = 1_500_000_000  # tokens times classes, some minutes
+_MAX_WORK_OF_PARTS = 300_000_000  # of which a text has several times as many as words
 _MAX_CORPUS = 5_000_000  # tokens of texts, labelled or not, that directions are learned from
 _MAX_PLACES = 700_000  # texts times classes that are learned from by their places too, some minutes
 _ENOUGH = 1_000  # labelled texts: of fewer a network learns less than an n-gram model does (docs/training.md)
@@ -51,12 +54,14 @@ def fit_ngrams(
     *,
     unlabelled: TokenStore | None = None,
     strength: float = STRENGTH,
+    letters: bool = True,
 ) -> NGrams:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
     The features are the presence of n-grams times their rarity (idf). Beside them stand the documents' places along the
     directions in which all texts vary, labelled or not: few labels tell more about few directions than about many
-    words. How much the places count is chosen by labelled documents held out; they become part of the weights.
+    words. How much the places count is chosen by labelled documents held out. With them stand the parts of words that
+    other words have too. Places and parts become part of the weights.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
@@ -69,8 +74,9 @@ def fit_ngrams(
         console: where to say how many there are.
         unlabelled: further documents, of the same vocabulary.
         strength: factor on how closely the examples are followed; the inverse of regularization.
+        letters: whether words teach something about words that are spelt alike.
 
-    Source: those of `ulmfit.training.linear` and `ulmfit.training.latent`.
+    Source: those of `ulmfit.training.linear`, `ulmfit.training.latent` and `ulmfit.training.word_parts`.
     """
     store, target = _sample(store, target, n_classes, console)
     by_places = len(store) * n_classes <= _MAX_PLACES
@@ -81,8 +87,11 @@ def fit_ngrams(
     places = latent.places(matrix)
     weights, bias, share = np.zeros((matrix.shape[1], n_classes)), without_words(target, task, n_classes), np.float32(0)
     if matrix.nnz:
-        share = choose_share(matrix, places, target, task, n_classes, strength)
-        weights, of_places, bias = fit_linear(matrix, places * share, target, task, n_classes, strength)
+        parts = _parts(store, model, kind if letters else "", n_classes)
+        features = [matrix, parts.of_texts(matrix)]
+        share = choose_share(features, places, target, task, n_classes, strength)
+        of_features, of_places, bias = fit_linear(features, places * share, target, task, n_classes, strength)
+        weights = parts.folded(of_features)
         latent.add_to(weights, of_places * share)
     say(
         console,
@@ -129,6 +138,15 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_lea
     found = minimize(loss, expected_logs, method="L-BFGS-B", bounds=[(np.log(belief) - 5.0, 3.0), (-5.0, 3.0)])
     shares: NDArray[np.float64] = 0.5 * np.exp(found.x)
     return shares
+
+
+def _parts(store: TokenStore, model: NGrams, kind: str, n_classes: int) -> WordParts:
+    """What the words among the n-grams are spelt with; nothing of other tokens, and where it would take too long."""
+    if kind != "word" or store.n_tokens * n_classes > _MAX_WORK_OF_PARTS:
+        return WordParts.of([""] * len(model.keys), 0)
+    itos = store.vocab.itos
+    words = ["" if key > len(itos) or itos[key - 1] in SPECIAL_TOKENS else itos[key - 1] for key in model.keys.tolist()]
+    return WordParts.of(words, _MAX_WEIGHTS // n_classes)
 
 
 def _sample(store: TokenStore, target: Target, n_classes: int, console: Console) -> tuple[TokenStore, Target]:
