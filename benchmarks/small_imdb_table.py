@@ -1,4 +1,4 @@
-"""Print the table of README for the small IMDb split, from what the runs wrote.
+"""Print the table of docs/benchmarks.md for the small IMDb split, from what the runs wrote.
 
     python benchmarks/imdb_small.py --data FOLDER
     ulmfit train runs/imdb-2000/train.csv --test runs/imdb-2000/test.csv --lm-data runs/imdb-2000/unlabelled.csv \
