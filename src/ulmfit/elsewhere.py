@@ -67,7 +67,7 @@ ELSEWHERE = {
     "ShortEpochCallback": "learn.fit(0.01) is a part of an epoch",
     "CutMix": _IMAGES,
     "CollectDataCallback": _IMAGES,
-    "MCDropoutCallback": "probabilities are calibrated instead: see docs/predicting.md",
+    "MCDropoutCallback": "probabilities are calibrated instead: see docs/inference.md",
     "CancelBackwardException": "CancelBatchException leaves out the batch, CancelStepException its step",
     **dict.fromkeys(("exp_rmspe", "foreground_acc", "Dice", "DiceMulti", "JaccardCoeff", "JaccardCoeffMulti"), _METRIC),
     "CorpusBLEUMetric": _METRIC,
