@@ -120,9 +120,9 @@ def test_all_text_files_of_a_folder_are_counted_once(tmp_path: Path, monkeypatch
     monkeypatch.setattr("ulmfit.data.stores._SETTLED_NS", 0)
     root = write_folder(tmp_path / "data", ("train", "test"))
     (root / "unsup").mkdir()
-    (root / "unsup" / "0.txt").write_text("unheard is unheard of unheard")
-    (root / "unsup" / "1.txt").write_text("unheard and again")
-    (root / "train" / "urls_pos.txt").write_text("listed is listed of listed")
+    (root / "unsup" / "0.txt").write_text("unheard is unheard of unheard", encoding="utf-8")
+    (root / "unsup" / "1.txt").write_text("unheard and again", encoding="utf-8")
+    (root / "train" / "urls_pos.txt").write_text("listed is listed of listed", encoding="utf-8")
     cut = list[str]()
     encode = Encoder.__call__
     monkeypatch.setattr(Encoder, "__call__", lambda self, texts: cut.extend(texts) or encode(self, texts))
@@ -152,13 +152,13 @@ def test_all_text_files_of_a_folder_are_counted_once(tmp_path: Path, monkeypatch
         assert texts_of(dls, "valid") == texts_of(plain, "valid")
     for file, text in zip(lm.valid_ds.items, texts_of(lm, "valid"), strict=True):
         words = [word for word in text.split() if not word.startswith("xx")]
-        assert set(words) <= set(Tokenizer(WordTokenizer)(file.read_text()))
+        assert set(words) <= set(Tokenizer(WordTokenizer)(file.read_text(encoding="utf-8")))
 
 
 def test_items_outside_the_folder_that_is_counted(tmp_path: Path):
     root = write_folder(tmp_path / "data")
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "0.txt").write_text("unheard is unheard of unheard")
+    (tmp_path / "more" / "0.txt").write_text("unheard is unheard of unheard", encoding="utf-8")
     dls = DataBlock(
         TextBlock.from_folder(tmp_path / "more", is_lm=True, cache=False), get_items=get_text_files
     ).dataloaders(root, bs=2)
