@@ -76,6 +76,7 @@ ELSEWHERE = {
     **dict.fromkeys(("AccumMetric", "AvgLoss", "AvgSmoothLoss", "ValueMetric", "LossMetric"), _RECORDED),
     **dict.fromkeys(("LossMetrics", "optim_metric"), _RECORDED),
     "BCELossFlat": "BCEWithLogitsLossFlat, which takes logits",
+    "plt": "import matplotlib.pyplot as plt, of the extra plot",
     "DiceLoss": "CrossEntropyLossFlat or FocalLossFlat",
 }
 """What to use instead; a dotted path names the thing that is nearest."""

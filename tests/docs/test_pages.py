@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ NOT_RUN = {
     r"torchrun |accelerate ": "starts processes: tests/training/test_distributed.py",
     r"ulmfit convert": "needs files of fastai: tests/pretrained",
 }
+# Modules of extras, without which a command is passed over.
+NEEDS = {"ulmfit export": ("onnx", "onnxruntime")}
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +109,9 @@ def write_files(folder: Path, texts: list[str], labels: list[str]) -> None:
 
 
 def run_command(line: str) -> None:
-    """Run a line of the shell in this process; commands of NOT_RUN are passed over."""
-    if any(re.match(pattern, line) for pattern in NOT_RUN):
+    """Run a line of the shell in this process; commands of NOT_RUN are passed over, and those whose extra is missing."""
+    needed = [module for begin, modules in NEEDS.items() if line.startswith(begin) for module in modules]
+    if any(re.match(pattern, line) for pattern in NOT_RUN) or not all(map(find_spec, needed)):
         return
     program, *given = shlex.split(line)
     if program == "python":

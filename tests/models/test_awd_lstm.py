@@ -102,6 +102,8 @@ def test_embedding_dropout_drops_whole_words_wherever_they_stand():
     kept = ~zero[0, :50]
     torch.testing.assert_close(y[0, :50][kept], 2 * embedding.weight[kept])
     assert torch.equal(embedding.eval()(ids)[0, :50], embedding.weight)
+    assert torch.equal(embedding(torch.arange(50)), embedding.weight)
+    assert torch.equal(embedding(ids[None])[0], embedding(ids))
 
 
 def test_encoder_runs_in_pieces_as_in_one():

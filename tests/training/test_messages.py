@@ -161,8 +161,14 @@ def test_names_of_fastai_are_there_while_a_batch_is_trained():
         assert learn.x is learn.xb[0]
         seen.append((learn.iter, learn.n_iter, learn.pct_train))
 
-    lm_learner().fit(1, 1e-3, cbs=[Callback(after_loss=look)])
+    def count(learn) -> None:
+        done.append((learn.iter, learn.pct_train))
+
+    done: list[tuple[int, float]] = []
+    lm_learner().fit(1, 1e-3, cbs=[Callback(after_loss=look, after_batch=count)])
     assert seen[:2] == [(0, 18, 0.0), (1, 18, 1 / 18)]
+    assert done[:2] == [(0, 1 / 18), (1, 2 / 18)]
+    assert done[-1] == (17, 1.0)
 
 
 def test_validation_calls_callbacks():

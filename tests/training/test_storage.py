@@ -64,7 +64,7 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(FormatError, match="damaged"):
         learn.load("c")
     storage.save_encoder(learn, "e")
-    with pytest.raises(FormatError, match="is no model file: it holds: encoder"):
+    with pytest.raises(FormatError, match=r"is no model file: it holds: encoder; learn\.load_encoder reads it"):
         learn.load("e")
 
 

@@ -77,6 +77,8 @@ def test_names_that_are_not_here_say_what_to_use():
         class Mine(ulmfit.text.all.AccumMetric):
             pass
 
+    with pytest.raises(AttributeError, match="no 'TextDataLoder'; did you mean 'TextDataLoaders'"):
+        ulmfit.text.all.TextDataLoder()
     with pytest.raises(AttributeError, match="no 'TextBlok'; did you mean 'TextBlock'"):
         ulmfit.text.all.TextBlok()
     assert not hasattr(ulmfit.text.all, "zzzzz")

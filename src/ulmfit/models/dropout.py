@@ -180,13 +180,20 @@ class EmbeddingDropout(nn.Module):
         self.weight = nn.Parameter(torch.empty(vocab_sz, emb_sz).uniform_(-0.1, 0.1))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Look the words up; in training some words become zeros."""
-        steps = ids.t()
+        """Look the words up; in training some words become zeros.
+
+        Args:
+            ids: of any shape.
+
+        Returns:
+            that shape and `emb_sz`.
+        """
+        steps = ids.transpose(0, 1) if ids.dim() > 1 else ids
         embedded = F.embedding(steps, self.weight)
         if self.training and self.p > 0:
             mask = dropout_mask(self.weight, (self.weight.shape[0], 1), self.p)
             embedded = embedded * F.embedding(steps, mask)
-        return embedded.transpose(0, 1)
+        return embedded.transpose(0, 1) if ids.dim() > 1 else embedded
 
     def extra_repr(self) -> str:
         """Sizes and probability, for printing."""

@@ -5,10 +5,21 @@ Beside the library's own names these are the few of Python, numpy, pandas and to
 
 from __future__ import annotations
 
+import inspect
+import itertools
+import json
+import math
 import os
+import random
 import re
+import shutil
+import sys
+import time
+import warnings
+from collections import Counter, defaultdict
 from functools import partial
 from importlib import import_module
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn, tensor
+from torch import Tensor, nn, tensor
 
 from ulmfit.arguments import likeliest
 from ulmfit.data.block import DataBlock
@@ -208,5 +219,5 @@ def __getattr__(name: str) -> Any:
         return Absent(name)
     if name.startswith("__"):
         raise AttributeError(name)
-    meant = likeliest(name, __all__)
+    meant = likeliest(name, [n for n in __all__ if not isinstance(globals().get(n), Misspelt)])
     raise AttributeError(f"ulmfit.text.all has no {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))

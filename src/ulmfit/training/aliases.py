@@ -21,7 +21,10 @@ class Aliases:
     dls: AnyLoaders
     optimizer: torch.optim.Optimizer
     batch: int
+    step: int
+    total_steps: int
     progress: float
+    event: str
     inputs: tuple[Tensor, ...]
     output: Output
     target: Tensor
@@ -39,7 +42,7 @@ class Aliases:
     @property
     def iter(self) -> int:
         """The number of the running batch in its epoch."""
-        return self.batch
+        return self.batch - (self.event == "after_batch")  # where it is counted already
 
     @property
     def n_iter(self) -> int:
@@ -48,8 +51,8 @@ class Aliases:
 
     @property
     def pct_train(self) -> float:
-        """The progress of the running fit, in [0, 1]."""
-        return self.progress
+        """The progress of the running fit, in [0, 1]; in `after_batch` that of the next batch."""
+        return max(self.progress, self.step / self.total_steps) if self.event == "after_batch" else self.progress
 
     @property
     def xb(self) -> tuple[Tensor, ...]:

@@ -84,7 +84,8 @@ class Loop(Aliases):
         rate_factor: on all learning rates of the running fit, for callbacks to change.
         loss: of the last batch. smooth_loss: its moving average. rows: of the last batch, in all processes.
         n_targets: labels or tokens learnt from in all fits.
-        active: the callbacks of the running fit. callback_states: what a checkpoint says of them, until they take it.
+        active: the callbacks of the running fit. event: at which they are called, or were last.
+        callback_states: what a checkpoint says of them, until they take it.
         history: a row for each epoch of all fits.
     """
 
@@ -131,10 +132,8 @@ class Loop(Aliases):
         self.validating = self.resumable = False
         self.progress = self.seconds = 0.0
         self.rate_factor = 1.0
-        self.inputs: tuple[Tensor, ...]
-        self.output: Output
-        self.target: Tensor
         self.loss_grad: Tensor
+        self.event = ""
         self._hooks: dict[str, list[Callable[[Any], object]]] = {event: [] for event in EVENTS}
         self.seed = int(seed)  # one of numpy is none to torch
         self._rng = torch.Generator().manual_seed(self.seed + 1_000_003 * self.processes.rank).get_state()
@@ -255,6 +254,7 @@ class Loop(Aliases):
                 raise
 
     def _call(self, event: str) -> None:
+        self.event = event
         for hook in self._hooks[event]:
             hook(self)
 

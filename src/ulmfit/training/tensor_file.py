@@ -66,7 +66,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if kind not in header:
-                raise FormatError(f"{path} is no {kind} file" + (f": it holds: {', '.join(header)}" if header else ""))
+                held = ", ".join(header)
+                reader = {"encoder": "; learn.load_encoder reads it", "model": "; learn.load reads it"}.get(held, "")
+                raise FormatError(f"{path} is no {kind} file" + (f": it holds: {held}{reader}" if header else ""))
             facts: dict[str, Any] = json.loads(header[kind])
             return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
