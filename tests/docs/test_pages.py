@@ -109,7 +109,7 @@ def write_files(folder: Path, texts: list[str], labels: list[str]) -> None:
 
 
 def run_command(line: str) -> None:
-    """Run a line of the shell in this process; commands of NOT_RUN are passed over, and those whose extra is missing."""
+    """Run a line of the shell in this process, but for commands of NOT_RUN and those whose extra is missing."""
     needed = [module for begin, modules in NEEDS.items() if line.startswith(begin) for module in modules]
     if any(re.match(pattern, line) for pattern in NOT_RUN) or not all(map(find_spec, needed)):
         return
