@@ -44,7 +44,7 @@ def test_the_tutorial_learns_from_a_thousand_reviews(path, capsys):
     dls_clas = TextDataLoaders.from_folder(path, valid="test", text_vocab=dls_lm.vocab)
     learn = text_classifier_learner(dls_clas, AWD_LSTM, drop_mult=0.5, metrics=accuracy)
     learn = learn.load_encoder("finetuned")
-    learn.fine_tune(1, 1e-2)
+    learn.fine_tune(4, 1e-2)
     learn.show_results()
     assert "category_" in capsys.readouterr().out
     check_answer(learn.predict("I really liked that movie!"))
