@@ -65,6 +65,13 @@ def test_weights_of_parts_become_weights_of_words():
     )
 
 
+def test_parts_that_all_words_have_tell_nothing():
+    np.testing.assert_array_equal(WordParts.of(["cat", "cats"], 1_000).matrix.toarray(), np.zeros((2, 3)))
+    store = TokenStore.build(["cat", "cats"] * 4, Tokenizer(), min_freq=1)
+    model = fit_ngrams(store, np.array([0, 1] * 4), "single_label", 2, "word", QUIET)
+    assert model.outputs(store).argmax(1).tolist() == [0, 1] * 4
+
+
 def test_without_words_there_are_none():
     parts = WordParts.of(["", "", ""], 1_000)
     assert parts.of_texts(csr_matrix(np.eye(3, dtype=np.float32))).shape == (3, 0)

@@ -52,6 +52,7 @@ class WordParts:
         rarity = np.log((1 + sum(map(bool, words))) / (1 + counts)).astype(np.float32)
         matrix = csr_matrix((rarity[column], column, ends), shape=(len(words), len(columns)))[:, kept]
         lengths = np.sqrt(np.asarray(matrix.power(2).sum(1)).ravel())
+        lengths[lengths == 0] = 1  # of words whose every part all others have
         matrix.data /= np.repeat(lengths, np.diff(matrix.indptr))
         return cls(matrix=matrix)
 
