@@ -32,12 +32,12 @@ def test_parts_are_the_chains_of_three_to_five_letters(word: str, parts: list[st
 
 def test_each_word_is_as_long_as_the_next_and_rare_parts_count_more():
     words = ["teacher", "teaching", "sailor", "", "sailing", "xyz"]
-    matrix = WordParts.of(words, 1_000).matrix.toarray()
+    matrix = WordParts.of(words, 6, 1_000).matrix.toarray()
     np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), [1, 1, 1, 0, 1, 0], rtol=1e-6)  # xyz shares nothing
     shared = (matrix > 0).astype(int) @ (matrix > 0).T.astype(int)
     assert shared[0, 1] == len(set(parts_of("teacher")) & set(parts_of("teaching")))
     assert shared[0, 2] == 0
-    ends = WordParts.of(["aing", "bing", "cing", "aone", "eone"], 1_000).matrix.toarray()
+    ends = WordParts.of(["aing", "bing", "cing", "aone", "eone"], 5, 1_000).matrix.toarray()
     assert sorted(np.unique(ends[3][ends[3] > 0]).round(6)) == sorted(np.unique(ends[4][ends[4] > 0]).round(6))
     ing, one = ends[0].max() * np.linalg.norm(ends[0]), ends[3].max()
     assert one == pytest.approx(1 / np.sqrt((ends[3] > 0).sum()))
@@ -46,34 +46,34 @@ def test_each_word_is_as_long_as_the_next_and_rare_parts_count_more():
 
 def test_the_most_frequent_parts_are_taken():
     words = ["aing", "bing", "cing", "aone", "eone"]
-    few = WordParts.of(words, 3).matrix
+    few = WordParts.of(words, 5, 3).matrix
     assert few.shape == (5, 3)
     assert few[:3].getnnz() == 9  # those of "ing", that three words have
     assert few[3:].getnnz() == 0
-    assert WordParts.of(words, 0).matrix.shape == (5, 0)
+    assert WordParts.of(words, 5, 0).matrix.shape == (5, 0)
 
 
 def test_weights_of_parts_become_weights_of_words():
     rng = np.random.default_rng(0)
-    parts = WordParts.of(["teacher", "teaching", "", "sailor", "sailing"], 1_000)
-    features = csr_matrix((rng.random((20, 5)) < 0.5) * rng.random((20, 5)), dtype=np.float32)
+    parts = WordParts.of(["teacher", "teaching", "", "sailor", "sailing"], 7, 1_000)
+    features = csr_matrix((rng.random((20, 7)) < 0.5) * rng.random((20, 7)), dtype=np.float32)
     of_texts = parts.of_texts(features)
     assert of_texts.shape[1] > 5
-    weights = rng.normal(size=(5 + of_texts.shape[1], 3))
-    np.testing.assert_allclose(
-        features @ parts.folded(weights), features @ weights[:5] + of_texts @ weights[5:], atol=1e-5
-    )
+    weights = rng.normal(size=(7 + of_texts.shape[1], 3))
+    folded = parts.folded(weights)
+    np.testing.assert_allclose(features @ folded, features @ weights[:7] + of_texts @ weights[7:], atol=1e-5)
+    np.testing.assert_array_equal(folded[5:], weights[5:7])  # chains of words have no parts
 
 
 def test_parts_that_all_words_have_tell_nothing():
-    np.testing.assert_array_equal(WordParts.of(["cat", "cats"], 1_000).matrix.toarray(), np.zeros((2, 3)))
+    np.testing.assert_array_equal(WordParts.of(["cat", "cats"], 2, 1_000).matrix.toarray(), np.zeros((2, 3)))
     store = TokenStore.build(["cat", "cats"] * 4, Tokenizer(), min_freq=1)
     model = fit_ngrams(store, np.array([0, 1] * 4), "single_label", 2, "word", QUIET)
     assert model.outputs(store).argmax(1).tolist() == [0, 1] * 4
 
 
 def test_without_words_there_are_none():
-    parts = WordParts.of(["", "", ""], 1_000)
+    parts = WordParts.of(["", ""], 3, 1_000)
     assert parts.of_texts(csr_matrix(np.eye(3, dtype=np.float32))).shape == (3, 0)
     np.testing.assert_array_equal(parts.folded(np.ones((3, 2))), np.ones((3, 2)))
 

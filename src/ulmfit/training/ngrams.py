@@ -143,10 +143,11 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_lea
 def _parts(store: TokenStore, model: NGrams, kind: str, n_classes: int) -> WordParts:
     """What the words among the n-grams are spelt with; nothing of other tokens, and where it would take too long."""
     if kind != "word" or store.n_tokens * n_classes > _MAX_WORK_OF_PARTS:
-        return WordParts.of([""] * len(model.keys), 0)
-    itos = store.vocab.itos
-    words = ["" if key > len(itos) or itos[key - 1] in SPECIAL_TOKENS else itos[key - 1] for key in model.keys.tolist()]
-    return WordParts.of(words, _MAX_WEIGHTS // n_classes)
+        return WordParts.of([], len(model.keys), 0)
+    single = model.keys[model.keys <= len(store.vocab)]  # the first, as keys rise
+    words = [store.vocab.itos[key - 1] for key in single.tolist()]
+    words = ["" if word in SPECIAL_TOKENS else word for word in words]
+    return WordParts.of(words, len(model.keys), _MAX_WEIGHTS // n_classes)
 
 
 def _sample(store: TokenStore, target: Target, n_classes: int, console: Console) -> tuple[TokenStore, Target]:

@@ -34,11 +34,12 @@ class WordParts:
     matrix: Any
 
     @classmethod
-    def of(cls, words: Sequence[str], most: int) -> WordParts:
+    def of(cls, words: Sequence[str], n_ngrams: int, most: int) -> WordParts:
         """The parts that two words have or more, each counted by its rarity (idf); the rows have length 1 or 0.
 
         Args:
-            words: the K n-grams as they are written; '' for those that are not divided.
+            words: the first of the n-grams as they are written; '' for those that are not divided.
+            n_ngrams: K; those behind the words are not divided.
             most: parts; of more the most frequent ones are taken.
         """
         from scipy.sparse import csr_matrix
@@ -46,11 +47,12 @@ class WordParts:
         columns: dict[str, int] = {}
         found = [[columns.setdefault(part, len(columns)) for part in parts_of(word)] for word in words]
         column = np.fromiter((c for row in found for c in row), np.int64)
-        ends = np.append(0, np.cumsum([len(row) for row in found]))
+        ends = np.full(n_ngrams + 1, len(column))
+        ends[: len(words) + 1] = np.cumsum([0, *map(len, found)])
         counts = np.bincount(column, minlength=len(columns))
         kept = frequent(counts, most)
         rarity = np.log((1 + sum(map(bool, words))) / (1 + counts)).astype(np.float32)
-        matrix = csr_matrix((rarity[column], column, ends), shape=(len(words), len(columns)))[:, kept]
+        matrix = csr_matrix((rarity[column], column, ends), shape=(n_ngrams, len(columns)))[:, kept]
         lengths = np.sqrt(np.asarray(matrix.power(2).sum(1)).ravel())
         lengths[lengths == 0] = 1  # of words whose every part all others have
         matrix.data /= np.repeat(lengths, np.diff(matrix.indptr))
