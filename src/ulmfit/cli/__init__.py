@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.cli import ship, use
-from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Seed, TextColumn, matching, parse_duration
+from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Resume, Seed, TextColumn, matching, parse_duration
 from ulmfit.errors import ConfigError, UlmfitError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -142,9 +142,12 @@ def train(
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32, for training.")] = "auto",
     encoding: Encoding = "utf-8",
+    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a classifier: language model on all texts, then the head, then gradual unfreezing.
+
+    Interrupted, it goes on with --resume.
 
     Example: ulmfit train reviews.csv --text review --label sentiment --lm-data more-reviews.csv --out my-model
     """
@@ -190,6 +193,7 @@ def train(
         backward_base="none" if given and bidirectional else backward_base,
         encoding=encoding,
         overwrite=overwrite,
+        resume=resume,
     )
     run(job, Console())
 
@@ -224,7 +228,7 @@ def pretrain(
     drop_mult: Annotated[float, typer.Option(help="Factor on the dropouts; many epochs need more.")] = 0.2,
     workers: Annotated[int, typer.Option(help="Processes that tokenize.", min=1)] = 1,
     compact: Annotated[bool, typer.Option("--compact", help="Write the weights in a quarter of their size.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    resume: Resume = False,
     licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "not stated",
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",

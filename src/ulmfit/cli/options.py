@@ -18,6 +18,7 @@ LabelDelim = Annotated[
     str | None, typer.Option(help="What separates the labels of a cell, where texts may have several, such as ';'.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the model that --out already holds.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of an interrupted run.")]
 Seed = Annotated[
     int, typer.Option(help="Of the split, the weights, the order of texts and dropout.", min=0, max=2**32 - 1)
 ]

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, Overwrite, Seed, TextColumn, matching, parse_duration
+from ulmfit.cli.options import (
+    Encoding,
+    Json,
+    LabelDelim,
+    Model,
+    Overwrite,
+    Resume,
+    Seed,
+    TextColumn,
+    matching,
+    parse_duration,
+)
 from ulmfit.errors import ConfigError
 
 
@@ -87,6 +98,7 @@ def finetune(
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
     encoding: Encoding = "utf-8",
+    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a language model on texts; classifiers start from it with `ulmfit train --base`.
@@ -100,4 +112,4 @@ def finetune(
 
     check_precision(precision)
     recipe = Recipe(lm_epochs=lm_epochs, time_budget=seconds, valid_pct=valid_pct, seed=seed, precision=precision)
-    run(base, matching(data), out, recipe, Console(), text=text, encoding=encoding, overwrite=overwrite)
+    run(base, matching(data), out, recipe, Console(), text=text, encoding=encoding, overwrite=overwrite, resume=resume)

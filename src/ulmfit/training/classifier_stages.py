@@ -162,6 +162,8 @@ def train_classifier(
     model = cast("TextClassifier", learn.model)
     model.encoder.load_state_dict(language_model.encoder.state_dict())
     what = "Regression" if texts.task == "regression" else f"Classifier: {len(texts.labels)} classes"
+    if clock.files is not None:
+        clock.files.keep(learn, "classifier", backwards=backwards)
     say(console, f"\n{what}, {len(texts.train[0]):,} texts to learn from, {len(texts.valid[0]):,} to check with")
     best, table = SaveBest(learn.metrics[0].name), ProgressTable(console)
     fall = recipe.rate_fall ** (len(learn.groups) - 1)

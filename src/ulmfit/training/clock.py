@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from ulmfit.training.run_files import RunFiles
+
 _SHARE_OF_THE_END = 0.04
 _LONGEST_END = 5.0
 
@@ -15,23 +17,26 @@ class Clock:
 
     Args:
         budget: seconds for the whole run, or None for no limit.
+        files: of a run that may be interrupted: the time that earlier processes used counts, too.
         reserve: seconds that no part of the work may take: for what comes at the end, as the folder that is written.
     """
 
     budget: float | None
+    files: RunFiles | None = None
     reserve: float = field(init=False)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.reserve = 0.0 if self.budget is None else min(_LONGEST_END, _SHARE_OF_THE_END * self.budget)
+        self.started += self._earlier
 
     @property
     def used(self) -> float:
         """Seconds since the start."""
-        return time.perf_counter() - self.started
+        return time.perf_counter() - self.started + self._earlier
 
     def share(self, part: float, *, keep: float = 0.0) -> float | None:
-        """Seconds that a part of the work may take.
+        """Seconds that a part of the work may take; of a run that goes on, what it was told before.
 
         Args:
             part: share of the time left.
@@ -40,4 +45,10 @@ class Clock:
         Returns:
             at least one second; None without a budget.
         """
-        return None if self.budget is None else max(1.0, part * (self.budget - self.used - self.reserve - keep))
+        used = self.used
+        seconds = None if self.budget is None else max(1.0, part * (self.budget - used - self.reserve - keep))
+        return seconds if self.files is None else self.files.share(seconds, used)
+
+    @property
+    def _earlier(self) -> float:
+        return 0.0 if self.files is None else self.files.earlier

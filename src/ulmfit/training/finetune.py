@@ -22,6 +22,7 @@ from ulmfit.training.manifest import fingerprint_texts, run_manifest
 from ulmfit.training.parts import Stores
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
+from ulmfit.training.run_files import RunFiles
 
 
 def finetune(
@@ -34,6 +35,7 @@ def finetune(
     text: str | None = None,
     encoding: str = "utf-8",
     overwrite: bool = False,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune a language model, in its own direction, and write its folder.
 
@@ -46,6 +48,7 @@ def finetune(
         text: name of the text column.
         encoding: of the files.
         overwrite: replace a model at `out`.
+        resume: go on with a run that was interrupted.
 
     Returns:
         what metrics.json holds.
@@ -53,8 +56,10 @@ def finetune(
     Raises:
         UlmfitError: bad data or settings; nothing is written then.
     """
-    clock, console = Clock(recipe.time_budget), console or Console(quiet=True)
+    console = console or Console(quiet=True)
     check_target(out, overwrite=overwrite)
+    files = RunFiles(out, {**asdict(recipe), "base": base}, console, resume=resume, overwrite=overwrite)
+    clock = Clock(recipe.time_budget, files)
     start = load_base(base)
     if start is None:
         raise ConfigError("fine-tuning needs a language model to start from; ulmfit pretrain begins with none")
@@ -73,7 +78,7 @@ def finetune(
         base=start.vocab,
     )
     model, history, report = train_language_model(
-        stores, start.config, recipe, clock.share(1.0), console, start, backwards=start.backwards
+        stores, start.config, recipe, clock, console, start, backwards=start.backwards
     )
     metrics = {
         **report,
@@ -98,5 +103,6 @@ def finetune(
         ),
     )
     save_bundle(bundle, out, overwrite=overwrite)
+    files.remove()
     say(console, f"perplexity {report['perplexity']:.1f} on {len(valid):,} texts held out. Model saved in {out}")
     return metrics

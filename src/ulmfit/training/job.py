@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ulmfit.training.ngrams import fit_shares
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, Trained, train_text_classifier
+from ulmfit.training.run_files import RunFiles
 
 FEW = 50  # with fewer texts to check with, the standard error of an accuracy of 0.85 is above 5 points
 
@@ -48,6 +49,7 @@ class TrainJob:
         backward_base: the same for the direction from the end, if the recipe trains both.
         encoding: of the text files.
         overwrite: replace a model at `out`.
+        resume: go on with a run that was interrupted.
     """
 
     data: Path
@@ -63,6 +65,12 @@ class TrainJob:
     backward_base: str = AUTO
     encoding: str = "utf-8"
     overwrite: bool = False
+    resume: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same when a run goes on; the texts and labels themselves are compared, not their places."""
+        names = ("text", "label", "base", "backward_base")
+        return {**asdict(self.recipe), **asdict(self.labelling), **{name: getattr(self, name) for name in names}}
 
 
 def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
@@ -78,10 +86,11 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     Raises:
         UlmfitError: bad data or settings; nothing is written then.
     """
-    clock = Clock(job.recipe.time_budget)
     console = console or Console(quiet=True)
     job = replace(job, data=Path(job.data), out=Path(job.out))
     check_target(job.out, overwrite=job.overwrite)
+    files = RunFiles(job.out, job.settings(), console, resume=job.resume, overwrite=job.overwrite)
+    clock = Clock(job.recipe.time_budget, files)
     job = _find_parts(job, console)
     check_base(job.base)
     if job.backward_base != AUTO and not job.recipe.bidirectional:
@@ -106,6 +115,7 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     )
     trained, metrics = train_and_measure(texts, job.recipe, console, bases, clock=clock, test=test)
     save(trained, metrics, job.out, overwrite=job.overwrite)
+    files.remove()
     for part in ("valid", "test"):
         if part in metrics:
             say(console, f"{part}: {figures_text(metrics[part])}")

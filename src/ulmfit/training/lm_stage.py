@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +13,7 @@ from ulmfit.models.config import EncoderConfig
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import coverage, match_vocab
+from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.manifest import fingerprint_weights
 from ulmfit.training.parts import Stores, counts
@@ -45,10 +45,11 @@ def train_language_model(
     stores: Stores,
     config: EncoderConfig,
     recipe: Recipe,
-    seconds: float | None,
+    clock: Clock,
     console: Console,
     base: Bundle | None,
     *,
+    keep: float = 0.0,
     backwards: bool = False,
 ) -> tuple[LanguageModel, list[dict[str, Any]], dict[str, Any]]:
     """A language model of all texts, checked on the validation part's texts.
@@ -57,9 +58,10 @@ def train_language_model(
         stores: the texts as ids.
         config: of the model.
         recipe: the settings.
-        seconds: that it may take, if there is a limit.
+        clock: of the run.
         console: for the epoch table.
         base: what to start from; None for random weights.
+        keep: seconds that are set aside for what comes after, if there is a limit.
         backwards: texts are read from their end.
 
     Returns:
@@ -90,36 +92,36 @@ def train_language_model(
         console,
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
-    started = time.perf_counter()
+    if clock.files is not None:
+        clock.files.keep(learn, "language_model", backwards=backwards)
+    started = clock.used
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
         say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on the texts to check with")
     else:
-        row = _train(learn, stores, recipe, seconds, console, from_base=base is not None)
+        row = _train(learn, stores, recipe, clock, keep, console, from_base=base is not None)
     report = {
         "epoch": row["epoch"],
         "perplexity": row["perplexity"],
         "accuracy": row["accuracy"],
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_targets,
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(clock.used - started, 1),
         "base": None if base is None else {"words": len(base.vocab), "weights": fingerprint_weights(base.weights)},
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report
 
 
 def _train(
-    learn: Learner, stores: Stores, recipe: Recipe, seconds: float | None, console: Console, *, from_base: bool
+    learn: Learner, stores: Stores, recipe: Recipe, clock: Clock, keep: float, console: Console, *, from_base: bool
 ) -> dict[str, Any]:
     """Train, first without the lower layers if they come from a base; the history's row of the best epoch."""
     epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=from_base)
     cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
-    started = time.perf_counter()
     if from_base:
         learn.freeze()
-        learn.fit_one_cycle(1, recipe.lm_lr, seconds=None if seconds is None else seconds / 4, cbs=cbs)
+        learn.fit_one_cycle(1, recipe.lm_lr, seconds=clock.share(0.25, keep=keep), cbs=cbs)
         learn.unfreeze()
-        seconds = None if seconds is None else max(1.0, seconds - (time.perf_counter() - started))
-    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=seconds, cbs=cbs)
+    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=clock.share(1.0, keep=keep), cbs=cbs)
     best.restore(learn)
     return best.row

@@ -36,6 +36,7 @@ from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.manifest import fingerprint_ids, run_manifest
 from ulmfit.training.pretrain_job import PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
+from ulmfit.training.run_files import check_settings
 from ulmfit.training.schedules import trapezoid
 
 _WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
@@ -151,14 +152,8 @@ def _checkpoint_to_resume(job: PretrainJob, last: Path, stable: Path, about: Map
             )
         return None
     before = read_about(last)
-    there, here = before["settings"], about["settings"]
     defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have
-    there = defaults | there
-    changed = [
-        f"{name} was {there[name]!r} and is {here[name]!r}" for name in sorted(here) if there[name] != here[name]
-    ]
-    if changed:
-        raise ConfigError(f"{last} belongs to a run with other settings: {'; '.join(changed)}")
+    check_settings(last, defaults | before["settings"], about["settings"])
     # The learning rate may have fallen already for the end that was planned then.
     return stable if before["length"] != about["length"] and stable.exists() else last
 

@@ -10,6 +10,7 @@ from typing import Any
 from ulmfit.errors import ConfigError
 from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.text.tokenizers import KINDS
+from ulmfit.training.run_files import training_folder
 
 OF_THE_BASE = ("tokenizer", "lang", "vocab_size", "min_freq")  # settings that a base has made already
 
@@ -135,4 +136,4 @@ class PretrainJob:
     @property
     def training_folder(self) -> Path:
         """Where the checkpoints are."""
-        return self.out.with_name(self.out.name + ".training")
+        return training_folder(self.out)

@@ -165,9 +165,9 @@ def train_text_classifier(
         raise ConfigError("lm_epochs=0 takes a base as it is, and there is none; name one, or let the model learn")
     if not recipe.bidirectional:
         return _one_direction(texts, recipe, console, base, clock, n_evaluated)
-    half = None if clock.budget is None else (clock.budget - clock.used) / 2
+    half = Clock(clock.share(0.5), clock.files)
     say(console, "\nFirst direction: from the start of the texts")
-    forward = _one_direction(texts, recipe, console, base, Clock(half), n_evaluated)
+    forward = _one_direction(texts, recipe, console, base, half, n_evaluated)
     say(console, "\nSecond direction: from their end")
     back = _one_direction(texts, recipe, console, backward_base, clock, 2 * n_evaluated, backwards=True)
     return Trained(
@@ -217,7 +217,7 @@ def _one_direction(
                 f"{max(0.0, clock.budget - clock.used):.0f} s are left. Both models are cut short",
             )
     language_model, lm_history, lm_report = train_language_model(
-        stores, config, recipe, clock.share(1.0, keep=needed), console, base, backwards=backwards
+        stores, config, recipe, clock, console, base, keep=needed, backwards=backwards
     )
     classifier, history, report = train_classifier(
         texts, stores, language_model, recipe, clock, console, backwards=backwards

@@ -40,16 +40,19 @@ class Checkpoints:
         path: the file.
         seconds: between two checkpoints of a fit.
         steps: batches between two checkpoints, instead of `seconds`.
+        every_epoch: one is also written at the end of every epoch, and before its validation.
 
     Attributes:
         finished: fits that are done.
         replaying: the program has not yet come to where it was interrupted.
     """
 
-    def __init__(self, path: Path, *, seconds: float = 300.0, steps: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, seconds: float = 300.0, steps: int | None = None, every_epoch: bool = True
+    ) -> None:
         at_least(0, seconds=seconds)
         at_least(1, steps=steps)
-        self.path, self.seconds, self.steps = path, seconds, steps
+        self.path, self.seconds, self.steps, self.every_epoch = path, seconds, steps, every_epoch
         self.number = self.finished = 0
         self.signal: int | None = None
         self.saved = False  # the file holds the present state: an interruption loses nothing
@@ -166,7 +169,7 @@ class Checkpoints:
             KeyboardInterrupt: for Ctrl-C.
             SystemExit: for SIGTERM, with its usual status.
         """
-        message = f"Interrupted; saved in {self.path}. Run the same program again with resume=True to go on"
+        message = f"Interrupted; saved in {self.path}. Run the same again with resume=True (--resume) to go on"
         say(Console(stderr=True), message)
         if number == signal.SIGINT:
             raise KeyboardInterrupt(message)
@@ -193,7 +196,7 @@ class _Keeper(Callback):
     def after_batch(self, learn: Learner) -> None:
         """Save if it is time, or the program is told to end."""
         owner = self.owner
-        due = time.monotonic() - self._last >= owner.seconds if owner.steps is None else learn.step % owner.steps == 0
+        due = self._is_late() if owner.steps is None else learn.step % owner.steps == 0
         if due or owner.signal is not None:
             self.save(learn, self.about)
         if owner.signal is not None:
@@ -201,18 +204,25 @@ class _Keeper(Callback):
 
     def after_train(self, learn: Learner) -> None:
         """Save: the validation may be long."""
-        self.save(learn, self.about)
-        self.owner.saved = True
+        self._save_if_due(learn)
 
     def after_epoch(self, learn: Learner) -> None:
         """Save the epoch's row."""
         self.owner.saved = False
-        self.save(learn, self.about)
-        self.owner.saved = True
+        self._save_if_due(learn)
 
     def after_fit(self, learn: Learner) -> None:
         """What comes after the fit is not saved yet."""
         self.owner.saved = False
+
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._last >= self.owner.seconds
+
+    def _save_if_due(self, learn: Learner) -> None:
+        """Outside the batches, where a signal need not wait once the state is saved."""
+        if self.owner.every_epoch or self._is_late():
+            self.save(learn, self.about)
+            self.owner.saved = True
 
 
 def _facts(plan: Plan, learn: Learner) -> dict[str, Any]:
