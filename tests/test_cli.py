@@ -406,13 +406,30 @@ def test_a_save_that_fails_leaves_the_model_before_it_whole(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(bundle, "_write_weights", fail)
-    quick = ("--lm-epochs", 1, "--epochs", 1)
-    said = ulmfit("train", trained / "train.csv", "--out", trained / "model", "--overwrite", *quick)
+    command = (
+        "train",
+        trained / "train.csv",
+        "--out",
+        trained / "model",
+        "--overwrite",
+        "--lm-epochs",
+        1,
+        "--epochs",
+        1,
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "_write_weights", fail)
+        said = ulmfit(*command)
     assert said.code == code
     assert message in said.err
+    assert "model.training: --resume writes it" in said.out.replace("\n", "")
     assert (trained / "model" / "manifest.json").read_bytes() == before
     assert load_bundle(trained / "model")
+    assert sorted(p.name for p in trained.iterdir()) == ["model", "model.training", "more.csv", "test.csv", "train.csv"]
+
+    monkeypatch.setattr("ulmfit.training.loop.Loop.run", None)  # nothing is trained again
+    assert ulmfit(*command, "--resume").code == 0
+    assert (trained / "model" / "manifest.json").read_bytes() != before
     assert sorted(p.name for p in trained.iterdir()) == ["model", "more.csv", "test.csv", "train.csv"]
 
 

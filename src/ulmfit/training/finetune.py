@@ -102,7 +102,7 @@ def finetune(
             f"{report['perplexity']:.1f} on {len(valid)} others. Start from it: `ulmfit train DATA --base FOLDER`.\n"
         ),
     )
-    save_bundle(bundle, out, overwrite=overwrite)
-    files.remove()
+    with files.last_step():
+        save_bundle(bundle, out, overwrite=overwrite)
     say(console, f"perplexity {report['perplexity']:.1f} on {len(valid):,} texts held out. Model saved in {out}")
     return metrics

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ class RunFiles:
     Args:
         out: the model folder that the run will write.
         settings: of the run, which must be the same when it goes on: JSON values, and tuples of them.
-        console: where to say that there is nothing to go on with.
+        console: where to say what is there.
         resume: go on with the run that was interrupted, if there is one.
         overwrite: begin anew although there is one.
 
@@ -51,6 +51,7 @@ class RunFiles:
         self.file = self.folder / "run.safetensors"
         self.found = resume and self.file.exists()
         self.earlier = 0.0
+        self._console = console
         self._settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._shares: list[tuple[float | None, float]] = []  # what was given, and the time that was used before
         self._n_shares = 0
@@ -98,8 +99,17 @@ class RunFiles:
     def _count_earlier(self, learn: Learner) -> None:
         self.earlier += learn.seconds
 
-    def remove(self) -> None:
-        """The run is finished: its files are needed no more."""
+    @contextmanager
+    def last_step(self) -> Iterator[None]:
+        """While the model is written: then the files are needed no more; if it fails, they are what is left."""
+        try:
+            yield
+        except BaseException:
+            say(self._console, f"The trained model is kept in {self.folder}: --resume writes it")
+            raise
+        self._remove()
+
+    def _remove(self) -> None:
         for stage in _STAGES:
             for backwards in (False, True):
                 self._path(stage, backwards=backwards).unlink(missing_ok=True)
