@@ -101,26 +101,23 @@ def test_a_run_that_is_interrupted_anywhere_ends_with_the_same_weights(
     n_batches, rng = batches[0], random.Random(f"{how} {every}")
     monkeypatch.setattr(run_files, "_EVERY", every)
     again = replace(job, out=job.out.with_name("again"), resume=True)
-    n_interruptions = 0
     for _ in range(3):
         with monkeypatch.context() as patch:
             interrupt(patch, rng.randrange(n_batches // 3), how)
-            try:
+            with pytest.raises((PowerCut, SystemExit, KeyboardInterrupt)):
                 run(again)
-                break
-            except (PowerCut, SystemExit, KeyboardInterrupt):
-                n_interruptions += 1
         assert not again.out.exists()
         said = capsys.readouterr().err
         assert ("--resume" in said and str(training_folder(again.out)) in said) == (how is not None)
-    assert n_interruptions
     batches[0] = 0
-    run(replace(again, overwrite=again.out.exists()))
+    console = Console(record=True, width=300, file=io.StringIO())
+    run(again, console)
     assert equal(job.out, again.out)
     assert not training_folder(again.out).exists()
     assert batches[0] <= n_batches
     if how is not None or every == 0:
         assert batches[0] < n_batches, "nothing was left out"
+        assert "again.training/language_model.safetensors: the epochs" in console.export_text().replace("\\", "/")
 
 
 def test_the_time_that_fits_were_given_is_remembered_and_that_used_goes_on(tmp_path: Path, monkeypatch):

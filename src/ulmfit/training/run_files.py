@@ -91,9 +91,12 @@ class RunFiles:
             stage: "language_model" or "classifier".
             backwards: of the direction from the end.
         """
-        learn.checkpoints = Checkpoints(self._path(stage, backwards=backwards), seconds=_EVERY, every_epoch=False)
+        path = self._path(stage, backwards=backwards)
+        learn.checkpoints = Checkpoints(path, seconds=_EVERY, every_epoch=False)
         if self.found:
             learn.checkpoints.resume(learn)
+            if learn.checkpoints.replaying:
+                say(self._console, f"Going on from {path}: the epochs before are not shown again")
         learn.add_cbs(Callback(before_fit=self._count_earlier))
 
     def _count_earlier(self, learn: Learner) -> None:
