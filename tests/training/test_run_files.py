@@ -189,6 +189,16 @@ def test_an_interrupted_run_is_not_forgotten(job: TrainJob, monkeypatch):
     assert [p.name for p in training_folder(job.out).iterdir()] == ["mine.txt"]
 
 
+def test_the_folder_stands_beside_the_model_wherever_that_is(tmp_path: Path, monkeypatch):
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    assert training_folder(Path("model")) == Path("model.training")
+    assert training_folder(Path("../model")) == Path("../model.training")
+    assert training_folder(Path()) == (tmp_path / "a" / "b.training").resolve()
+    assert training_folder(Path("..")) == (tmp_path / "a.training").resolve()
+
+
 def test_files_that_are_damaged_are_named(job: TrainJob, monkeypatch):
     interrupted(job, monkeypatch)
     file = training_folder(job.out) / "run.safetensors"

@@ -126,6 +126,7 @@ class RunFiles:
 
 def training_folder(out: Path) -> Path:
     """Where the checkpoints are of a run that writes a model folder."""
+    out = out if out.name.strip(".") else out.resolve()  # "." and ".." are no names
     return out.with_name(out.name + ".training")
 
 
