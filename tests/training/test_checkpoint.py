@@ -69,7 +69,7 @@ def test_checkpoints_are_saved_at_intervals(tmp_path):
     lm_learner().fit_one_cycle(1, 1e-2, cbs=[SaveCheckpoint(tmp_path / "always", seconds=0)])
     learn = lm_learner()
     load_checkpoint(learn, tmp_path / "always")
-    assert learn.batch == len(learn.dls.train)
+    assert (learn.step, learn.epoch, learn.validating) == (len(learn.dls.train), 1, False)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):

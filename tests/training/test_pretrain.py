@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 
 import pandas as pd
@@ -84,6 +85,27 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     assert not job.out.exists()
     with pytest.raises(ConfigError, match="--resume"):
         pretrain(job)
+    pretrain(replace(job, resume=True))
+    one, other = (load_bundle(tmp_path / name / "lm").weights for name in ("whole", "cut"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    pretrain(job_of(tmp_path / "whole"))
+    job = job_of(tmp_path / "cut")
+
+    def told(self: Callback, learn) -> None:
+        if learn.n_steps == 30:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", told)
+        pretrain(job)
+    assert "last.safetensors. Run the same again with resume=True (--resume)" in capsys.readouterr().err.replace(
+        "\n", " "
+    )
     pretrain(replace(job, resume=True))
     one, other = (load_bundle(tmp_path / name / "lm").weights for name in ("whole", "cut"))
     assert all(torch.equal(one[name], other[name]) for name in one)

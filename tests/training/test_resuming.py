@@ -297,6 +297,60 @@ def without_time(history: list[dict]) -> list[dict]:
     return [{k: v for k, v in row.items() if k != "time"} for row in history]
 
 
+class Told(Callback):
+    """Is told to end at some event of some epoch, once or several times."""
+
+    def __init__(self, event: str, epoch: int, times: int) -> None:
+        self.event, self.epoch, self.times = event, epoch, times
+
+    def _tell(self, event: str, learn) -> None:
+        while self.times and (event, len(learn.history)) == (self.event, self.epoch):
+            self.times -= 1
+            signal.raise_signal(signal.SIGTERM)
+
+    def before_batch(self, learn) -> None:
+        self._tell("before_batch", learn)
+
+    def before_validate(self, learn) -> None:
+        self._tell("before_validate", learn)
+
+    def after_epoch(self, learn) -> None:
+        self._tell("after_epoch", learn)
+
+
+def told(folder: Path, *when, every_epoch: bool, times: int = 1):
+    learn = lm_learner(path=folder, cbs=[Told(*when, times)] if when else [])
+    learn.checkpoint("run", resume=True)
+    learn.checkpoints.every_epoch = every_epoch
+    learn.fit_one_cycle(1, 1e-2)
+    learn.fit_one_cycle(2, 1e-2)
+    return learn
+
+
+@pytest.mark.parametrize("every_epoch", [True, False])
+@pytest.mark.parametrize("event", ["before_batch", "before_validate", "after_epoch"])
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_a_signal_is_heard_wherever_it_comes(event, epoch, every_epoch, tmp_path, capsys):
+    whole = told(tmp_path / "whole", every_epoch=every_epoch)
+    at = epoch + 1 if event == "after_epoch" else epoch
+    with pytest.raises(SystemExit) as stop:
+        told(tmp_path / "cut", event, at, every_epoch=every_epoch)
+    assert stop.value.code == 143
+    assert "Interrupted; saved in" in capsys.readouterr().err
+    again = told(tmp_path / "cut", every_epoch=every_epoch)
+    assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert without_time(again.history) == without_time(whole.history)
+
+
+def test_a_second_signal_does_not_wait_and_what_is_saved_is_said(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        told(tmp_path, "before_batch", 0, every_epoch=False, times=2)
+    assert "Interrupted before the first checkpoint" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        told(tmp_path, "before_batch", 1, every_epoch=False, times=2)
+    assert "Interrupted; the last checkpoint is" in capsys.readouterr().err
+
+
 def test_an_older_checkpoint_between_training_and_validation_is_refused(tmp_path):
     with pytest.raises(InterruptedError):
         watched(tmp_path, "before_validate", 1)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from torch import Tensor
 
 from ulmfit.errors import FormatError
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.progress import say
 from ulmfit.training.tensor_file import compare_weights, load_optimizer, optimizer_state, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
 
 FORMAT_VERSION = 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _COUNTS = (
     *("epoch", "step", "n_steps", "n_targets", "passes", "batch", "validating", "seconds", "progress", "rate_factor"),
     *("loss", "smooth_loss"),
@@ -149,24 +156,104 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 class SaveCheckpoint(Callback):
-    """Saves a checkpoint every so often.
+    """Saves checkpoints: at intervals, and when Ctrl-C or SIGTERM ends the program.
 
     Args:
         path: the file.
         seconds: between two checkpoints.
+        steps: batches between two checkpoints, instead of `seconds`.
+        every_epoch: one is also written at the end of every epoch, and before its validation, which may be long.
         about: as for `save_checkpoint`.
     """
 
-    def __init__(self, path: Path, *, seconds: float = 300.0, about: Mapping[str, Any] | None = None) -> None:
-        self.path, self.seconds, self.about = path, seconds, about
+    def __init__(
+        self,
+        path: Path,
+        *,
+        seconds: float = 300.0,
+        steps: int | None = None,
+        every_epoch: bool = False,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path, self.seconds, self.steps, self.every_epoch, self.about = path, seconds, steps, every_epoch, about
         self._last = time.monotonic()
+        self._signal: int | None = None
+        self._saved = False  # the file holds the present state: an interruption loses nothing
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM wait until the batch is over and the state is saved; a second one does not wait.
+
+        Raises:
+            KeyboardInterrupt: for Ctrl-C.
+            SystemExit: for SIGTERM, with its usual status.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread may set handlers
+            return
+        before = {s: signal.signal(s, self._note) for s in _SIGNALS}
+        try:
+            yield
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+    def save(
+        self, learn: Learner, about: Mapping[str, Any] | None = None, callbacks: Sequence[Callback] | None = None
+    ) -> None:
+        """Write the file, from the first process; and end the program if it was told to."""
+        if learn.processes.is_main:
+            save_checkpoint(learn, self.path, self.about if about is None else about, callbacks)
+        self._last, self._saved = time.monotonic(), True
+        if self._signal is not None:
+            self._stop(self._signal)
 
     def before_fit(self, learn: Learner) -> None:
         """Start the interval."""
         self._last = time.monotonic()
 
+    def before_batch(self, learn: Learner) -> None:
+        """From here on, work is lost by an interruption."""
+        self._saved = False
+
     def after_batch(self, learn: Learner) -> None:
-        """Save if the interval is over."""
-        if time.monotonic() - self._last >= self.seconds:
-            save_checkpoint(learn, self.path, self.about)
-            self._last = time.monotonic()
+        """Save if it is time, or the program is told to end."""
+        due = self._is_late() if self.steps is None else learn.step % self.steps == 0
+        if due or self._signal is not None:
+            self.save(learn)
+            self._saved = False  # what comes before the next batch is not saved
+
+    def after_train(self, learn: Learner) -> None:
+        """Save if it is time, or asked for."""
+        if self.every_epoch or self._is_late():
+            self.save(learn)
+
+    def after_epoch(self, learn: Learner) -> None:
+        """Save the epoch's row."""
+        self._saved = False
+        self.after_train(learn)
+
+    def after_fit(self, learn: Learner) -> None:
+        """What comes after the fit is not saved yet."""
+        self._saved = False
+
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._last >= self.seconds
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None or self._saved:
+            self._stop(number)
+        self._signal = number
+
+    def _stop(self, number: int) -> None:
+        if self._saved:
+            what = f"Interrupted; saved in {self.path}."
+        elif self.path.exists():
+            what = f"Interrupted; the last checkpoint is {self.path}."
+        else:
+            what = "Interrupted before the first checkpoint."
+        message = f"{what} Run the same again with resume=True (--resume) to go on"
+        say(Console(stderr=True), message)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt(message)
+        raise SystemExit(128 + number)

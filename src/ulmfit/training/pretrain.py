@@ -100,22 +100,19 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     if start is not None:
         load_checkpoint(learn, start)
         say(console, f"Resumed from {start} after {learn.n_targets / 1e6:.1f}M tokens")
-    save_checkpoint(learn, last, about)  # a place that cannot be written shows now, not after an interval
+    keeper = SaveCheckpoint(last, seconds=job.checkpoint_every, about=about)
+    keeper.save(learn)  # a place that cannot be written shows now, not after an interval
     portions: Any = learn.dls.train
-    learn.fit(
-        job.epochs * portions.n,
-        job.lr,
-        schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
-        seconds=job.time_budget,
-        cbs=[
-            ProgressTable(console),
-            StatusLine(console),
-            SaveCheckpoint(last, seconds=job.checkpoint_every, about=about),
-            _BeforeFall(stable, about),
-        ],
-        resume=start is not None,
-    )
-    save_checkpoint(learn, last, about)
+    with keeper.signals():
+        learn.fit(
+            job.epochs * portions.n,
+            job.lr,
+            schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
+            seconds=job.time_budget,
+            cbs=[ProgressTable(console), StatusLine(console), keeper, _BeforeFall(stable, about)],
+            resume=start is not None,
+        )
+        keeper.save(learn)
     metrics = _metrics(job, base, corpora, learn)
     bundle = Bundle(
         kind=LANGUAGE_MODEL,

@@ -1,27 +1,20 @@
-"""Programs that may be killed and simply run again: checkpoints over several fits, and signals."""
+"""Programs that may be killed and simply run again: checkpoints over several fits."""
 
 from __future__ import annotations
 
 import json
-import signal
-import threading
-import time
 import zlib
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 
 from ulmfit.arguments import at_least
 from ulmfit.errors import FormatError
-from ulmfit.training.callbacks import Callback
-from ulmfit.training.checkpoint import load_checkpoint, load_weights, read_about, save_checkpoint
+from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, load_weights, read_about
 from ulmfit.training.progress import say
 from ulmfit.training.storage import compare_facts, facts_of
 from ulmfit.training.tensor_file import clear_leftovers
@@ -29,8 +22,6 @@ from ulmfit.training.tensor_file import clear_leftovers
 if TYPE_CHECKING:
     from ulmfit.training.learner import Learner
     from ulmfit.training.loop import Plan
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Checkpoints:
@@ -54,8 +45,6 @@ class Checkpoints:
         at_least(1, steps=steps)
         self.path, self.seconds, self.steps, self.every_epoch = path, seconds, steps, every_epoch
         self.number = self.finished = 0
-        self.signal: int | None = None
-        self.saved = False  # the file holds the present state: an interruption loses nothing
         self.waiting: dict[str, Any] | None = None  # what the file says of the fit that was interrupted
         self._finished_there = 0
         self._fits: list[dict[str, Any]] = []  # what each fit was called with, as far as the program has come
@@ -106,12 +95,14 @@ class Checkpoints:
                 self._load(learn)
                 resume = True
         about = {"finished": self.number - 1, "plan": here, **self._so_far(learn)}
-        keeper = _Keeper(self, about)
-        with self._signals():
+        keeper = SaveCheckpoint(
+            self.path, seconds=self.seconds, steps=self.steps, every_epoch=self.every_epoch, about=about
+        )
+        with keeper.signals():
             learn.run(replace(plan, callbacks=[*plan.callbacks, keeper]), resume=resume)
-        self.finished = self.number
-        self._fits.append(here)
-        keeper.save(learn, {"finished": self.finished, **self._so_far(learn)}, plan.callbacks)
+            self.finished = self.number
+            self._fits.append(here)
+            keeper.save(learn, {"finished": self.finished, **self._so_far(learn)}, plan.callbacks)
 
     def remember(self, search: Callable[[], tuple[float, ...]]) -> tuple[float, ...]:
         """Search a learning rate, or give again what was found before the interruption: fits depend on it."""
@@ -143,86 +134,6 @@ class Checkpoints:
                 f"{self.path}: fit {self.number} {what} and is now called otherwise: {'; '.join(changed)}. "
                 "Call it as before, or delete the checkpoint"
             )
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM wait for the end of the batch; a second one does not wait."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may set handlers
-            return
-        before = {s: signal.signal(s, self._note) for s in _SIGNALS}
-        try:
-            yield
-        finally:
-            for s, handler in before.items():
-                signal.signal(s, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None or self.saved:
-            self.stop(number)
-        self.signal = number
-
-    def stop(self, number: int) -> None:
-        """End the program, and say how to go on.
-
-        Raises:
-            KeyboardInterrupt: for Ctrl-C.
-            SystemExit: for SIGTERM, with its usual status.
-        """
-        message = f"Interrupted; saved in {self.path}. Run the same again with resume=True (--resume) to go on"
-        say(Console(stderr=True), message)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt(message)
-        raise SystemExit(128 + number)
-
-
-class _Keeper(Callback):
-    """Saves at intervals, between training and validation, after it, and when a signal has come."""
-
-    def __init__(self, owner: Checkpoints, about: dict[str, Any]) -> None:
-        self.owner, self.about = owner, about
-        self._last = time.monotonic()
-
-    def save(self, learn: Learner, about: dict[str, Any], callbacks: Sequence[Callback] | None = None) -> None:
-        """Write the file, from the first process."""
-        if learn.processes.is_main:
-            save_checkpoint(learn, self.owner.path, about, callbacks)
-        self._last = time.monotonic()
-
-    def before_batch(self, learn: Learner) -> None:
-        """From here on, work is lost by an interruption."""
-        self.owner.saved = False
-
-    def after_batch(self, learn: Learner) -> None:
-        """Save if it is time, or the program is told to end."""
-        owner = self.owner
-        due = self._is_late() if owner.steps is None else learn.step % owner.steps == 0
-        if due or owner.signal is not None:
-            self.save(learn, self.about)
-        if owner.signal is not None:
-            owner.stop(owner.signal)
-
-    def after_train(self, learn: Learner) -> None:
-        """Save: the validation may be long."""
-        self._save_if_due(learn)
-
-    def after_epoch(self, learn: Learner) -> None:
-        """Save the epoch's row."""
-        self.owner.saved = False
-        self._save_if_due(learn)
-
-    def after_fit(self, learn: Learner) -> None:
-        """What comes after the fit is not saved yet."""
-        self.owner.saved = False
-
-    def _is_late(self) -> bool:
-        return time.monotonic() - self._last >= self.owner.seconds
-
-    def _save_if_due(self, learn: Learner) -> None:
-        """Outside the batches, where a signal need not wait once the state is saved."""
-        if self.owner.every_epoch or self._is_late():
-            self.save(learn, self.about)
-            self.owner.saved = True
 
 
 def _facts(plan: Plan, learn: Learner) -> dict[str, Any]:
