@@ -49,6 +49,12 @@ def read(path: Path, limit: int | None = None) -> list[tuple[str, str]]:
     return rows[:limit]
 
 
+def held_out_of(labels: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that labelled texts are drawn from, and those to check with."""
+    rest, held_out = (np.array(part) for part in stratified_split(labels, 0.25, 0))
+    return rest, np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,8 +68,7 @@ def main() -> None:
     rows = read(given.file)
     classes = sorted({label for _, label in rows})
     target = np.array([classes.index(label) for _, label in rows])
-    rest, held_out = (np.array(part) for part in stratified_split([label for _, label in rows], 0.25, 0))
-    held_out = np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
+    rest, held_out = held_out_of([label for _, label in rows])
     further = read(given.unlabelled, given.most_unlabelled) if given.unlabelled else []
     tokenizer = Tokenizer(WordTokenizer(given.lang))
     texts = [*(rows[i][0] for i in rest), *(text for text, _ in further)]
