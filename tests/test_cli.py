@@ -422,7 +422,7 @@ def test_a_save_that_fails_leaves_the_model_before_it_whole(
         said = ulmfit(*command)
     assert said.code == code
     assert message in said.err
-    assert "model.training: --resume writes it" in said.out.replace("\n", "")
+    assert "model.training: --resume goes on" in said.err.replace("\n", "")
     assert (trained / "model" / "manifest.json").read_bytes() == before
     assert load_bundle(trained / "model")
     assert sorted(p.name for p in trained.iterdir()) == ["model", "model.training", "more.csv", "test.csv", "train.csv"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from dataclasses import replace
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 import torch
 from invented import make_reviews
+from rich.console import Console
 
-from ulmfit.errors import ConfigError, DataError, FormatError
+from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.callbacks import Callback
@@ -111,6 +113,19 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_run_that_ends_where_the_rate_begins_to_fall_can_still_be_extended(tmp_path, monkeypatch):
+    job = job_of(tmp_path, epochs=3)
+
+    def told(self: Callback, learn) -> None:
+        if learn.progress >= 0.7:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", told)
+        pretrain(job)
+    assert {p.name for p in job.training_folder.iterdir()} == {"last.safetensors", "before-fall.safetensors"}
+
+
 def test_a_finished_run_is_extended_from_before_the_fall(tmp_path):
     job = job_of(tmp_path)
     first = pretrain(job)
@@ -155,8 +170,9 @@ def test_resuming_another_run_names_the_differences(tmp_path):
     pretrain(job)
     with pytest.raises(ConfigError, match=r"backwards was False and is True; lr was 0.01 and is 0.1"):
         pretrain(replace(job, lr=0.1, backwards=True, resume=True, overwrite=True))
-    with pytest.raises(FormatError, match="no checkpoint to resume from"):
-        pretrain(replace(job, out=tmp_path / "other", resume=True))
+    console = Console(record=True, width=300, file=io.StringIO())
+    pretrain(replace(job, out=tmp_path / "other", resume=True), console)
+    assert "There is nothing to resume in" in console.export_text()
 
 
 def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):

@@ -15,7 +15,7 @@ from bundles import language_model
 from invented import make_reviews
 from rich.console import Console
 
-from ulmfit.errors import ConfigError, FormatError
+from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import Bundle, load_bundle, save_bundle
 from ulmfit.training import run_files
 from ulmfit.training.clock import Clock
@@ -146,22 +146,17 @@ def test_the_time_that_fits_were_given_is_remembered_and_that_used_goes_on(tmp_p
     after.files._count_earlier(learn)
     now[0] += 5
     assert after.used == 75
+    assert after.mark() == 75
     half = Clock(after.share(0.5), after.files, started=now[0])
     assert half.budget == pytest.approx(0.5 * 21)
     now[0] += 2
     assert half.used == 2
-
-
-def test_a_budget_is_kept_over_an_interruption(job: TrainJob, batches: list[int], monkeypatch):
-    budget = 8.0
-    job = replace(job, recipe=replace(job.recipe, time_budget=budget, epochs=500, lm_epochs=500), resume=True)
-    monkeypatch.setattr(run_files, "_EVERY", 0.0)
-    with monkeypatch.context() as patch:
-        interrupt(patch, 20, None)
-        with pytest.raises(PowerCut):
-            run(job)
-    metrics = run(job)
-    assert 0.5 * budget < metrics["seconds"] < 1.3 * budget
+    assert half.mark() == 2
+    third = clock(resume=True)
+    assert [third.share(0.5), third.share(1.0)] == [first, second]
+    assert third.mark() == 75  # with the fit that is left out now
+    again = Clock(third.share(0.5), third.files, started=now[0])
+    assert (again.budget, again.mark(), third.used) == (half.budget, 2, 77)
 
 
 def interrupted(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +200,78 @@ def test_files_that_are_damaged_are_named(job: TrainJob, monkeypatch):
     file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(FormatError, match=r"run\.safetensors is no run, or is damaged"):
         run(replace(job, resume=True))
+
+
+def test_a_run_that_begins_anew_uses_nothing_of_the_one_before(job: TrainJob, batches: list[int], monkeypatch):
+    def stage_of(model: Path) -> set[str]:
+        return {p.stem for p in training_folder(model).iterdir()} - {"run"}
+
+    run(replace(job, out=job.out.with_name("expected"), recipe=replace(job.recipe, lm_epochs=3)))
+    n_batches = batches[0]
+    with monkeypatch.context() as patch:
+        interrupt(patch, n_batches - 3, signal.SIGTERM)
+        with pytest.raises(SystemExit):
+            run(replace(job, recipe=replace(job.recipe, epochs=5)))
+    assert stage_of(job.out) == {"language_model", "classifier"}
+    anew = replace(job, overwrite=True, recipe=replace(job.recipe, lm_epochs=3))
+    with pytest.raises(DataError, match="nowhere"):
+        run(replace(anew, data=job.data.with_name("nowhere.csv")))
+    assert stage_of(job.out) == {"language_model", "classifier"}, "bad data cost the run before"
+    with monkeypatch.context() as patch:
+        interrupt(patch, 1, None)
+        with pytest.raises(PowerCut):
+            run(anew)
+    assert stage_of(job.out) == set()
+    run(replace(anew, resume=True))
+    assert equal(job.out.with_name("expected"), job.out)
+
+
+def test_another_base_of_the_same_name_is_refused(job: TrainJob, tmp_path: Path, monkeypatch):
+    texts = make_reviews(40)[0]
+    base = language_model(texts)
+    save_bundle(base, tmp_path / "base")
+    job = replace(job, base=str(tmp_path / "base"))
+    interrupted(job, monkeypatch)
+    other = {name: weight + 1 for name, weight in base.weights.items()}
+    save_bundle(replace(base, weights=other), tmp_path / "base", overwrite=True)
+    with pytest.raises(ConfigError, match=r"other settings: base was '\w+' and is '\w+'"):
+        run(replace(job, resume=True))
+
+
+def test_the_place_of_the_checkpoints_is_taken(job: TrainJob):
+    training_folder(job.out).write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"whole\.training is a file"):
+        run(job)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_outside_the_fits_leaves_all_in_order_and_says_how_to_go_on(
+    job: TrainJob, number: signal.Signals, monkeypatch, capsys
+):
+    def told(*_: object) -> None:
+        signal.raise_signal(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ulmfit.inference.bundle._write_weights", told)
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            run(job)
+    assert "whole.training: --resume goes on" in capsys.readouterr().err.replace("\n", "")
+    assert {p.name for p in job.out.parent.iterdir()} == {"reviews.csv", "whole.training"}
+    before = signal.getsignal(signal.SIGTERM)
+    run(replace(job, resume=True))
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert job.out.is_dir()
+
+
+def test_signals_that_the_caller_ignores_are_ignored(job: TrainJob, monkeypatch):
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with monkeypatch.context() as patch:
+            interrupt(patch, 3, signal.SIGINT)
+            run(job)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert job.out.is_dir()
 
 
 def test_where_nothing_was_interrupted_the_run_begins_and_says_so(job: TrainJob):

@@ -191,9 +191,14 @@ class SaveCheckpoint(Callback):
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread may set handlers
             return
-        before = {s: signal.signal(s, self._note) for s in _SIGNALS}
+        heard = [s for s in _SIGNALS if signal.getsignal(s) not in (signal.SIG_IGN, None)]
+        before = {s: signal.signal(s, self._note) for s in heard}
         try:
             yield
+        except (KeyboardInterrupt, SystemExit) as stop:
+            for note in notes_of(stop):
+                say(Console(stderr=True), note)
+            raise
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
@@ -224,8 +229,8 @@ class SaveCheckpoint(Callback):
             self._saved = False  # what comes before the next batch is not saved
 
     def after_train(self, learn: Learner) -> None:
-        """Save if it is time, or asked for."""
-        if self.every_epoch or self._is_late():
+        """Save if it is time, asked for, or the program is told to end."""
+        if self.every_epoch or self._signal is not None or self._is_late():
             self.save(learn)
 
     def after_epoch(self, learn: Learner) -> None:
@@ -252,8 +257,11 @@ class SaveCheckpoint(Callback):
             what = f"Interrupted; the last checkpoint is {self.path}."
         else:
             what = "Interrupted before the first checkpoint."
-        message = f"{what} Run the same again with resume=True (--resume) to go on"
-        say(Console(stderr=True), message)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt(message)
-        raise SystemExit(128 + number)
+        stop = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+        stop.add_note(f"{what} Run the same again with resume=True (--resume) to go on")
+        raise stop
+
+
+def notes_of(stop: BaseException) -> list[str]:
+    """What has been said of an interruption."""
+    return list(getattr(stop, "__notes__", []))

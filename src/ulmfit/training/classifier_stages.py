@@ -162,8 +162,7 @@ def train_classifier(
     model = cast("TextClassifier", learn.model)
     model.encoder.load_state_dict(language_model.encoder.state_dict())
     what = "Regression" if texts.task == "regression" else f"Classifier: {len(texts.labels)} classes"
-    if clock.files is not None:
-        clock.files.keep(learn, "classifier", backwards=backwards)
+    clock.keep(learn, "classifier", backwards=backwards)
     say(console, f"\n{what}, {len(texts.train[0]):,} texts to learn from, {len(texts.valid[0]):,} to check with")
     best, table = SaveBest(learn.metrics[0].name), ProgressTable(console)
     fall = recipe.rate_fall ** (len(learn.groups) - 1)
@@ -177,5 +176,6 @@ def train_classifier(
             seconds=clock.share(stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:])),
             cbs=[table, best],
         )
+    clock.mark()
     best.restore(learn)
     return model, [{"stage": "classifier", **row} for row in learn.history], {"epoch": best.row["epoch"]}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ulmfit.training.run_files import RunFiles
+
+if TYPE_CHECKING:
+    from ulmfit.training.learner import Learner
 
 _SHARE_OF_THE_END = 0.04
 _LONGEST_END = 5.0
@@ -28,12 +32,12 @@ class Clock:
 
     def __post_init__(self) -> None:
         self.reserve = 0.0 if self.budget is None else min(_LONGEST_END, _SHARE_OF_THE_END * self.budget)
-        self.started += self._earlier
+        self.started += self._correction
 
     @property
     def used(self) -> float:
         """Seconds since the start."""
-        return time.perf_counter() - self.started + self._earlier
+        return time.perf_counter() - self.started + self._correction
 
     def share(self, part: float, *, keep: float = 0.0) -> float | None:
         """Seconds that a part of the work may take; of a run that goes on, what it was told before.
@@ -49,6 +53,17 @@ class Clock:
         seconds = None if self.budget is None else max(1.0, part * (self.budget - used - self.reserve - keep))
         return seconds if self.files is None else self.files.share(seconds, used)
 
+    def mark(self) -> float:
+        """Seconds since the start; of a run that goes on and was here before, those that it had taken then."""
+        if self.files is not None:
+            self.files.share(None, self.used)
+        return self.used
+
+    def keep(self, learn: Learner, stage: str, *, backwards: bool) -> None:
+        """Keep checkpoints of a stage if the run has files; see `RunFiles.keep`."""
+        if self.files is not None:
+            self.files.keep(learn, stage, backwards=backwards)
+
     @property
-    def _earlier(self) -> float:
-        return 0.0 if self.files is None else self.files.earlier
+    def _correction(self) -> float:
+        return 0.0 if self.files is None else self.files.correction

@@ -77,32 +77,33 @@ def finetune(
         console=console,
         base=start.vocab,
     )
-    model, history, report = train_language_model(
-        stores, start.config, recipe, clock, console, start, backwards=start.backwards
-    )
-    metrics = {
-        **report,
-        "base": {"name": Path(base).name, **report["base"]},
-        "texts": len(texts),
-        "peak_memory_mb": peak_memory_mb(),
-    }
-    metrics["run"] = run_manifest(asdict(recipe), texts=fingerprint_texts(texts))
-    bundle = Bundle(
-        kind=LANGUAGE_MODEL,
-        config=model.config,
-        weights=model.state_dict(),
-        tokenizer=start.tokenizer,
-        vocab=stores.vocab,
-        bptt=recipe.bptt,
-        backwards=start.backwards,
-        metrics=metrics,
-        history=tuple(history),
-        card=(
-            f"# Language model\n\nFine-tuned from `{base}` on {len(train)} texts; perplexity "
-            f"{report['perplexity']:.1f} on {len(valid)} others. Start from it: `ulmfit train DATA --base FOLDER`.\n"
-        ),
-    )
-    with files.last_step():
+    with files.guard():
+        model, history, report = train_language_model(
+            stores, start.config, recipe, clock, console, start, backwards=start.backwards
+        )
+        metrics = {
+            **report,
+            "base": {"name": Path(base).name, **report["base"]},
+            "texts": len(texts),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+        metrics["run"] = run_manifest(asdict(recipe), texts=fingerprint_texts(texts))
+        bundle = Bundle(
+            kind=LANGUAGE_MODEL,
+            config=model.config,
+            weights=model.state_dict(),
+            tokenizer=start.tokenizer,
+            vocab=stores.vocab,
+            bptt=recipe.bptt,
+            backwards=start.backwards,
+            metrics=metrics,
+            history=tuple(history),
+            card=(
+                f"# Language model\n\nFine-tuned from `{base}` on {len(train)} texts; perplexity "
+                f"{report['perplexity']:.1f} on {len(valid)} others. "
+                "Start from it: `ulmfit train DATA --base FOLDER`.\n"
+            ),
+        )
         save_bundle(bundle, out, overwrite=overwrite)
     say(console, f"perplexity {report['perplexity']:.1f} on {len(valid):,} texts held out. Model saved in {out}")
     return metrics

@@ -113,8 +113,8 @@ def run(job: TrainJob, console: Console | None = None) -> dict[str, Any]:
     bases = find_bases(
         texts.train[0], console, job.base, bidirectional=job.recipe.bidirectional, backward_base=job.backward_base
     )
-    trained, metrics = train_and_measure(texts, job.recipe, console, bases, clock=clock, test=test)
-    with files.last_step():
+    with files.guard():
+        trained, metrics = train_and_measure(texts, job.recipe, console, bases, clock=clock, test=test)
         save(trained, metrics, job.out, overwrite=job.overwrite)
     for part in ("valid", "test"):
         if part in metrics:

@@ -92,9 +92,11 @@ def train_language_model(
         console,
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
+    fingerprint = None if base is None else fingerprint_weights(base.weights)
     if clock.files is not None:
-        clock.files.keep(learn, "language_model", backwards=backwards)
-    started = clock.used
+        clock.files.check_base(fingerprint, backwards=backwards)
+    clock.keep(learn, "language_model", backwards=backwards)
+    started = clock.mark()
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
         say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on the texts to check with")
@@ -106,8 +108,8 @@ def train_language_model(
         "accuracy": row["accuracy"],
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_targets,
-        "seconds": round(clock.used - started, 1),
-        "base": None if base is None else {"words": len(base.vocab), "weights": fingerprint_weights(base.weights)},
+        "seconds": round(clock.mark() - started, 1),
+        "base": None if base is None else {"words": len(base.vocab), "weights": fingerprint},
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report
 

@@ -88,7 +88,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     last = job.training_folder / "last.safetensors"
     stable = job.training_folder / "before-fall.safetensors"
     about = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
-    start = _checkpoint_to_resume(job, last, stable, about)
+    start = _checkpoint_to_resume(job, last, stable, about, console)
     base = _base(job)
     corpora = _tokenize(job, base, console)
     learn = _learner(job, base, corpora)
@@ -109,7 +109,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
             job.lr,
             schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
             seconds=job.time_budget,
-            cbs=[ProgressTable(console), StatusLine(console), keeper, _BeforeFall(stable, about)],
+            cbs=[ProgressTable(console), StatusLine(console), _BeforeFall(stable, about), keeper],
             resume=start is not None,
         )
         keeper.save(learn)
@@ -136,17 +136,22 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     return metrics
 
 
-def _checkpoint_to_resume(job: PretrainJob, last: Path, stable: Path, about: Mapping[str, Any]) -> Path | None:
-    """The checkpoint to start from.
+def _checkpoint_to_resume(
+    job: PretrainJob, last: Path, stable: Path, about: Mapping[str, Any], console: Console
+) -> Path | None:
+    """The checkpoint to start from, if there is one.
 
     Raises:
-        ConfigError: there is a checkpoint that is not asked for, none that is, or one of a run with other settings.
+        ConfigError: there is a checkpoint that is not asked for, or one of a run with other settings.
     """
     if not job.resume:
         if last.exists():
             raise ConfigError(
                 f"{job.training_folder} holds the checkpoint of an earlier run: --resume to go on with it, or remove it"
             )
+        return None
+    if not last.exists():
+        say(console, f"There is nothing to resume in {job.training_folder}: the run begins at its start")
         return None
     before = read_about(last)
     defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from ulmfit.errors import ConfigError
+from ulmfit.errors import ConfigError, FormatError
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.checkpoint import notes_of
 from ulmfit.training.progress import say
 from ulmfit.training.resuming import Checkpoints
 from ulmfit.training.tensor_file import read_tensors, write_tensors
@@ -37,7 +41,7 @@ class RunFiles:
 
     Attributes:
         found: there is a run to go on with.
-        earlier: seconds that the run has taken in processes before this one.
+        correction: seconds to add to the time of this process, for what earlier ones took and it takes again.
 
     Raises:
         ConfigError: there is an interrupted run, and nothing says what to do with it, or it has other settings.
@@ -50,22 +54,29 @@ class RunFiles:
         self.folder = training_folder(out)
         self.file = self.folder / "run.safetensors"
         self.found = resume and self.file.exists()
-        self.earlier = 0.0
+        self.correction = 0.0
         self._console = console
-        self._settings: dict[str, Any] = json.loads(json.dumps(settings))
-        self._shares: list[tuple[float | None, float]] = []  # what was given, and the time that was used before
+        self._facts: dict[str, Any] = {"settings": json.loads(json.dumps(settings)), "bases": {}, "shares": []}
         self._n_shares = 0
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"{self.folder} is a file, and the run's checkpoints need such a folder; move it away")
         if self.found:
-            facts, _ = read_tensors(self.file, "run")
-            check_settings(self.file, facts["settings"], self._settings)
-            self._shares = [(seconds, used) for seconds, used in facts["shares"]]
+            self._take_over()
         elif self.file.exists() and not overwrite:
             raise ConfigError(
                 f"{self.folder} holds the checkpoints of an interrupted run: --resume to go on with it, or --overwrite "
                 "to begin anew"
             )
-        if resume and not self.found:
+        elif resume:
             say(console, f"There is nothing to resume in {self.folder}: the run begins at its start")
+
+    def _take_over(self) -> None:
+        try:
+            facts, _ = read_tensors(self.file, "run")
+        except FormatError as error:
+            raise FormatError(f"{error}. Begin anew with --overwrite") from error
+        check_settings(self.file, facts["settings"], self._facts["settings"])
+        self._facts = facts
 
     def share(self, seconds: float | None, used: float) -> float | None:
         """The time of the next fit: this, or what it was given before the interruption.
@@ -74,12 +85,15 @@ class RunFiles:
             seconds: that it may take by now.
             used: seconds that the run has taken by now, those of earlier processes included.
         """
-        if self._n_shares < len(self._shares):
-            seconds, used_then = self._shares[self._n_shares]
-            self.earlier += used_then - used
+        shares = self._facts["shares"]
+        if self._n_shares < len(shares):
+            seconds, used_then = shares[self._n_shares]
+            self.correction += used_then - used
         else:
-            self._shares.append((seconds, used))
-            write_tensors(self.file, {}, "run", {"settings": self._settings, "shares": self._shares})
+            if not self.found and not shares:
+                self._remove()  # of a run that is given up: its checkpoints are not this one's
+            shares.append((seconds, used))
+            write_tensors(self.file, {}, "run", self._facts)
         self._n_shares += 1
         return seconds
 
@@ -99,17 +113,33 @@ class RunFiles:
                 say(self._console, f"Going on from {path}: the epochs before are not shown again")
         learn.add_cbs(Callback(before_fit=self._count_earlier))
 
+    def check_base(self, fingerprint: str | None, *, backwards: bool = False) -> None:
+        """Refuse another base than that of the run that was interrupted.
+
+        Raises:
+            ConfigError: it has other weights.
+        """
+        direction = "backward_base" if backwards else "base"
+        check_settings(self.file, self._facts["bases"], {direction: fingerprint})
+        self._facts["bases"][direction] = fingerprint
+
     def _count_earlier(self, learn: Learner) -> None:
-        self.earlier += learn.seconds
+        self.correction += learn.seconds
 
     @contextmanager
-    def last_step(self) -> Iterator[None]:
-        """While the model is written: then the files are needed no more; if it fails, they are what is left."""
-        try:
-            yield
-        except BaseException:
-            say(self._console, f"The trained model is kept in {self.folder}: --resume writes it")
-            raise
+    def guard(self) -> Iterator[None]:
+        """The whole run: if it ends early, what it leaves is said; if it ends well, nothing is left.
+
+        Raises:
+            SystemExit: SIGTERM came, outside a fit too; with its usual status.
+        """
+        with _orderly_end():
+            try:
+                yield
+            except (KeyboardInterrupt, SystemExit, OSError, MemoryError) as error:
+                if (self.found or self._n_shares) and not notes_of(error):
+                    say(Console(stderr=True), f"What has been trained is kept in {self.folder}: --resume goes on")
+                raise
         self._remove()
 
     def _remove(self) -> None:
@@ -122,6 +152,23 @@ class RunFiles:
 
     def _path(self, stage: str, *, backwards: bool) -> Path:
         return self.folder / f"{'backward_' if backwards else ''}{stage}.safetensors"
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM end the program as an error would: what is half written is removed."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def training_folder(out: Path) -> Path:

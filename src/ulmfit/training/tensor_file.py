@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ulmfit.errors import FormatError
@@ -32,20 +33,30 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: M
     Raises:
         OSError: the disk is full or not writable; the file before is still there.
     """
-    # Tied weights share their storage, which the format does not allow: each is written as a tensor of its own.
-    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    content = serialize(plain, {kind: json.dumps(facts, ensure_ascii=False)})
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path, seconds=60)  # a younger one may be another program's
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing"))
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
+        save_file(_apart(tensors), folder / "new", {kind: json.dumps(facts, ensure_ascii=False)})
+        with (folder / "new").open("rb+") as file:
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        (folder / "new").replace(path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tied weights share their storage, which the format does not allow: each is written as a tensor of its own."""
+    plain: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        t = tensor.detach().cpu().contiguous()
+        place = t.untyped_storage().data_ptr()
+        plain[name] = t.clone() if place in seen else t
+        seen.add(place)
+    return plain
 
 
 def clear_leftovers(path: Path, seconds: float = 0.0) -> None:
@@ -53,7 +64,7 @@ def clear_leftovers(path: Path, seconds: float = 0.0) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.writing"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime >= seconds:
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -70,7 +81,8 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
                 reader = {"encoder": "; learn.load_encoder reads it", "model": "; learn.load reads it"}.get(held, "")
                 raise FormatError(f"{path} is no {kind} file" + (f": it holds: {held}{reader}" if header else ""))
             facts: dict[str, Any] = json.loads(header[kind])
-            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Not what the file gives, which stays open as long as such a tensor lives: it may be replaced before.
+            return facts, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise FormatError(f"{path} is no {kind}, or is damaged: {error}") from error
 
