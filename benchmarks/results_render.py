@@ -33,19 +33,29 @@ def minutes(seconds: list[float]) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The runs of each system on one task; those that were repeated since stand apart."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    repeated: set[tuple[str, int]] = set()
+    for row in reversed(rows):
+        name = f"{row['system']}, budget {row['budget']}" if row["budget"] else row["system"]
+        while (name, row["seed"]) in repeated:
+            name += ", earlier"
+        repeated.add((name, row["seed"]))
+        groups[name].insert(0, row)
+    return groups
+
+
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The rows of one task, best first."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["system"], row["budget"] or ""].append(row)
     shown = [m for m in MEASURES if m in rows[0]]
-    order = sorted(groups.items(), key=lambda item: -mean(row[shown[0]] for row in item[1]))
+    order = sorted(by_system(rows).items(), key=lambda item: -mean(row[shown[0]] for row in item[1]))
     names = [m.replace("_", " ") for m in shown]
     lines = [
         f"| system | {' | '.join(names)} | runs | time | processor time | memory | commit |",
         "|" + "---|" * (len(shown) + 6),
     ]
-    for (system, budget), runs in order:
+    for name, runs in order:
         figures = [spread([row[m] for row in runs]) for m in shown]
         facts = [
             str(len(runs)),
@@ -54,7 +64,6 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             f"{mean(row['peak_memory_mb'] for row in runs):,.0f} MB",
             ", ".join(sorted({row["commit"] for row in runs})),
         ]
-        name = f"{system}, budget {budget}" if budget else system
         lines.append(f"| {' | '.join([name, *figures, *facts])} |")
     return lines
 
@@ -67,12 +76,9 @@ def picture(rows: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     measure = next(m for m in MEASURES if m in rows[0])
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["system"] + (f", {row['budget']}" if row["budget"] else "")].append(row)
     points = sorted(
         (mean(row["cpu_seconds"] for row in runs) / 60, mean(row[measure] for row in runs), name)
-        for name, runs in groups.items()
+        for name, runs in by_system(rows).items()
     )
     best = [(x, y) for i, (x, y, _) in enumerate(points) if all(y > earlier for _, earlier, _ in points[:i])]
     with matplotlib.rc_context({"svg.hashsalt": "ulmfit", "svg.fonttype": "none"}):
