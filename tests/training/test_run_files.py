@@ -234,7 +234,7 @@ def test_another_base_of_the_same_name_is_refused(job: TrainJob, tmp_path: Path,
     interrupted(job, monkeypatch)
     other = {name: weight + 1 for name, weight in base.weights.items()}
     save_bundle(replace(base, weights=other), tmp_path / "base", overwrite=True)
-    with pytest.raises(ConfigError, match=r"other settings: base was '\w+' and is '\w+'"):
+    with pytest.raises(ConfigError, match=r"other settings: the start of language_model was '\w+' and is '\w+'"):
         run(replace(job, resume=True))
 
 

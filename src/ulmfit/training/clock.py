@@ -1,4 +1,4 @@
-"""The time of a run: used, and left of its budget."""
+"""The time of a run: used, and left of its budget; with it goes what a run that is interrupted leaves."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Clock:
             self.files.share(None, self.used)
         return self.used
 
-    def keep(self, learn: Learner, stage: str, *, backwards: bool) -> None:
+    def keep(self, learn: Learner, stage: str, *, start: str | None = None, backwards: bool) -> None:
         """Keep checkpoints of a stage if the run has files; see `RunFiles.keep`."""
         if self.files is not None:
-            self.files.keep(learn, stage, backwards=backwards)
+            self.files.keep(learn, stage, start=start, backwards=backwards)
 
     @property
     def _correction(self) -> float:

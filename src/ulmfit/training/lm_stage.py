@@ -93,9 +93,7 @@ def train_language_model(
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
     fingerprint = None if base is None else fingerprint_weights(base.weights)
-    if clock.files is not None:
-        clock.files.check_base(fingerprint, backwards=backwards)
-    clock.keep(learn, "language_model", backwards=backwards)
+    clock.keep(learn, "language_model", start=fingerprint, backwards=backwards)
     started = clock.mark()
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}

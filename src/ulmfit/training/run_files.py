@@ -56,7 +56,7 @@ class RunFiles:
         self.found = resume and self.file.exists()
         self.correction = 0.0
         self._console = console
-        self._facts: dict[str, Any] = {"settings": json.loads(json.dumps(settings)), "bases": {}, "shares": []}
+        self._facts: dict[str, Any] = {"settings": json.loads(json.dumps(settings)), "starts": {}, "shares": []}
         self._n_shares = 0
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder} is a file, and the run's checkpoints need such a folder; move it away")
@@ -97,31 +97,27 @@ class RunFiles:
         self._n_shares += 1
         return seconds
 
-    def keep(self, learn: Learner, stage: str, *, backwards: bool = False) -> None:
+    def keep(self, learn: Learner, stage: str, *, start: str | None = None, backwards: bool = False) -> None:
         """Keep checkpoints of a stage, and go on from the last one.
 
         Args:
             learn: before its first fit.
             stage: "language_model" or "classifier".
+            start: a fingerprint of what the stage begins with from outside the run, such as a base.
             backwards: of the direction from the end.
+
+        Raises:
+            ConfigError: the stage began with something else before.
         """
         path = self._path(stage, backwards=backwards)
+        check_settings(self.file, self._facts["starts"], {f"the start of {path.stem}": start})
+        self._facts["starts"][f"the start of {path.stem}"] = start
         learn.checkpoints = Checkpoints(path, seconds=_EVERY, every_epoch=False)
         if self.found:
             learn.checkpoints.resume(learn)
             if learn.checkpoints.replaying:
                 say(self._console, f"Going on from {path}: the epochs before are not shown again")
         learn.add_cbs(Callback(before_fit=self._count_earlier))
-
-    def check_base(self, fingerprint: str | None, *, backwards: bool = False) -> None:
-        """Refuse another base than that of the run that was interrupted.
-
-        Raises:
-            ConfigError: it has other weights.
-        """
-        direction = "backward_base" if backwards else "base"
-        check_settings(self.file, self._facts["bases"], {direction: fingerprint})
-        self._facts["bases"][direction] = fingerprint
 
     def _count_earlier(self, learn: Learner) -> None:
         self.correction += learn.seconds
