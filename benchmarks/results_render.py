@@ -36,12 +36,12 @@ def minutes(seconds: list[float]) -> str:
 def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The runs of each system on one task; those that were repeated since stand apart."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    repeated: set[tuple[str, int]] = set()
+    later: set[tuple[str, int]] = set()
     for row in reversed(rows):
         name = f"{row['system']}, budget {row['budget']}" if row["budget"] else row["system"]
-        while (name, row["seed"]) in repeated:
+        while (name, row["seed"]) in later:
             name += ", earlier"
-        repeated.add((name, row["seed"]))
+        later.add((name, row["seed"]))
         groups[name].insert(0, row)
     return groups
 

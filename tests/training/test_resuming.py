@@ -119,6 +119,11 @@ def test_a_signal_saves_and_says_how_to_go_on(number, status, whole, tmp_path):
     assert equal(files(folder), whole)
 
 
+def same_weights(learn, other) -> bool:
+    here = learn.model.state_dict()
+    return all(torch.equal(v, here[k]) for k, v in other.model.state_dict().items())
+
+
 class Stop(Callback):
     def __init__(self, at: int) -> None:
         self.at = at
@@ -142,12 +147,12 @@ def test_fits_that_are_done_are_left_out_and_the_other_goes_on(stop, tmp_path):
     with pytest.raises(InterruptedError):
         program(tmp_path / "cut", stop)
     again = program(tmp_path / "cut")
-    assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert same_weights(again, whole)
     assert [row["valid_loss"] for row in again.history] == [row["valid_loss"] for row in whole.history]
     assert list(again.recorder.losses) == list(whole.recorder.losses)
     finished = program(tmp_path / "cut")  # everything is left out
     assert finished.n_steps == whole.n_steps
-    assert all(torch.equal(v, finished.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert same_weights(finished, whole)
 
 
 def test_a_fit_that_is_called_otherwise_is_refused(tmp_path):
@@ -197,7 +202,7 @@ def test_a_program_with_fewer_fits_ends_with_the_weights_of_the_file_and_saves_t
     learn = lm_learner(path=tmp_path)
     learn.checkpoint("run", resume=True)
     learn.fit_one_cycle(1, 1e-2)
-    assert all(torch.equal(v, learn.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert same_weights(learn, whole)
     assert learn.save("new").is_file()
 
 
@@ -214,7 +219,7 @@ def test_a_search_of_a_learning_rate_gives_again_what_it_found(tmp_path):
     with pytest.raises(InterruptedError):
         searching(tmp_path / "cut", 44)
     again = searching(tmp_path / "cut")
-    assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert same_weights(again, whole)
 
 
 class Cut(Callback):
@@ -284,8 +289,7 @@ def test_a_validation_that_was_interrupted_is_made_again(event, epoch, tmp_path)
     with pytest.raises(InterruptedError):
         watched(tmp_path / "cut", event, epoch if event != "after_epoch" else epoch + 1)
     again, seen_again = watched(tmp_path / "cut")
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, again.model.state_dict()[name]), name
+    assert same_weights(again, whole)
     assert without_time(again.history) == without_time(whole.history)
     assert list(again.recorder.losses) == list(whole.recorder.losses)
     assert seen_again.seen == seen.seen
@@ -338,7 +342,7 @@ def test_a_signal_is_heard_wherever_it_comes(event, epoch, every_epoch, tmp_path
     assert stop.value.code == 143
     assert "Interrupted; saved in" in capsys.readouterr().err
     again = told(tmp_path / "cut", every_epoch=every_epoch)
-    assert all(torch.equal(v, again.model.state_dict()[k]) for k, v in whole.model.state_dict().items())
+    assert same_weights(again, whole)
     assert without_time(again.history) == without_time(whole.history)
 
 
