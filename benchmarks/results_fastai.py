@@ -2,9 +2,9 @@
 
     python benchmarks/results_fastai.py TASK_FOLDER ANSWER.json [--seed 0] [--lm-epochs 4]
 
-Run in an environment of its own, made by `pip install fastai==2.8.12 'spacy<4'`. Its pretrained weights come from the
-network and are not used: the language model begins with random numbers, as `ulmfit-no-base` does, and learns from the
-same texts for some epochs. One class for each text only.
+Run in an environment of its own (`environments.py`). Its pretrained weights come from the network and are not used:
+the language model begins with random numbers, as `ulmfit-no-base` does, and learns from the same texts for some epochs.
+One class for each text only.
 
 Source: https://docs.fast.ai/tutorial.text.html, "The ULMFiT approach"
 """

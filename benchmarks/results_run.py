@@ -1,12 +1,12 @@
 """Run systems on tasks, in turn, and keep what came out: one line of JSON for each run.
 
     python benchmarks/results_run.py --data FOLDER --tasks sms sst2 --systems tfidf nb ulmfit [--seeds 3]
-        [--embeddings-python ENV/bin/python] [--peer-python PEER/bin/python] [--out benchmarks/results.jsonl]
 
 Every system is a process of its own that reads the task's folder and writes its predictions for the test part; time,
-processor time and peak memory are those of the process and its children, imports included. The scores are made here, in
-one way for all. A run that is in the file already is not repeated, unless `--again` says so: the test part of a row is
-looked at once. `--budget` is what `ulmfit train --time-budget` gets, and stands in the row.
+processor time and peak memory are those of the process and its children, imports included. `embeddings` and `fastai`
+run in environments of their own, which `environments.py` makes. The scores are made here, in one way for all. A run
+that is in the file already is not repeated, unless `--again` says so: the test part of a row is looked at once.
+`--budget` is what `ulmfit train --time-budget` gets, and stands in the row.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from environments import FOLDER, python_of
 from results_tasks import MULTI, REGRESSION, Task, prepare, read_part, read_task
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
@@ -70,9 +71,9 @@ def command_of(system: str, folder: Path, answer: Path, seed: int, given: argpar
         command = [sys.executable, HERE / "results_ulmfit.py", folder, answer, "--model", model, *ULMFIT[system]]
         command += ["--time-budget", given.budget] if given.budget else []
     elif system in APART:
-        python = {"embeddings": given.embeddings_python, "fastai": given.peer_python}[system]
-        if python is None:
-            raise SystemExit(f"{system} needs the Python of an environment of its own: see {APART[system]}")
+        python = python_of(system, given.environments)
+        if not python.is_file():
+            raise SystemExit(f"{system} runs in an environment of its own: python benchmarks/environments.py {system}")
         command = [python, HERE / APART[system], folder, answer]
     else:
         command = [sys.executable, HERE / "results_linear.py", system, folder, answer]
@@ -130,8 +131,7 @@ def main() -> None:
     parser.add_argument("--folders", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--models", type=Path, default=Path("runs/models"))
     parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
-    parser.add_argument("--embeddings-python", type=Path)
-    parser.add_argument("--peer-python", type=Path, help="of an environment with fastai")
+    parser.add_argument("--environments", type=Path, default=FOLDER, help="where environments.py made them")
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     given.models.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ulmfit.errors import ConfigError
-from ulmfit.training.schedules import flat_cos, group_rates, one_cycle, warm_restarts
+from ulmfit.training.schedules import flat_cos, group_rates, one_cycle, slanted_triangular, warm_restarts
 
 
 def test_one_cycle_goes_up_then_down_and_momentum_the_other_way():
@@ -75,3 +75,19 @@ def test_warm_restarts_double_their_length():
     schedule = warm_restarts(2, 2)
     assert [schedule(p).lr for p in (0, 1 / 6, 1 / 3, 2 / 3, 1)] == pytest.approx([1, 0.5, 1, 0.5, 0], abs=1e-12)
     assert [warm_restarts(2, 1)(p).lr for p in (0.25, 0.5)] == pytest.approx([0.5, 1])
+
+
+def test_slanted_triangle_is_that_of_the_paper():
+    """Howard and Ruder 2018, equation 3: 1,000 steps, of which 100 warm up."""
+    schedule = slanted_triangular(cut_frac=0.1, ratio=32, mom=0.7)
+    steps, cut = 1_000, 100
+    for t in range(steps + 1):
+        p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / 0.1 - 1))
+        assert schedule(t / steps).lr == pytest.approx((1 + p * (32 - 1)) / 32)
+    assert {schedule(t / steps).mom for t in range(steps)} == {0.7}
+
+
+@pytest.mark.parametrize(("named", "value"), [("cut_frac", 0.0), ("cut_frac", 1.0), ("ratio", 0.0)])
+def test_a_slanted_triangle_that_makes_no_sense(named: str, value: float):
+    with pytest.raises(ConfigError, match=named):
+        slanted_triangular(**{named: value})

@@ -39,7 +39,7 @@ def default_epochs(n_texts: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stage:
+class Stage:
     """A step of gradual unfreezing.
 
     Args:
@@ -54,16 +54,21 @@ class _Stage:
     lr: float
     cost: float
 
+    def rates(self, recipe: Recipe, n_groups: int) -> float | slice:
+        """Maximum learning rates of the parameter groups; of the head alone, one."""
+        high = recipe.lr * self.lr
+        return high if self.freeze_to == -1 else slice(high / recipe.rate_fall ** (n_groups - 1), high)
 
-def _stages(texts: Texts, recipe: Recipe) -> list[_Stage]:
+
+def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
     """The head alone, then one more group, then all. Source: Howard and Ruder 2018, section 3.3."""
     n = len(texts.train[0])
     least = _MIN_STEPS * recipe.bs / n
     epochs = recipe.epochs or max(default_epochs(n), least)
     return [
-        _Stage(freeze_to=-1, epochs=max(1.0, least), lr=1.0, cost=0.35),
-        _Stage(freeze_to=-2, epochs=max(1.0, least), lr=0.5, cost=0.6),
-        _Stage(freeze_to=0, epochs=epochs, lr=0.5, cost=1.0),
+        Stage(freeze_to=-1, epochs=max(1.0, least), lr=1.0, cost=0.35),
+        Stage(freeze_to=-2, epochs=max(1.0, least), lr=0.5, cost=0.6),
+        Stage(freeze_to=0, epochs=epochs, lr=0.5, cost=1.0),
     ]
 
 
@@ -129,7 +134,7 @@ def seconds_per_token(learn: Learner) -> float:
 
 def classifier_tokens(texts: Texts, stores: Stores, recipe: Recipe) -> float:
     """The work of stages 2 and 3, as the number of tokens on which all layers are trained."""
-    stages = _stages(texts, recipe)
+    stages = stages_of(texts, recipe)
     train = sum(stage.cost * stage.epochs for stage in stages) * stores.train.n_tokens
     return train + FORWARD_COST * sum(stage.epochs for stage in stages) * stores.valid.n_tokens
 
@@ -165,14 +170,12 @@ def train_classifier(
     clock.keep(learn, "classifier", backwards=backwards)
     say(console, f"\n{what}, {len(texts.train[0]):,} texts to learn from, {len(texts.valid[0]):,} to check with")
     best, table = SaveBest(learn.metrics[0].name), ProgressTable(console)
-    fall = recipe.rate_fall ** (len(learn.groups) - 1)
-    stages = _stages(texts, recipe)
+    stages = stages_of(texts, recipe)
     for i, stage in enumerate(stages):
         learn.freeze_to(stage.freeze_to)
-        high = recipe.lr * stage.lr
         learn.fit_one_cycle(
             stage.epochs,
-            high if stage.freeze_to == -1 else slice(high / fall, high),
+            stage.rates(recipe, len(learn.groups)),
             seconds=clock.share(stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:])),
             cbs=[table, best],
         )

@@ -36,7 +36,7 @@ from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.manifest import fingerprint_ids, run_manifest
 from ulmfit.training.pretrain_job import PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
-from ulmfit.training.run_files import check_settings
+from ulmfit.training.run_files import check_settings, say_nothing_there
 from ulmfit.training.schedules import trapezoid
 
 _WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
@@ -151,7 +151,7 @@ def _checkpoint_to_resume(
             )
         return None
     if not last.exists():
-        say(console, f"There is nothing to resume in {job.training_folder}: the run begins at its start")
+        say_nothing_there(job.training_folder, console)
         return None
     before = read_about(last)
     defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have

@@ -68,7 +68,7 @@ class RunFiles:
                 "to begin anew"
             )
         elif resume:
-            say(console, f"There is nothing to resume in {self.folder}: the run begins at its start")
+            say_nothing_there(self.folder, console)
 
     def _take_over(self) -> None:
         try:
@@ -171,6 +171,11 @@ def training_folder(out: Path) -> Path:
     """Where the checkpoints are of a run that writes a model folder."""
     out = out if out.name.strip(".") else out.resolve()  # "." and ".." are no names
     return out.with_name(out.name + ".training")
+
+
+def say_nothing_there(folder: Path, console: Console) -> None:
+    """Say that a run that was to go on begins at its start."""
+    say(console, f"There is nothing to resume in {folder}: the run begins at its start")
 
 
 def check_settings(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

