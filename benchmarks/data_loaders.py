@@ -5,7 +5,7 @@ its own, the sides alternate, and medians and their ratio are printed.
 
     python benchmarks/data_loaders.py --data FOLDER --peer-python PEER/bin/python
 
-FOLDER holds `imdb/{train,test,unsup}`.
+FOLDER holds `imdb.tar.xz`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from rows import add_speed
+from tokenize_corpora import tar_texts
 
 PEER = """
 import sys, time
@@ -76,15 +78,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=Path, help="keep the figures there, too")
     parser.add_argument("--worker", nargs=3, metavar=("KIND", "FILE", "N"))
     args = parser.parse_args()
     if args.worker:
         print(ours(args.worker[0], args.worker[1], int(args.worker[2])))
         return
-    from ulmfit.data.dataloaders import TextDataLoaders
     from ulmfit.data.loaders import ClassifierLoader
+    from ulmfit.text import Tokenizer, TokenStore
 
-    store = TextDataLoaders.from_folder(args.data / "imdb", is_lm=True, train="unsup", valid="test").train_ds.store
+    texts = list(tar_texts(args.data / "imdb.tar.xz", "imdb/unsup/"))
+    store = TokenStore.build(texts, Tokenizer(), min_freq=3, max_vocab=60_000)
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "ids.npz")
         np.savez(file, ids=np.asarray(store.ids), offsets=store.offsets)
@@ -99,6 +103,8 @@ def main() -> None:
             line = f"{kind}, {n:,} documents: {statistics.median(mine):,.0f} tokens/s"
             if theirs:
                 other = statistics.median(theirs)
+                what = "language model" if kind == "lm" else "classifier"
+                add_speed(args.rows, f"loader of the {what}, without a model", "tokens/s", mine, theirs)
                 line += f"; peer ({n_peer:,} documents) {other:,.0f}; ratio {statistics.median(mine) / other:.1f}"
             print(line)
     loader = ClassifierLoader(store, bs=32, shuffle=True)

@@ -19,6 +19,8 @@ from operator import truediv
 from pathlib import Path
 from typing import Any
 
+from rows import add_speed
+
 HERE = Path(__file__).parent
 CUTOFFS = [2_000, 8_000]
 PEER = "fastai"
@@ -71,7 +73,7 @@ ROWS |= {
 }
 
 
-def measure(row: str, peer_python: str | None, turns: int | None, precision: str | None) -> None:
+def measure(row: str, peer_python: str | None, turns: int | None, precision: str | None, rows: Path | None) -> None:
     """Run a row and print a line of the table for each contestant."""
     unit, steps, contestants = ROWS[row]
     if precision is not None:
@@ -100,6 +102,8 @@ def measure(row: str, peer_python: str | None, turns: int | None, precision: str
     medians = {name: statistics.median(values) for name, values in rates.items()}
     beside = {n: statistics.median(map(truediv, values, rates[PEER])) for n, values in rates.items() if PEER in rates}
     for name, process in processes.items():
+        if PEER in rates and name != PEER:
+            add_speed(rows, f"{row}, {name}", unit, rates[name], rates[PEER], (peaks[name], peaks[PEER]))
         process.communicate()
         ratio = f"{beside[name]:.2f}" if beside else "-"
         print(
@@ -112,17 +116,18 @@ def measure(row: str, peer_python: str | None, turns: int | None, precision: str
 def main() -> None:
     """Measure the rows that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
+    parser.add_argument("names", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
     parser.add_argument("--peer-python", help="the Python of an environment with fastai 2.8.12")
     parser.add_argument("--precision", choices=["bf16", "fp32"], help="this one only; not all processors have bf16")
     parser.add_argument("--turns", type=int, help="counted steps of each contestant, after one")
+    parser.add_argument("--rows", type=Path, help="keep the figures there, too")
     arguments = parser.parse_args()
-    unknown = [row for row in arguments.rows if row not in ROWS]
+    unknown = [row for row in arguments.names if row not in ROWS]
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}")
     print("| row | contestant | median | to the peer | from, to | peak memory |\n|---|---|---|---|---|---|")
-    for row in arguments.rows or ROWS:
-        measure(row, arguments.peer_python, arguments.turns, arguments.precision)
+    for row in arguments.names or ROWS:
+        measure(row, arguments.peer_python, arguments.turns, arguments.precision, arguments.rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md from benchmarks/results.jsonl: nothing in them is typed by hand.
+"""Write the tables of docs/benchmarks.md from results.jsonl and speed.jsonl: nothing in them is typed by hand.
 
     python benchmarks/results_render.py [--check]
 
@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
+from operator import truediv
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
-from results_run import rows_of
+from rows import SPEED, rows_of
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- results: begin, made by benchmarks/results_render.py -->", "<!-- results: end -->"
+BEGIN, END = "<!-- {}: begin, made by benchmarks/results_render.py -->", "<!-- {}: end -->"
+LESS_IS_BETTER = ("s", "ms", "MB")
 MEASURES = ("accuracy", "micro_f1", "macro_f1", "spearman", "mean_absolute_error")
 
 
@@ -52,8 +54,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     order = sorted(by_system(rows).items(), key=lambda item: -mean(row[shown[0]] for row in item[1]))
     names = [m.replace("_", " ") for m in shown]
     lines = [
-        f"| system | {' | '.join(names)} | runs | time | processor time | memory | commit |",
-        "|" + "---|" * (len(shown) + 6),
+        f"| system | {' | '.join(names)} | runs | time | processor time | threads | memory | commit |",
+        "|" + "---|" * (len(shown) + 7),
     ]
     for name, runs in order:
         figures = [spread([row[m] for row in runs]) for m in shown]
@@ -61,10 +63,32 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             str(len(runs)),
             minutes([row["seconds"] for row in runs]),
             minutes([row["cpu_seconds"] for row in runs]),
+            ", ".join(sorted({str(row["threads"]) for row in runs})),
             f"{mean(row['peak_memory_mb'] for row in runs):,.0f} MB",
             ", ".join(sorted({row["commit"] for row in runs})),
         ]
         lines.append(f"| {' | '.join([name, *figures, *facts])} |")
+    return lines
+
+
+def commands(rows: list[dict[str, Any]]) -> list[str]:
+    """What made the rows of one task: a command for each budget."""
+    systems: dict[str | None, list[str]] = defaultdict(list)
+    for row in rows:
+        if row["system"] not in systems[row["budget"]]:
+            systems[row["budget"]].append(row["system"])
+    lines = []
+    for budget, names in systems.items():
+        options = {
+            "--seeds": 1 + max(row["seed"] for row in rows if row["budget"] == budget),
+            "--unlabelled": rows[0]["unlabelled"],
+            "--budget": budget,
+        }
+        given = "".join(
+            f" {name} {value}" for name, value in options.items() if value and (name, value) != ("--seeds", 1)
+        )
+        task = f"--data FOLDER --tasks {rows[0]['task']}"
+        lines.append(f"    python benchmarks/results_run.py {task} --systems {' '.join(names)}{given}")
     return lines
 
 
@@ -112,24 +136,60 @@ def render(rows: list[dict[str, Any]]) -> str:
         task, unlabelled, parts = some[0]["task"], some[0]["unlabelled"], some[0]["rows"]
         sizes = ", ".join(f"{n:,} {part}" for part, n in parts.items())
         lines += [f"### {task}" + (f", {unlabelled:,} texts without labels" if unlabelled else ""), "", sizes, ""]
-        lines += [*table(some), "", f"![{task}: quality and processor time](images/results-{name}.svg)", ""]
+        lines += [
+            *table(some),
+            "",
+            *commands(some),
+            "",
+            f"![{task}: quality and processor time](images/results-{name}.svg)",
+            "",
+        ]
     return "\n".join(lines)
+
+
+def speed(rows: list[dict[str, Any]]) -> str:
+    """The table of speed: medians of both, and the median of the ratios, or if turns differ the medians' ratio."""
+    lines = [
+        "| measure | unit | fastai | ulmfit | times as good | memory, fastai | memory, ulmfit | turns | commit |",
+        "|" + "---|" * 9,
+    ]
+    for row in rows:
+        own, peer = row["ulmfit"], row["fastai"]
+        pairs = list(zip(own, peer, strict=True)) if len(own) == len(peer) else [(median(own), median(peer))]
+        ratio = median(truediv(*(reversed(pair) if row["unit"] in LESS_IS_BETTER else pair)) for pair in pairs)
+        memory = [f"{m:,} MB" for m in reversed(row.get("memory", []))] or ["", ""]
+        figures = [row["unit"], rounded(median(peer)), rounded(median(own)), f"**{rounded(ratio)}**", *memory]
+        lines.append(f"| {' | '.join([row['measure'], *figures, str(len(own)), row['commit']])} |")
+    return "\n".join(lines) + "\n"
+
+
+def rounded(value: float) -> str:
+    """With three digits at least."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def placed(page: str, name: str, tables: str) -> str:
+    """The page with its tables between the marks of that name."""
+    begin, end = BEGIN.format(name), END.format(name)
+    if begin not in page or end not in page:
+        sys.exit(f"the page has no place for the tables: {begin} ... {end}")
+    head, rest = page.split(begin, 1)
+    return f"{head}{begin}\n\n{tables}\n{end}{rest.split(end, 1)[1]}"
 
 
 def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "results.jsonl")
+    parser.add_argument("--speed", type=Path, default=SPEED)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     before = given.page.read_text(encoding="utf-8")
-    if BEGIN not in before or END not in before:
-        sys.exit(f"{given.page} has no place for the tables: {BEGIN} ... {END}")
-    head, rest = before.split(BEGIN, 1)
-    after = f"{head}{BEGIN}\n\n{render(rows_of(given.rows))}\n{END}{rest.split(END, 1)[1]}"
+    after = placed(before, "results", render(rows_of(given.rows)))
+    after = placed(after, "speed", speed(rows_of(given.speed)))
     if given.check and after != before:
-        sys.exit(f"{given.page} is not what {given.rows} gives; run {Path(__file__).name}")
+        sys.exit(f"{given.page} is not what {given.rows} and {given.speed} give; run {Path(__file__).name}")
     if not given.check:
         given.page.write_text(after, encoding="utf-8")
         for name, rows in by_task(rows_of(given.rows)):

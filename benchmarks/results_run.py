@@ -14,23 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from environments import FOLDER, python_of
 from results_tasks import MULTI, REGRESSION, Task, prepare, read_part, read_task
+from rows import HERE, add_row, circumstances, rows_of
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
 from sklearn.preprocessing import MultiLabelBinarizer
 
-HERE = Path(__file__).parent
 ULMFIT = {
     "ulmfit": [],
     "ulmfit-no-base": ["--base", "none"],
@@ -99,26 +96,6 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
     }
 
 
-def processors() -> int:
-    """Those that this process may use, where the system tells; else all."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def commit() -> str:
-    """The commit of the checkout, with a mark if files differ from it."""
-    git = ["git", "-C", str(HERE)]
-    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    changed = subprocess.run([*git, "status", "--porcelain", "../src"], capture_output=True, text=True, check=True)
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The rows that are there."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-
-
 def main() -> None:
     """Take turns and write rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,17 +122,14 @@ def main() -> None:
                 if not given.again and any(key.items() <= row.items() for row in rows_of(given.out)):
                     print("there already:", key, flush=True)
                     continue
-                row = key | {"rows": task.rows, "commit": commit(), "date": datetime.now(UTC).date().isoformat()}
-                threads = int(os.environ.get("OMP_NUM_THREADS", processors()))
-                row |= {"threads": threads, "machine": platform.platform()}
+                row = key | {"rows": task.rows} | circumstances()
                 with tempfile.TemporaryDirectory() as temporary:
                     answer = Path(temporary) / "answer.json"
                     command = command_of(system, folder, answer, seed, given)
                     row |= measured(command, given.models / f"{folder.name}-{system}-{seed}.log")
                     predictions = json.loads(answer.read_text(encoding="utf-8"))
                 row |= {k: round(v, 4) for k, v in scores(task, read_part(folder, "test")[1], predictions).items()}
-                with given.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                add_row(given.out, row)
                 print(json.dumps(row), flush=True)
 
 

@@ -13,6 +13,9 @@ import os
 import statistics
 import subprocess
 import sys
+from pathlib import Path
+
+from rows import add_speed
 
 CODE = """
 import json, resource, sys, time
@@ -30,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", required=True)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=Path, help="keep the figures there, too")
     options = parser.parse_args()
     contestants = {"ulmfit": sys.executable, "fastai": options.peer_python}
     found: dict[str, list[list[float]]] = {name: [] for name in contestants}
@@ -45,6 +49,8 @@ def main() -> None:
         name: {"seconds": round(s, 2), "peak_mb": round(m), "imports": heavy[name]} for name, (s, m) in medians.items()
     }
     own, peer = medians["ulmfit"], medians["fastai"]
+    seconds = [[row[0] for row in found[name]] for name in contestants]
+    add_speed(options.rows, "star import", "s", seconds[0], seconds[1], (own[1], peer[1]))
     print(
         json.dumps({**result, "ratio": {"seconds": round(own[0] / peer[0], 3), "memory": round(own[1] / peer[1], 3)}})
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rows import add_speed
 from tokenize_corpora import tar_texts
 
 from ulmfit.text import Tokenizer, TokenStore
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--peer-documents", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--rows", type=Path, help="keep the figures there, too")
     parser.add_argument("--ours", type=Path, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ours:
@@ -90,6 +92,9 @@ def main() -> None:
             rates["peer"].append(len(some) / found["seconds"])
             rates["peer_cpu"].append(len(some) / found["cpu"])
             print({name: round(values[-1]) for name, values in rates.items()}, flush=True)
+    processes = "one process" if arguments.workers == 1 else f"{arguments.workers} processes beside one"
+    measure = f"text to ids, {len(texts):,} reviews, {processes}"
+    add_speed(arguments.rows, measure, "documents/s", rates["cold"], rates["peer"])
     for name in ("cold", "warm", "cpu"):
         theirs = median(rates["peer_cpu" if name == "cpu" else "peer"])
         mine = median(rates[name])

@@ -1,0 +1,74 @@
+"""Rows of figures: one line of JSON for each, with what it was measured on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SPEED = HERE / "speed.jsonl"
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows that are there."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def add_row(path: Path, row: dict[str, Any]) -> None:
+    """Keep one more."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def circumstances() -> dict[str, Any]:
+    """Commit, day, threads and machine."""
+    threads = int(os.environ.get("OMP_NUM_THREADS", processors()))
+    today = datetime.now(UTC).date().isoformat()
+    return {"commit": commit(), "date": today, "threads": threads, "machine": platform.platform()}
+
+
+def processors() -> int:
+    """Those that this process may use, where the system tells; else all."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def commit() -> str:
+    """The commit of the checkout, with a mark if files differ from it."""
+    git = ["git", "-C", str(HERE)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "status", "--porcelain", "../src"], capture_output=True, text=True, check=True)
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def add_speed(
+    path: Path | None,
+    measure: str,
+    unit: str,
+    ulmfit: Sequence[float],
+    fastai: Sequence[float],
+    memory: tuple[float, float] | None = None,
+) -> None:
+    """Keep a measure that both took in turns.
+
+    Args:
+        path: where; nowhere if None.
+        measure: what was done.
+        unit: of the values; of "s", "ms" and "MB" less is better, of all others, rates, more.
+        ulmfit: a value for each turn.
+        fastai: the same; their number may differ.
+        memory: largest resident memory in MB of ulmfit's process and of fastai's.
+    """
+    if path is None:
+        return
+    row = {"measure": measure, "unit": unit, "ulmfit": list(ulmfit), "fastai": list(fastai)}
+    row |= {} if memory is None else {"memory": [round(m) for m in memory]}
+    add_row(path, row | circumstances())
