@@ -9,7 +9,6 @@ weights. Prints one line of JSON: name, unit and value of each measure.
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import sys
 import time
@@ -40,6 +39,7 @@ def main() -> None:
     """Take every measure once."""
     package, folder, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     library: Any = import_module(f"{package}.text.all")
+    resource: Any = import_module("resource")  # which Windows does not have
     found: list[tuple[str, str, float]] = []
     made: list[Any] = []
 
