@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: the network with one thing changed at a time, on texts held out.
 
-    python benchmarks/ablation.py runs/tasks/sst2/train.csv --labels 1000 --draws 3
+    python benchmarks/ablation.py runs/tasks/sst2/train.csv --labels 1000 --draws 3 --rows benchmarks/ablation.jsonl
     python benchmarks/ablation.py runs/tasks/imdb-20000-0/train.csv --labels 500 --only recipe "no fine-tuning"
 
 FILE has columns text and label. The same texts are held out as in `few_labels.py`; labelled texts are drawn from the
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,10 +25,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from ablation_levers import VirtualAdversarial, with_own_labels
+from ablation_table import RECIPE, table
 from few_labels import QUIET, held_out_of, read
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
+from rows import add_row, circumstances
 from scipy.special import softmax
 from torch import nn
 
@@ -86,7 +85,7 @@ class Variant:
     own_labels: str = ""
 
 
-RECIPE, FROM_END = "recipe", "from the end"
+FROM_END = "from the end"
 BOTH = "both directions"  # the mean answer of these two
 VARIANTS = {
     RECIPE: Variant(),
@@ -281,24 +280,6 @@ def draws(given: argparse.Namespace) -> Iterator[Draw]:
         )
 
 
-def table(found: dict[str, list[dict[str, Any]]]) -> Table:
-    """Means over the draws."""
-    shown = Table("variant", "network", "beside the recipe's", "with n-grams", "seconds", "draws", box=None)
-    of_recipe = {run["draw"]: run["network"] for run in found.get(RECIPE, [])}
-    for name, runs in found.items():
-        apart = [100 * (run["network"] - of_recipe[run["draw"]]) for run in runs if run["draw"] in of_recipe]
-        more = f"{np.mean(apart):+.1f} points ± {np.std(apart):.1f}" if apart and name != RECIPE else ""
-        network, both = (spread([run[key] for run in runs if key in run]) for key in ("network", "both"))
-        seconds = f"{np.mean([run['seconds'] for run in runs]):.0f}"
-        shown.add_row(name, network, more, both, seconds, str(len(runs)))
-    return shown
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation, of some values."""
-    return f"{np.mean(values):.4f} ± {np.std(values):.4f}" if values else ""
-
-
 def main() -> None:
     """Run the variants on each draw, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -309,18 +290,25 @@ def main() -> None:
     parser.add_argument("--base", default="en-small")
     parser.add_argument("--backward-base", default="en-small-bwd")
     parser.add_argument("--threshold", type=float, default=0.95, help="from which a model's own labels are believed")
+    parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run, draw by draw")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     given = parser.parse_args()
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    found: list[dict[str, Any]] = []
     for i, draw in enumerate(draws(given)):
+        runs: dict[str, dict[str, Any]] = {}
         for name in given.only:
-            found[name].append({"draw": i, **draw.run(name)})
-            print(json.dumps({"variant": name, **found[name][-1]}), flush=True)
-        if {RECIPE, FROM_END} <= set(given.only):
-            seconds = sum(found[name][-1]["seconds"] for name in (RECIPE, FROM_END))
+            runs[name] = draw.run(name)
+            print(json.dumps({"variant": name, "draw": i, **runs[name]}), flush=True)
+        if {RECIPE, FROM_END} <= runs.keys():
+            seconds = sum(runs[name]["seconds"] for name in (RECIPE, FROM_END))
             joined = sum(softmax(draw.answers[name], axis=1) for name in (RECIPE, FROM_END))
-            found[BOTH].append({"draw": i, "seconds": seconds, "network": draw.accuracy(joined)})
-    Console(width=120).print(table(found))
+            runs[BOTH] = {"seconds": seconds, "network": draw.accuracy(joined)}
+        found += [{"variant": name, "draw": i, **run} for name, run in runs.items()]
+        if given.rows is not None:
+            about = {"task": given.file.parent.name, "labels": given.labels, "unlabelled": given.unlabelled}
+            for row in found[-len(runs) :]:
+                add_row(given.rows, about | row | circumstances())
+    print("\n".join(table(found)))
 
 
 if __name__ == "__main__":

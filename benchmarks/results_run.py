@@ -6,7 +6,7 @@ Every system is a process of its own that reads the task's folder and writes its
 processor time and peak memory are those of the process and its children, imports included. `embeddings` and `fastai`
 run in environments of their own, which `environments.py` makes. The scores are made here, in one way for all. A run
 that is in the file already is not repeated, unless `--again` says so: the test part of a row is looked at once.
-`--budget` is what `ulmfit train --time-budget` gets, and stands in the row.
+`--budget` is what `ulmfit train --time-budget` gets, `--base` what it starts from; both stand in the row.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def command_of(system: str, folder: Path, answer: Path, seed: int, given: argpar
         model = given.models / f"{folder.name}-{system}-{seed}"
         command = [sys.executable, HERE / "results_ulmfit.py", folder, answer, "--model", model, *ULMFIT[system]]
         command += ["--time-budget", given.budget] if given.budget else []
+        command += ["--base", given.base] if given.base else []
     elif system in APART:
         python = python_of(system, given.environments)
         if not python.is_file():
@@ -105,6 +106,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--unlabelled", type=int, default=100_000, help="most texts for the language model")
     parser.add_argument("--budget", help="time for one run of ulmfit, such as 20m")
+    parser.add_argument("--base", help="what ulmfit starts from: a name or a model folder; else what it chooses itself")
     parser.add_argument("--folders", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--models", type=Path, default=Path("runs/models"))
     parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
@@ -119,6 +121,7 @@ def main() -> None:
             for system in given.systems:
                 key = {"task": name, "system": system, "seed": seed, "unlabelled": task.rows.get("unlabelled", 0)}
                 key["budget"] = given.budget if system in ULMFIT else None
+                key["base"] = Path(given.base).name if given.base and system in ULMFIT else None
                 if not given.again and any(key.items() <= row.items() for row in rows_of(given.out)):
                     print("there already:", key, flush=True)
                     continue
