@@ -188,7 +188,7 @@ def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):
     ("settings", "message"),
     [
         ({"epochs": 0}, "epochs=0 must be a positive number"),
-        ({"tokenizer": "words"}, "must be one of word, subword, char"),
+        ({"tokenizer": "words"}, "must be one of auto, word, subword, char"),
         ({"held_out": 0}, "held_out=0"),
         ({"size": "large"}, "'large' is not known"),
         ({"vocab_size": 5, "bs": 0}, "bs=0 must be at least 1; vocab_size=5"),
@@ -197,3 +197,16 @@ def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):
 def test_settings_without_sense_are_refused(tmp_path, settings, message):
     with pytest.raises(ConfigError, match=message):
         job_of(tmp_path, **settings)
+
+
+def test_a_corpus_without_spaces_gets_subwords(tmp_path):
+    said = ["菜非常好吃", "服务员很热情", "下次还会再来", "菜太难吃了", "服务态度很差", "再也不会来了"]
+    shown = io.StringIO()
+    texts = [f"{a}。{b}。{c}。" for a in said for b in said for c in said]
+    pd.DataFrame({"text": texts}).to_parquet(tmp_path / "zh.parquet")
+    with pytest.warns(UserWarning, match="these texts support at most"):
+        pretrain(job_of(tmp_path, data=(tmp_path / "zh.parquet",), vocab_size=100), Console(file=shown, width=200))
+    bundle = load_bundle(tmp_path / "lm", kind=LANGUAGE_MODEL)
+    assert bundle.tokenizer.tok.kind == "subword"
+    assert len(bundle.vocab) <= 100
+    assert "cut into subwords" in shown.getvalue()

@@ -159,5 +159,23 @@ def test_another_language_and_other_tokens(monkeypatch, tmp_path, kind):
 
 
 def test_an_unknown_kind_of_tokens_is_refused():
-    with pytest.raises(ConfigError, match="tokenizer='words' must be one of word, subword, char"):
+    with pytest.raises(ConfigError, match="tokenizer='words' must be one of auto, word, subword, char"):
         Recipe(tokenizer="words")
+
+
+@pytest.mark.parametrize(("tokenizer", "kind"), [("auto", "subword"), ("word", "word")])
+def test_texts_without_spaces_are_cut_into_subwords_unless_words_are_asked_for(tokenizer, kind, monkeypatch):
+    monkeypatch.setitem(SIZES["awd_lstm"], "small", AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=1))
+    good, bad = ["菜非常好吃", "服务员很热情", "下次还会再来"], ["菜太难吃了", "服务态度很差", "再也不会来了"]
+    rows = [(f"{a}。{b}。", label) for label, said in (("pos", good), ("neg", bad)) for a in said for b in said] * 3
+    data = Examples(texts=[text for text, _ in rows], labels=[label for _, label in rows], source="invented")
+    shown = io.StringIO()
+    trained = train_text_classifier(
+        prepare_texts(data, None, (), valid_pct=0.2, seed=0),
+        Recipe(tokenizer=tokenizer, lm_epochs=1, epochs=1),
+        Console(file=shown, width=200),
+    )
+    assert trained.classifier.tokenizer.tok.kind == kind
+    said = "cut into subwords" if kind == "subword" else "--lang en take whole phrases for words"
+    assert "The texts are written without spaces between words" in shown.getvalue()
+    assert said in shown.getvalue()

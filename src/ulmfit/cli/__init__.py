@@ -122,7 +122,11 @@ def train(
         str | None, typer.Option(help="Language of a model without base, as spaCy names it; en is the default.")
     ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(help="Tokens of a model without base: word (the default), subword or char.")
+        str | None,
+        typer.Option(
+            help="Tokens of a model without base: word, subword or char. If not given, word; or subword where spaces "
+            "do not tell words (Chinese, Japanese, Thai ...)."
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -166,7 +170,7 @@ def train(
     check_precision(precision)
     recipe = Recipe(
         size=size or "small",
-        tokenizer=tokenizer or "word",
+        tokenizer=tokenizer or "auto",
         lang=lang or "en",
         lm_epochs=lm_epochs,
         epochs=epochs,
@@ -212,7 +216,9 @@ def pretrain(
     held_out: Annotated[float, typer.Option(help="That part, as a share of the texts.")] = 0.01,
     arch: Annotated[str, typer.Option(help="awd_lstm or awd_qrnn.")] = "awd_lstm",
     size: Annotated[str, typer.Option(help="small or base.")] = "small",
-    tokenizer: Annotated[str, typer.Option(help="word, subword or char.")] = "word",
+    tokenizer: Annotated[
+        str, typer.Option(help="word, subword or char; auto: word, or subword where spaces do not tell words.")
+    ] = "auto",
     lang: Annotated[str, typer.Option(help="Language of the texts, as spaCy names it.")] = "en",
     vocab_size: Annotated[int, typer.Option(help="Largest number of entries of the vocabulary.")] = 30_000,
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False,

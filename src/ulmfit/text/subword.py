@@ -14,6 +14,7 @@ from typing import Any, Self
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.base import BareTokenizer
 from ulmfit.text.rules import SPACE_MARK, SPECIAL_TOKENS, Rule
+from ulmfit.text.scripts import different_words
 
 _FILE = "subword.model"
 _EUROPEAN = frozenset("bg cs da de el en es et fi fr ga hr hu it lt lv mt nl pl pt ro sk sl sv".split())  # noqa: SIM905
@@ -94,7 +95,7 @@ class SubwordTokenizer(BareTokenizer):
             DataError: if there is nothing to learn from.
         """
         lines = list(_lines(texts))
-        words = len({word for line in lines for word in line.split()})
+        words = different_words(lines)
         if not words:
             raise DataError("There is no text to learn subwords from: all texts are empty.")
         size = self.vocab_sz

@@ -23,11 +23,13 @@ from ulmfit.text.identity import UnknownStateError, digest, name_of
 from ulmfit.text.pieces import without_surrogates
 from ulmfit.text.rule_names import is_built_in, rule_from_json, rule_to_json
 from ulmfit.text.rules import DEFAULT_POST_RULES, DEFAULT_RULES, Rule, apply
+from ulmfit.text.scripts import finds_no_words
 from ulmfit.text.subword import SentencePieceTokenizer, SubwordTokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.text.words import SpacyTokenizer, WordTokenizer
 
 __all__ = [
+    "AUTO",
     "KINDS",
     "BareTokenizer",
     "CharTokenizer",
@@ -42,6 +44,9 @@ __all__ = [
 
 KINDS = ("word", "subword", "char")
 """The kinds of tokenizers that need no file to begin with."""
+
+AUTO = "auto"
+"""In place of a kind: words; or subwords for texts in which spaces do not tell words."""
 
 _FILE = "tokenizer.json"
 _FORMAT, _FORMAT_VERSION = "ulmfit-tokenizer", 1
@@ -349,22 +354,27 @@ class Tokenizer:
         )
 
 
-def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None) -> Tokenizer:
+def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None, texts: Iterable[str] = ()) -> Tokenizer:
     """A tokenizer by the name of its kind, with the usual rules.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or `AUTO`.
         lang: language of the texts, as spaCy names it.
         vocab_size: pieces of a subword model; None for as many as suit the texts.
+        texts: some of what it is for, by which `AUTO` chooses.
 
     Raises:
         ConfigError: there is no such kind.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"tokenizer={kind!r} must be one of {', '.join(KINDS)}")
-    if kind == "subword":
-        return Tokenizer(SubwordTokenizer(lang=lang, vocab_sz=vocab_size))
-    return Tokenizer(CharTokenizer() if kind == "char" else WordTokenizer(lang=lang))
+    if kind not in (AUTO, *KINDS):
+        raise ConfigError(f"tokenizer={kind!r} must be one of {', '.join((AUTO, *KINDS))}")
+    if kind == "char":
+        return Tokenizer(CharTokenizer())
+    if kind != "subword":
+        words = WordTokenizer(lang=lang)
+        if kind == "word" or not finds_no_words(words, texts):
+            return Tokenizer(words)
+    return Tokenizer(SubwordTokenizer(lang=lang, vocab_sz=vocab_size))
 
 
 def tokenizer_of(

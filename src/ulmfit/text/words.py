@@ -149,7 +149,8 @@ class _Spacy:
         except ImportError as error:
             raise ConfigError(
                 f"spaCy has no rules for the language {lang!r}, or they need another package. Give the code of a "
-                f"language that is listed on https://spacy.io/usage/models#languages. ({error})"
+                "language that is listed on https://spacy.io/usage/models#languages; subwords and characters need no "
+                f"rules. ({error})"
             ) from error
         tokenizer: Any = nlp.tokenizer
         self._tokenizer: Any = tokenizer

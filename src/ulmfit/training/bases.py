@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from rich.console import Console
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import BACKWARD, LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.pretrained.weights import choose, load, names
+from ulmfit.text.scripts import finds_no_words
+from ulmfit.text.tokenizers import Tokenizer, tokenizer_by_kind
 from ulmfit.training.progress import say
 
 AUTO, NONE = "auto", "none"
@@ -53,6 +55,33 @@ def load_base(name: str) -> Bundle | None:
         )
     inner = folder / LANGUAGE_MODEL_FOLDER
     return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
+
+
+def own_tokenizer(
+    kind: str, lang: str, texts: Iterable[str], console: Console, vocab_size: int | None = None
+) -> Tokenizer:
+    """That of a model without a base; where spaces do not tell words in the texts, what follows from it is said.
+
+    Args:
+        kind: as for `tokenizer_by_kind`.
+        lang: language of the texts.
+        texts: which it is for; the first of them are looked at.
+        console: where to say it.
+        vocab_size: pieces of a subword model.
+
+    Raises:
+        ConfigError: there is no such kind, or no rules for the language.
+    """
+    tokenizer = tokenizer_by_kind(kind, lang, vocab_size, texts)
+    if kind == AUTO and tokenizer.tok.kind == "subword":
+        say(console, "The texts are written without spaces between words: cut into subwords (--tokenizer: other ways)")
+    elif finds_no_words(tokenizer.tok, texts):
+        say(
+            console,
+            f"The texts are written without spaces between words, and the rules of --lang {lang} take whole phrases "
+            "for words: --tokenizer subword or char will be better",
+        )
+    return tokenizer
 
 
 def check_base(name: str, *, backwards: bool = False) -> None:

@@ -28,8 +28,8 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
-from ulmfit.text.tokenizers import Tokenizer, tokenizer_by_kind
-from ulmfit.training.bases import load_base
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.training.bases import load_base, own_tokenizer
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
 from ulmfit.training.learner import DataLoaders, Learner
@@ -185,9 +185,9 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
-    tokenizer = base.tokenizer if base else tokenizer_by_kind(job.tokenizer, job.lang, job.vocab_size)
+    tokenizer = base.tokenizer if base else own_tokenizer(job.tokenizer, job.lang, corpus, console, job.vocab_size)
     # A subword model brings its own vocabulary, which must stay whole.
-    min_freq = 1 if job.tokenizer == "subword" else job.min_freq
+    min_freq = 1 if tokenizer.tok.kind == "subword" else job.min_freq
     train = TokenStore.build(
         corpus,
         tokenizer,

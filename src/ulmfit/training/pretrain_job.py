@@ -9,7 +9,7 @@ from typing import Any
 
 from ulmfit.errors import ConfigError
 from ulmfit.models.config import EncoderConfig, size_config
-from ulmfit.text.tokenizers import KINDS
+from ulmfit.text.tokenizers import AUTO, KINDS
 from ulmfit.training.run_files import training_folder
 
 OF_THE_BASE = ("tokenizer", "lang", "vocab_size", "min_freq")  # settings that a base has made already
@@ -29,7 +29,7 @@ class PretrainJob:
         licence: of the data, for the model card.
         arch: "awd_lstm" or "awd_qrnn".
         size: "small" or "base".
-        tokenizer: "word", "subword" or "char".
+        tokenizer: "word", "subword" or "char"; "auto" for words, or for subwords where spaces do not tell words.
         lang: language of the word tokenizer, as spaCy names it.
         vocab_size: largest number of entries of the vocabulary.
         min_freq: a token that is rarer gets no entry.
@@ -62,7 +62,7 @@ class PretrainJob:
     licence: str = "not stated"
     arch: str = "awd_lstm"
     size: str = "small"
-    tokenizer: str = "word"
+    tokenizer: str = AUTO
     lang: str = "en"
     vocab_size: int = 30_000
     min_freq: int = 3
@@ -96,8 +96,8 @@ class PretrainJob:
             for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", 100))
             if getattr(self, name) < low
         ]
-        if self.tokenizer not in KINDS:
-            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(KINDS)}")
+        if self.tokenizer not in (AUTO, *KINDS):
+            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join((AUTO, *KINDS))}")
         if not self.valid and not 0 < self.held_out < 1:
             problems.append(f"held_out={self.held_out} must be between 0 and 1, or valid given")
         if self.base != "none":

@@ -19,7 +19,8 @@ from rich.console import Console
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
-from ulmfit.text.tokenizers import KINDS, tokenizer_by_kind
+from ulmfit.text.tokenizers import AUTO, KINDS
+from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
     classifier_learner,
@@ -43,7 +44,8 @@ class Recipe:
 
     Args:
         size: "small" or "base": the architecture's size when there is no base.
-        tokenizer: "word", "subword" or "char", when there is no base.
+        tokenizer: "word", "subword" or "char", when there is no base; "auto" for words, or for subwords where spaces do
+            not tell words (Chinese, Japanese, Thai ...).
         lang: language of the texts, as spaCy names it, when there is no base.
         lm_epochs: epochs of the language model; None for what suits the size of the corpus, 0 for a base as it is.
         epochs: epochs of the classifier after all layers are unfrozen; None chooses them from the number of texts.
@@ -69,7 +71,7 @@ class Recipe:
     """
 
     size: str = "small"
-    tokenizer: str = "word"
+    tokenizer: str = AUTO
     lang: str = "en"
     lm_epochs: float | None = None
     epochs: int | None = None
@@ -93,8 +95,8 @@ class Recipe:
     def __post_init__(self) -> None:
         size_config(self.size)
         problems = []
-        if self.tokenizer not in KINDS:
-            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join(KINDS)}")
+        if self.tokenizer not in (AUTO, *KINDS):
+            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join((AUTO, *KINDS))}")
         if self.lm_epochs and not 0.05 <= self.lm_epochs < math.inf:
             problems.append(f"lm_epochs={self.lm_epochs} must be at least 0.05, or 0 for a base as it is")
         problems += [
@@ -187,8 +189,11 @@ def _one_direction(
     *,
     backwards: bool = False,
 ) -> Trained:
-    tokenizer = base.tokenizer if base is not None else tokenizer_by_kind(recipe.tokenizer, recipe.lang)
-    config = base.config if base is not None else size_config(recipe.size)
+    if base is not None:
+        tokenizer, config = base.tokenizer, base.config
+    else:
+        tokenizer = own_tokenizer(recipe.tokenizer, recipe.lang, texts.train[0], console)
+        config = size_config(recipe.size)
     stores = Stores.build(
         texts.train[0],
         texts.valid[0],
