@@ -296,6 +296,27 @@ def test_subwords_are_learned_from_all_of_a_line_without_spaces() -> None:
     assert max(map(len, lines)) * 4 <= _MAX_SENTENCE
 
 
+def test_subwords_of_many_texts_are_learned_from_lines_of_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{word} {word}er {word}est" for word in ("quick", "small", "bold", "warm") for _ in range(100)]
+    learned: list[int] = []
+    train = SubwordTokenizer._train
+
+    def counted(self: SubwordTokenizer, lines: list[str], size: int) -> bytes:
+        learned.append(sum(map(len, lines)))
+        return train(self, lines, size)
+
+    monkeypatch.setattr(SubwordTokenizer, "_train", counted)
+    whole = SubwordTokenizer(vocab_sz=36)
+    whole.train_on(texts)
+    monkeypatch.setattr("ulmfit.text.subword._MAX_LEARNED", 3_000)
+    part = SubwordTokenizer(vocab_sz=36)
+    part.train_on(iter(texts))
+    assert learned[0] == sum(map(len, texts)) > 6_000
+    assert 1_500 < learned[1] <= 3_000
+    for word in ("quick", "small", "bold", "warm"):
+        assert list(part([word])) == list(whole([word]))
+
+
 def test_subwords_must_be_trained_on_texts() -> None:
     with pytest.raises(ConfigError, match="fit"):
         Tokenizer(SubwordTokenizer())("text")

@@ -19,11 +19,15 @@ from ulmfit.text.scripts import different_words
 _FILE = "subword.model"
 _EUROPEAN = frozenset("bg cs da de el en es et fi fr ga hr hu it lt lv mt nl pl pt ro sk sl sv".split())  # noqa: SIM905
 _OTHER_SIZE = re.compile(r"(?:<= |required_chars\. \d+ vs )(\d+)")
+_MAX_LEARNED = 50_000_000  # characters; SentencePiece needs some twenty bytes of memory for each
 _MAX_SENTENCE = 1 << 16  # bytes; SentencePiece leaves out lines that are longer than its own limit of 4,192
 
 
 class SubwordTokenizer(BareTokenizer):
     """Cuts texts into pieces of words. The pieces are learned from texts; special tokens stay whole.
+
+    Of texts with more than 50 million characters every second line is learned from, or every fourth, and so on; all are
+    cut.
 
     Args:
         lang: the language, which decides about `char_coverage` if that is None.
@@ -94,7 +98,7 @@ class SubwordTokenizer(BareTokenizer):
         Raises:
             DataError: if there is nothing to learn from.
         """
-        lines = list(_lines(texts))
+        lines = _evenly(_lines(texts), _MAX_LEARNED)
         words = different_words(lines)
         if not words:
             raise DataError("There is no text to learn subwords from: all texts are empty.")
@@ -231,6 +235,21 @@ class SubwordTokenizer(BareTokenizer):
 
 
 SentencePieceTokenizer = SubwordTokenizer
+
+
+def _evenly(lines: Iterable[str], most: int) -> list[str]:
+    """Every line, every second, every fourth ...: so few that together they have at most `most` characters, or one."""
+    kept: list[str] = []
+    step, size = 1, 0
+    for i, line in enumerate(lines):
+        if i % step:
+            continue
+        kept.append(line)
+        size += len(line)
+        while size > most and len(kept) > 1:
+            kept, step = kept[::2], 2 * step
+            size = sum(map(len, kept))
+    return kept
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
