@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,12 +15,10 @@ from ulmfit.data.stores import build_store, cache_root, find_store, warn_of_empt
 from ulmfit.data.text_block import TextBlock
 from ulmfit.data.texts import DocumentFiles
 from ulmfit.errors import DataError
-from ulmfit.text.scripts import finds_no_words
 from ulmfit.text.store import TokenStore, vocabulary_setting
 from ulmfit.text.vocab import Vocab
 
 _PARTS = ("train texts", "valid texts")
-_LOOKED_AT = 100
 
 
 def stores_of(items: Items, parts: Sequence[Rows], text: TextBlock) -> list[TokenStore]:
@@ -41,13 +38,6 @@ def stores_of(items: Items, parts: Sequence[Rows], text: TextBlock) -> list[Toke
     Raises:
         DataError: a text cannot be read.
     """
-    if finds_no_words(text.tokenizer.tok, items.texts(parts[0][:_LOOKED_AT])):
-        lang = text.tokenizer.tok.config()["lang"]
-        warnings.warn(
-            f"The texts are written without spaces between words, and WordTokenizer({lang!r}) takes whole phrases for "
-            "words. SubwordTokenizer() learns what to cut, CharTokenizer() takes characters.",
-            stacklevel=2,
-        )
     stores = _of_all(items, parts, text) if text.count != "train" else None
     if stores is None:
         stores, vocab = [], text.vocab

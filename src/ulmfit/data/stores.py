@@ -24,6 +24,7 @@ from ulmfit.errors import DataError, FormatError
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.progress import progress_bar
 from ulmfit.text.rules import BOS
+from ulmfit.text.scripts import finds_no_words
 from ulmfit.text.store import TokenStore, vocabulary_setting
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -71,6 +72,13 @@ def build_store(
     pointer, latest = _pointer(texts, tokenizer, setting, root)
     if pointer is not None and root is not None and (found := _follow(pointer, root)) is not None:
         return found
+    if vocab is None and finds_no_words(tokenizer.tok, texts):
+        lang = tokenizer.tok.config()["lang"]
+        warnings.warn(
+            f"The {what} are written without spaces between words, and WordTokenizer({lang!r}) takes whole phrases for "
+            "words. SubwordTokenizer() learns what to cut, CharTokenizer() takes characters.",
+            stacklevel=2,
+        )
     began = time.time_ns()
     n = len(texts) if isinstance(texts, Sized) else 0
     console = rich.get_console()
