@@ -18,22 +18,21 @@ from model_inputs import documents
 from rich.console import Console
 from rich.table import Table
 
-from ulmfit.models.config import size_config
+from ulmfit.models.config import EncoderConfig, size_config
 
 DOCUMENTS, BATCHES = 32, 6
 PER_TEXT = {"one-text-235": 235, "one-text-8": 8}
 
 
-def encoder_weights() -> int:
-    """Weights of the base encoder's layers, each used once for a token."""
-    c = size_config("base")
-    sizes = [c.emb_sz, *[c.n_hid] * (c.n_layers - 1), c.emb_sz]
+def encoder_weights(config: EncoderConfig) -> int:
+    """Weights of the layers of an AWD-LSTM, each used once for a token."""
+    sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
     return sum(4 * n_out * (n_in + n_out) for n_in, n_out in pairwise(sizes))
 
 
 def operations(row: str) -> float:
     """GFLOP of the products for one token, document or text."""
-    encoder = 2 * encoder_weights()
+    encoder = 2 * encoder_weights(size_config("base"))
     words = int(row.rpartition("-")[2]) if row.startswith(("lm-", "next-")) else 0
     token = encoder + 2 * words * size_config("base").emb_sz
     if row.startswith("lm-train"):

@@ -31,7 +31,7 @@ def main() -> None:
     task = read_task(given.task)
     train = [*ULMFIT, "train", given.task / "train.csv", "--text", "text", "--label", "label", "--out", given.model]
     train += ["--seed", str(given.seed), "--overwrite", *further]
-    if task.lang != "en" and "--lang" not in further:
+    if task.lang != "en" and not {"--lang", "--base"} & set(further):  # a base has a language of its own
         train += ["--lang", task.lang]
     if task.kind == MULTI:
         train += ["--label-delim", " "]
