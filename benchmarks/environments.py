@@ -36,7 +36,7 @@ def python_of(name: str, folder: Path = FOLDER) -> Path:
 
 
 def build_kenlm(python: Path) -> None:
-    """Build KenLM's tools beside a Python; the wheel that its source makes has only the reading half."""
+    """Build KenLM's command-line tools beside a Python, from the source on PyPI."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         source = ["download", "--quiet", "--no-deps", "--no-binary", "kenlm", "--dest", str(work), KENLM]

@@ -7,7 +7,8 @@ The same articles, cut by the same tokenizer into the same vocabulary as for MOD
 same held-out articles and the same test text of WikiText-2 as in `lm_perplexity.py`, and every token counts as there.
 What differs is in favour of the n-grams: they have read all articles, and an article's first token costs them nothing.
 The model is KenLM's (`lmplz`, `query`), which `environments.py` builds; it needs a C++ compiler, CMake, Boost and Eigen
-(Debian: cmake g++ libboost-all-dev libeigen3-dev). The 5-grams of 87 million tokens take 4 GB of memory and 10 of disk.
+(Debian: cmake g++ libboost-all-dev libeigen3-dev). Of 87 million tokens the
+model is 4.9 GB as text, which is removed once the binary form is made.
 """
 
 from __future__ import annotations
