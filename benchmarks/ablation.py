@@ -5,10 +5,11 @@
 
 FILE has columns text and label. The same texts are held out as in `few_labels.py`; labelled texts are drawn from the
 rest, and what is left of it (at most `--unlabelled`) is for the language model. Every variant starts from the same
-fine-tuned language model (but those that change this), takes the recipe's number of epochs, and keeps the epoch that is
-best on the tenth of the labelled texts that it checks with. One line of JSON for each run, then the means: accuracy on
-the held-out texts of the network alone, how it differs from the recipe's with the same draw, accuracy with the n-grams
-beside the network (by the shares that are fitted on the same tenth), seconds of the classifier.
+fine-tuned language model, but those that change this; `--base FOLDER --lm-epochs 0` takes one that was made before.
+It takes the recipe's number of epochs, and keeps the epoch that is best on the tenth of the labelled texts that it
+checks with. One line of JSON for each run, then the means: accuracy on the held-out texts of the network alone, how it
+differs from the recipe's with the same draw, accuracy with the n-grams beside the network (by the shares that are
+fitted on the same tenth), seconds of the classifier.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class Draw:
 
     def language_model(self, variant: Variant) -> LanguageModel:
         """The one that a variant starts from; made once."""
-        recipe = replace(self.recipe, lm_epochs=variant.recipe.get("lm_epochs"))
+        recipe = replace(self.recipe, lm_epochs=variant.recipe.get("lm_epochs", self.recipe.lm_epochs))
         key = (recipe.lm_epochs, variant.base, variant.backwards)
         if key not in self.models:
             base = (self.backward_base if variant.backwards else self.base) if variant.base else None
@@ -269,7 +270,7 @@ def draws(given: argparse.Namespace) -> Iterator[Draw]:
         labelled, others = order[: given.labels], order[given.labels : given.labels + given.unlabelled]
         data = Examples(texts=[rows[i][0] for i in labelled], labels=[rows[i][1] for i in labelled], source="draw")
         further = Examples(texts=[rows[i][0] for i in others], labels=None, source="others")
-        recipe = Recipe(seed=draw, ngrams=False)
+        recipe = Recipe(seed=draw, ngrams=False, lm_epochs=given.lm_epochs, epochs=given.epochs)
         yield Draw(
             texts=prepare_texts(data, None, [further], valid_pct=recipe.valid_pct, seed=draw),
             base=base,
@@ -289,6 +290,10 @@ def main() -> None:
     parser.add_argument("--unlabelled", type=int, default=5_000)
     parser.add_argument("--base", default="en-small")
     parser.add_argument("--backward-base", default="en-small-bwd")
+    parser.add_argument(
+        "--lm-epochs", type=float, help="of all variants that do not change it; 0 takes a base as it is"
+    )
+    parser.add_argument("--epochs", type=int, help="with all layers, instead of the recipe's own number")
     parser.add_argument("--threshold", type=float, default=0.95, help="from which a model's own labels are believed")
     parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run, draw by draw")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
@@ -306,6 +311,7 @@ def main() -> None:
         found += [{"variant": name, "draw": i, **run} for name, run in runs.items()]
         if given.rows is not None:
             about = {"task": given.file.parent.name, "labels": given.labels, "unlabelled": given.unlabelled}
+            about |= {"base": Path(given.base).name, "lm_epochs": given.lm_epochs, "epochs": given.epochs}
             for row in found[-len(runs) :]:
                 add_row(given.rows, about | row | circumstances())
     print("\n".join(table(found)))

@@ -24,7 +24,8 @@ from rows import SPEED, rows_of
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin, made by benchmarks/results_render.py -->", "<!-- {}: end -->"
 LESS_IS_BETTER = ("s", "ms", "MB")
-SETTINGS = {"base": "from", "budget": "budget"}  # what a run of ulmfit may be given, and how a table names it
+# What a run of ulmfit may be given, and how a table names it.
+SETTINGS = {"base": "from", "backward_base": "and", "lm_epochs": "LM epochs", "budget": "budget"}
 MEASURES = ("accuracy", "micro_f1", "macro_f1", "spearman", "mean_absolute_error")
 
 
@@ -39,12 +40,17 @@ def minutes(seconds: list[float]) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def of_base(runs: list[dict[str, Any]]) -> str:
+    """The time of language models that were made before the runs, once for all."""
+    return f", base {minutes([runs[0]['base_seconds']])}" if "base_seconds" in runs[0] else ""
+
+
 def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The runs of each system on one task; those that were repeated since stand apart."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     later: set[tuple[str, int]] = set()
     for row in reversed(rows):
-        name = row["system"] + "".join(f", {word} {row[key]}" for key, word in SETTINGS.items() if row[key])
+        name = row["system"] + "".join(f", {word} {row[key]}" for key, word in SETTINGS.items() if row.get(key))
         while (name, row["seed"]) in later:
             name += ", earlier"
         later.add((name, row["seed"]))
@@ -65,7 +71,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
         figures = [spread([row[m] for row in runs]) for m in shown]
         facts = [
             str(len(runs)),
-            minutes([row["seconds"] for row in runs]),
+            minutes([row["seconds"] for row in runs]) + of_base(runs),
             minutes([row["cpu_seconds"] for row in runs]),
             ", ".join(sorted({str(row["threads"]) for row in runs})),
             f"{mean(row['peak_memory_mb'] for row in runs):,.0f} MB",
@@ -79,14 +85,14 @@ def commands(rows: list[dict[str, Any]]) -> list[str]:
     """What made the rows of one task: a command for each budget and base."""
     groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[tuple(row[key] for key in SETTINGS)].append(row)
+        groups[tuple(row.get(key) for key in SETTINGS)].append(row)
     lines = []
     for settings, some in groups.items():
         names = dict.fromkeys(row["system"] for row in some)
         options = {
             "--seeds": 1 + max(row["seed"] for row in some),
             "--unlabelled": rows[0]["unlabelled"],
-            **{f"--{key}": value for key, value in zip(SETTINGS, settings, strict=True)},
+            **{f"--{key.replace('_', '-')}": value for key, value in zip(SETTINGS, settings, strict=True)},
         }
         given = "".join(
             f" {name} {value}" for name, value in options.items() if value and (name, value) != ("--seeds", 1)
@@ -152,14 +158,17 @@ def render(rows: list[dict[str, Any]]) -> str:
 
 
 def ablation(rows: list[dict[str, Any]]) -> str:
-    """A table for each task and number of labels."""
+    """A table for each task, number of labels and start."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[tuple(row[key] for key in ("task", "labels", "unlabelled"))].append(row)
+        settings = {key: row.get(key) for key in ("lm_epochs", "epochs")}
+        given = [f"{key.replace('_', ' ')} {value:g}" for key, value in settings.items() if value is not None]
+        start = [f"from {row.get('base', 'en-small')}", *given]
+        groups[row["task"], row["labels"], row["unlabelled"], ", ".join(start)].append(row)
     lines = []
-    for (task, labels, unlabelled), some in groups.items():
+    for (task, labels, unlabelled, start), some in groups.items():
         commits = ", ".join(sorted({row["commit"] for row in some}))
-        lines += [f"### {task}, {labels:,} labels, {unlabelled:,} further texts ({commits})", ""]
+        lines += [f"### {task}, {labels:,} labels, {unlabelled:,} further texts, {start} ({commits})", ""]
         lines += [*ablation_table.table(some), ""]
     return "\n".join(lines)
 

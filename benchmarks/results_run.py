@@ -6,7 +6,8 @@ Every system is a process of its own that reads the task's folder and writes its
 processor time and peak memory are those of the process and its children, imports included. `embeddings` and `fastai`
 run in environments of their own, which `environments.py` makes. The scores are made here, in one way for all. A run
 that is in the file already is not repeated, unless `--again` says so: the test part of a row is looked at once.
-`--budget` is what `ulmfit train --time-budget` gets, `--base` what it starts from; both stand in the row.
+`--budget`, `--base`, `--backward-base` and `--lm-epochs` are for `ulmfit train`, and stand in the row. A base that is
+a folder was made before the run: how long that took stands in the row, too, beside the time of the run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from environments import FOLDER, python_of
@@ -61,13 +63,43 @@ def scores(task: Task, truth: list[str], predictions: list[str]) -> dict[str, fl
     }
 
 
+def settings_of(system: str, given: argparse.Namespace) -> dict[str, str | None]:
+    """What `ulmfit train` is given, by option; nothing for other systems."""
+    if system not in ULMFIT:
+        return dict.fromkeys(("time-budget", "base", "backward-base", "lm-epochs"))
+    backward = given.backward_base if "--bidirectional" in ULMFIT[system] else None
+    return {
+        "time-budget": given.budget,
+        "base": given.base,
+        "backward-base": backward,
+        "lm-epochs": given.lm_epochs,
+    }
+
+
+def key_of(task: Task, system: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
+    """What tells a run from all others; settings that were not given do not stand in a row."""
+    budget, base, backward_base, lm_epochs = settings_of(system, given).values()
+    key = {"task": task.name, "system": system, "seed": seed, "unlabelled": task.rows.get("unlabelled", 0)}
+    key |= {"budget": budget, "base": base and Path(base).name}
+    return key | {"backward_base": backward_base and Path(backward_base).name, "lm_epochs": lm_epochs}
+
+
+def seconds_of_bases(settings: dict[str, str | None]) -> dict[str, float]:
+    """How long the language models took that the run starts from, if they were made for it."""
+    folders = [Path(value) for option, value in settings.items() if value and option.endswith("base")]
+    reports = [folder / "metrics.json" for folder in folders if folder.is_dir()]
+    if not reports:
+        return {}
+    return {"base_seconds": sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in reports)}
+
+
 def command_of(system: str, folder: Path, answer: Path, seed: int, given: argparse.Namespace) -> list[str]:
     """The command line of one run."""
     if system in ULMFIT:
         model = given.models / f"{folder.name}-{system}-{seed}"
         command = [sys.executable, HERE / "results_ulmfit.py", folder, answer, "--model", model, *ULMFIT[system]]
-        command += ["--time-budget", given.budget] if given.budget else []
-        command += ["--base", given.base] if given.base else []
+        for option, value in settings_of(system, given).items():
+            command += [f"--{option}", value] if value else []
     elif system in APART:
         python = python_of(system, given.environments)
         if not python.is_file():
@@ -107,6 +139,8 @@ def main() -> None:
     parser.add_argument("--unlabelled", type=int, default=100_000, help="most texts for the language model")
     parser.add_argument("--budget", help="time for one run of ulmfit, such as 20m")
     parser.add_argument("--base", help="what ulmfit starts from: a name or a model folder; else what it chooses itself")
+    parser.add_argument("--backward-base", help="the same for the direction from the end")
+    parser.add_argument("--lm-epochs", help="of ulmfit's language model; 0 takes a base as it is")
     parser.add_argument("--folders", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--models", type=Path, default=Path("runs/models"))
     parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
@@ -119,13 +153,11 @@ def main() -> None:
             folder = prepare(name, given.data, given.folders, seed=seed, unlabelled=given.unlabelled)
             task = read_task(folder)
             for system in given.systems:
-                key = {"task": name, "system": system, "seed": seed, "unlabelled": task.rows.get("unlabelled", 0)}
-                key["budget"] = given.budget if system in ULMFIT else None
-                key["base"] = Path(given.base).name if given.base and system in ULMFIT else None
-                if not given.again and any(key.items() <= row.items() for row in rows_of(given.out)):
+                key = key_of(task, system, seed, given)
+                if not given.again and any(all(row.get(k) == v for k, v in key.items()) for row in rows_of(given.out)):
                     print("there already:", key, flush=True)
                     continue
-                row = key | {"rows": task.rows} | circumstances()
+                row = key | seconds_of_bases(settings_of(system, given)) | {"rows": task.rows} | circumstances()
                 with tempfile.TemporaryDirectory() as temporary:
                     answer = Path(temporary) / "answer.json"
                     command = command_of(system, folder, answer, seed, given)

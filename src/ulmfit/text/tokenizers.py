@@ -354,6 +354,12 @@ class Tokenizer:
         )
 
 
+def kind_problems(kind: str) -> list[str]:
+    """What is wrong with the name of a kind of tokenizer, or nothing."""
+    known = (AUTO, *KINDS)
+    return [] if kind in known else [f"tokenizer={kind!r} must be one of {', '.join(known)}"]
+
+
 def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None, texts: Iterable[str] = ()) -> Tokenizer:
     """A tokenizer by the name of its kind, with the usual rules.
 
@@ -366,8 +372,8 @@ def tokenizer_by_kind(kind: str, lang: str, vocab_size: int | None = None, texts
     Raises:
         ConfigError: there is no such kind.
     """
-    if kind not in (AUTO, *KINDS):
-        raise ConfigError(f"tokenizer={kind!r} must be one of {', '.join((AUTO, *KINDS))}")
+    if problems := kind_problems(kind):
+        raise ConfigError(*problems)
     if kind == "char":
         return Tokenizer(CharTokenizer())
     if kind != "subword":

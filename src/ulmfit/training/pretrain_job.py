@@ -9,7 +9,7 @@ from typing import Any
 
 from ulmfit.errors import ConfigError
 from ulmfit.models.config import EncoderConfig, size_config
-from ulmfit.text.tokenizers import AUTO, KINDS
+from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.run_files import training_folder
 
 OF_THE_BASE = ("tokenizer", "lang", "vocab_size", "min_freq")  # settings that a base has made already
@@ -96,8 +96,7 @@ class PretrainJob:
             for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", 100))
             if getattr(self, name) < low
         ]
-        if self.tokenizer not in (AUTO, *KINDS):
-            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join((AUTO, *KINDS))}")
+        problems += kind_problems(self.tokenizer)
         if not self.valid and not 0 < self.held_out < 1:
             problems.append(f"held_out={self.held_out} must be between 0 and 1, or valid given")
         if self.base != "none":

@@ -19,7 +19,7 @@ from rich.console import Console
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
-from ulmfit.text.tokenizers import AUTO, KINDS
+from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
@@ -95,8 +95,7 @@ class Recipe:
     def __post_init__(self) -> None:
         size_config(self.size)
         problems = []
-        if self.tokenizer not in (AUTO, *KINDS):
-            problems.append(f"tokenizer={self.tokenizer!r} must be one of {', '.join((AUTO, *KINDS))}")
+        problems += kind_problems(self.tokenizer)
         if self.lm_epochs and not 0.05 <= self.lm_epochs < math.inf:
             problems.append(f"lm_epochs={self.lm_epochs} must be at least 0.05, or 0 for a base as it is")
         problems += [
