@@ -1,11 +1,11 @@
-"""Write the tables of docs/benchmarks.md from results.jsonl, ablation.jsonl and speed.jsonl.
+"""Write the tables of docs/benchmarks.md from results.jsonl, results_parts.jsonl, ablation.jsonl and speed.jsonl.
 
 Nothing in them is typed by hand.
 
     python benchmarks/results_render.py [--check]
 
-Each task gets a picture of its first figure against the minutes of a processor. `--check` writes nothing and fails if
-the page is not what the rows give.
+Each task gets a picture of its first figure against the minutes of a processor, those of a language model that was made
+before among them. `--check` writes nothing and fails if the page is not what the rows give.
 """
 
 from __future__ import annotations
@@ -111,7 +111,11 @@ def picture(rows: list[dict[str, Any]], path: Path) -> None:
 
     measure = next(m for m in MEASURES if m in rows[0])
     points = sorted(
-        (mean(row["cpu_seconds"] for row in runs) / 60, mean(row[measure] for row in runs), name)
+        (
+            mean(row["cpu_seconds"] + row.get("base_seconds", 0.0) for row in runs) / 60,
+            mean(row[measure] for row in runs),
+            name,
+        )
         for name, runs in by_system(rows).items()
     )
     best = [(x, y) for i, (x, y, _) in enumerate(points) if all(y > earlier for _, earlier, _ in points[:i])]
@@ -139,7 +143,20 @@ def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]
     ]
 
 
-def render(rows: list[dict[str, Any]]) -> str:
+def parts_of(rows: list[dict[str, Any]]) -> list[str]:
+    """What each part of models answers alone, of one task."""
+    lines: list[str] = []
+    for row in rows:
+        found = [f"| {part} | {accuracy:.4f} |" for part, accuracy in row["accuracy"].items()]
+        lines += [f"| part of `{row['model']}` ({row['commit']}) | accuracy |", "|---|---|", *found, ""]
+        lines += [
+            f"    python benchmarks/results_parts.py runs/tasks/{row['task']}-{row['seed']} runs/models/{row['model']}",
+            "",
+        ]
+    return lines
+
+
+def render(rows: list[dict[str, Any]], alone: list[dict[str, Any]]) -> str:
     """All tables."""
     lines: list[str] = []
     for name, some in by_task(rows):
@@ -151,6 +168,7 @@ def render(rows: list[dict[str, Any]]) -> str:
             "",
             *commands(some),
             "",
+            *parts_of([row for row in alone if row["task"] == task]),
             f"![{task}: quality and processor time](images/results-{name}.svg)",
             "",
         ]
@@ -207,13 +225,14 @@ def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "results.jsonl")
+    parser.add_argument("--parts", type=Path, default=ROOT / "benchmarks" / "results_parts.jsonl")
     parser.add_argument("--ablation", type=Path, default=ROOT / "benchmarks" / "ablation.jsonl")
     parser.add_argument("--speed", type=Path, default=SPEED)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     before = given.page.read_text(encoding="utf-8")
-    after = placed(before, "results", render(rows_of(given.rows)))
+    after = placed(before, "results", render(rows_of(given.rows), rows_of(given.parts)))
     after = placed(after, "ablation", ablation(rows_of(given.ablation)))
     after = placed(after, "speed", speed(rows_of(given.speed)))
     if given.check and after != before:
