@@ -27,6 +27,7 @@ Parts = dict[str, list[Row]]
 
 SINGLE, MULTI, REGRESSION = "single_label", "multi_label", "regression"
 _TEST_SHARE = 5  # one text of five, where a data set comes without a test part
+csv.field_size_limit(2**31 - 1)  # of 20 Newsgroups some texts are longer than the module allows
 _LABELLED_REVIEWS = re.compile(r"imdb-(\d+)(?:-test(\d+))?")
 
 
