@@ -34,13 +34,6 @@ MOST_HELD_OUT = 3_000
 QUIET = Console(quiet=True)
 
 
-def part_of(store: TokenStore, rows: np.ndarray) -> TokenStore:
-    """Some documents of a store, at least one."""
-    return TokenStore(
-        np.concatenate([store[int(i)] for i in rows]), np.append(0, np.cumsum(store.lengths[rows])), store.vocab
-    )
-
-
 def read(path: Path, limit: int | None = None) -> list[tuple[str, str]]:
     """Text and label of each row; without a label, ''."""
     csv.field_size_limit(2**31 - 1)
@@ -80,7 +73,7 @@ def main() -> None:
         for draw in range(given.draws):
             chosen = np.random.default_rng(draw).permutation(len(rest))[:n]
             others = np.setdiff1d(np.arange(len(store)), chosen)
-            learned, goal = part_of(store, chosen), target[rest[chosen]]
+            learned, goal = store.take(chosen), target[rest[chosen]]
             linear = make_pipeline(
                 TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
                 LogisticRegression(C=100, max_iter=1_000),
@@ -89,7 +82,7 @@ def main() -> None:
             for name, letters, unlabelled in (
                 ("words", False, None),
                 ("labelled", True, None),
-                ("all", True, part_of(store, others)),
+                ("all", True, store.take(others)),
             ):
                 model = fit_ngrams(
                     *(learned, goal, "single_label", len(classes), "word", QUIET),

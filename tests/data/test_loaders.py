@@ -86,6 +86,19 @@ def test_every_document_is_in_one_batch_with_its_own_length_and_label(lengths: l
         assert min(len(b.target) for b in batches) > 1
 
 
+def test_the_longest_batch_comes_first_only_if_wanted():
+    docs = documents(list(range(1, 401)))
+    for longest_first in (True, False):
+        loader = ClassifierLoader(docs, bs=10, shuffle=True, longest_first=longest_first)
+        first = []
+        for epoch in range(10):
+            loader.set_epoch(epoch)
+            batches = loader.batch_indices()
+            assert sorted(np.concatenate(batches)) == list(range(400))
+            first.append(int(batches[0].max()) == 399)
+        assert all(first) if longest_first else sum(first) < 5
+
+
 def test_shuffled_batches_waste_little_padding_and_differ_between_epochs():
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(5.4, 0.6, 4_000), 10, 2_000).astype(int).tolist()

@@ -198,6 +198,18 @@ def test_more_than_fits_is_a_sample_and_said(monkeypatch: pytest.MonkeyPatch):
     assert len(ngrams.keys) == 7
 
 
+def test_a_short_time_takes_a_sample_of_200_texts_at_least():
+    from ulmfit.text import Tokenizer
+
+    store = TokenStore.build(TEXTS * 100, Tokenizer(), min_freq=1)
+    for seconds, learned in ((1e-9, 200), (1.0, 800)):
+        out = StringIO()
+        console = Console(file=out, width=200)
+        fit_ngrams(store, np.tile(LABELS, 100), "single_label", 2, "word", console, seconds=seconds)
+        assert ("a sample of 200 of the 800 texts" in out.getvalue()) == (learned == 200)
+        assert f"of {learned} texts" in out.getvalue()
+
+
 def test_the_shares_follow_the_evidence():
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, 400)

@@ -150,6 +150,16 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert same(built, TokenStore.build(TEXTS, WORD))
 
 
+def test_some_documents_in_any_order(tmp_path: Path) -> None:
+    store = TokenStore.build(TEXTS, WORD, cache_dir=tmp_path)
+    some = store.take(np.array([2, 0, 2]))
+    assert [some[i].tolist() for i in range(3)] == [store[i].tolist() for i in (2, 0, 2)]
+    assert (some.n_tokens, some.vocab, some.path) == (2 * len(store[2]) + len(store[0]), store.vocab, None)
+    assert len(store.take(np.array([], dtype=np.int64))) == 0
+    with pytest.raises(IndexError, match=f"no document {len(TEXTS)}"):
+        store.take(np.array([len(TEXTS)]))
+
+
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path))
     assert default_cache_dir() == tmp_path / "stores"

@@ -15,9 +15,11 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.config import SIZES, AWDLSTMConfig
+from ulmfit.training.bases import Bases
 from ulmfit.training.classifier_stages import default_epochs
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
+from ulmfit.training.job import train_and_measure
 from ulmfit.training.lm_stage import default_lm_epochs
 from ulmfit.training.parts import prepare_texts
 from ulmfit.training.recipes import Recipe, train_text_classifier
@@ -75,6 +77,31 @@ def test_a_clock_without_budget_sets_no_limit():
     assert short is not None
     assert 19 < short <= 19.2  # little is set aside of little
     assert Clock(1).share(1, keep=50) == 1
+
+
+def test_a_clock_sets_aside_what_a_part_takes_beyond_its_share():
+    clock = Clock(1000)
+    clock.reserve, clock.check = 100, 30
+    seconds = clock.share(0.5, keep=20)
+    assert seconds is not None
+    assert 409 < seconds <= 410
+
+
+def test_where_time_is_short_epochs_are_checked_on_a_sample(tiny_models, monkeypatch):
+    out = io.StringIO()
+    held_out = examples(120)
+    texts = prepare_texts(examples(40), held_out, (), valid_pct=0.1, seed=0)
+    n_tokens = 120 * 20  # about as many
+    for cost, checked in ((1e-9, 120), (9.0 / n_tokens, 50), (9e3 / n_tokens, 50)):
+        out.truncate(0)
+        monkeypatch.setattr("ulmfit.training.recipes.seconds_per_token", lambda learn, cost=cost: cost)
+        recipe = Recipe(lm_epochs=0.05, epochs=1, time_budget=30)
+        _, metrics = train_and_measure(texts, recipe, Console(file=out, width=200), Bases(), clock=Clock(30))
+        said = out.getvalue()
+        assert f"40 texts to learn from, {checked} to check with" in said
+        assert ("epochs are checked on 50 of the 120 texts held out" in said) == (checked == 50)
+        assert ("used up by what must be done: measuring the model on 120 texts" in said) == (cost > 1)
+        assert metrics["valid"]["n"] == 120  # the model itself is measured on all
 
 
 def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):

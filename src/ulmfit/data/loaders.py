@@ -239,8 +239,8 @@ class ClassifierLoader(Loader):
             batch of its own. With `shuffle` a batch has two documents at least, even if they have more tokens: batch
             norm cannot learn from one.
         shuffle: a new composition each epoch: shuffled documents are sorted by length within pools of 50 batches, and
-            the batches shuffled. The longest batch comes first, so that too little memory shows at once. Without it the
-            documents come by falling length.
+            the batches shuffled. Without it the documents come by falling length.
+        longest_first: with `shuffle`, the longest batch comes first, so that too little memory shows at once.
         weights: how often each document is drawn in relation to the others (N,). An epoch then draws N times with
             replacement. For training only: needs `shuffle`.
         partial_n: draw so many documents for an epoch instead of N. For training only: needs `shuffle`.
@@ -264,6 +264,7 @@ class ClassifierLoader(Loader):
         bs: int = 32,
         max_tokens: int | None = None,
         shuffle: bool = False,
+        longest_first: bool = True,
         weights: Iterable[float] | None = None,
         partial_n: int | None = None,
         backwards: bool = False,
@@ -291,6 +292,7 @@ class ClassifierLoader(Loader):
             raise ConfigError("weights choose what to draw at random: they need shuffle=True")
         self.max_tokens, self.partial_n = max_tokens, partial_n
         self.shuffle = shuffle
+        self.longest_first = longest_first
         self.backwards = backwards
         self.pad_idx = pad_idx
         self._least = 2 if shuffle and (bs > 1 or max_tokens is not None) else 1
@@ -328,9 +330,11 @@ class ClassifierLoader(Loader):
         batches = self._share(batches)
         # Processes wait for each other at every step: what they do at one step is of similar length.
         steps = [batches[i : i + self.world_size] for i in range(0, len(batches), self.world_size)]
-        longest = max(range(len(steps)), key=lambda i: max(int(self.lengths[batch].max()) for batch in steps[i]))
-        first = steps.pop(longest)
-        return [batch for step in (first, *(steps[i] for i in rng.permutation(len(steps)))) for batch in step]
+        first = []
+        if self.longest_first:
+            longest = max(range(len(steps)), key=lambda i: max(int(self.lengths[batch].max()) for batch in steps[i]))
+            first.append(steps.pop(longest))
+        return [batch for step in (*first, *(steps[i] for i in rng.permutation(len(steps)))) for batch in step]
 
     def _cut(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         if self.max_tokens is None:

@@ -127,7 +127,10 @@ class TextPredictor(ABC):
         """
         if self.task == REGRESSION:
             raise ConfigError("the model gives numbers, not classes: predict gives them as `values`")
-        outputs = self.outputs(texts, batch_size=batch_size)
+        return self.probabilities(self.outputs(texts, batch_size=batch_size))
+
+    def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (N, C) of the classes, from the model's numbers (N, C)."""
         return probabilities(outputs, self.task, self.calibration.temperature).astype(np.float32)
 
     @overload

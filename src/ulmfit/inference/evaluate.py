@@ -37,12 +37,17 @@ def evaluate(predictor: TextPredictor, texts: Sequence[str], labels: Sequence[An
         DataError: there are no texts, a label that the model does not know, or a value that is no number.
     """
     target = target_of(predictor, labels)
+    return figures_of(predictor, predictor.outputs(texts), target)
+
+
+def figures_of(predictor: TextPredictor, outputs: NDArray[np.float32], target: NDArray[Any]) -> dict[str, Any]:
+    """What `evaluate` gives, from the predictor's numbers (N, C) for the texts, and what `target_of` gives."""
     if predictor.task == REGRESSION:
-        return value_figures(predictor.outputs(texts), target)
-    probabilities = predictor.predict_proba(texts)
+        return value_figures(outputs, target)
+    said = predictor.probabilities(outputs)
     if predictor.task == MULTI_LABEL:
-        return multi_label_figures(probabilities, target, predictor.thresholds)
-    return figures(probabilities, target)
+        return multi_label_figures(said, target, predictor.thresholds)
+    return figures(said, target)
 
 
 def figures(probabilities: NDArray[np.floating[Any]], ids: NDArray[np.int64]) -> dict[str, Any]:

@@ -73,6 +73,18 @@ class TokenStore:
         i %= n
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
+    def take(self, rows: NDArray[np.int64]) -> TokenStore:
+        """Some documents, in memory.
+
+        Args:
+            rows: their numbers (n,), in the order wanted.
+
+        Raises:
+            IndexError: there is no such document.
+        """
+        ids = np.concatenate([self.ids[:0], *(self[i] for i in rows)])
+        return TokenStore(ids, np.append(0, np.cumsum(self.lengths[rows])), self.vocab)
+
     def __repr__(self) -> str:
         return f"TokenStore({len(self):,} documents, {self.n_tokens:,} tokens, {len(self.vocab):,} entries)"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ulmfit.training.recipes import Recipe
 
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
+_TIMED = 4  # batches
 _MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
 _CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
 _CLASSIFIER_EPOCHS = (3, 20)
@@ -82,6 +83,7 @@ def classifier_learner(
             texts.numbers(labels),
             bs=recipe.bs,
             shuffle=shuffle,
+            longest_first=recipe.time_budget is None,  # it may take longer than a short fit
             backwards=backwards,
             pad_idx=config.pad_token,
             seed=recipe.seed,
@@ -121,8 +123,11 @@ def _metric(task: str) -> Metric:
 
 
 def seconds_per_token(learn: Learner) -> float:
-    """What training all layers costs, measured on a few batches of a learner that is thrown away."""
-    batches = list(islice(learn.dls.train, 4))
+    """What training all layers costs, measured on texts of middle length by a learner that is thrown away."""
+    loader = cast("ClassifierLoader", learn.dls.train)
+    n = min(_TIMED * loader.bs, len(loader.lengths))
+    middle = np.argsort(loader.lengths, kind="stable")[(len(loader.lengths) - n) // 2 :][:n]
+    batches = [loader.collate(rows) for rows in np.array_split(middle, max(1, n // loader.bs))]
     with learn.private_randomness():
         learn.train_batch(batches[0])  # warms up
         timed = batches[1:] or batches

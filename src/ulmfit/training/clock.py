@@ -23,11 +23,13 @@ class Clock:
         budget: seconds for the whole run, or None for no limit.
         files: of a run that may be interrupted: the time that earlier processes used counts, too.
         reserve: seconds that no part of the work may take: for what comes at the end, as the folder that is written.
+        check: seconds that each part takes beyond its share, to check what it has learned.
     """
 
     budget: float | None
     files: RunFiles | None = None
     reserve: float = field(init=False)
+    check: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -49,9 +51,17 @@ class Clock:
         Returns:
             at least one second; None without a budget.
         """
-        used = self.used
-        seconds = None if self.budget is None else max(1.0, part * (self.budget - used - self.reserve - keep))
-        return seconds if self.files is None else self.files.share(seconds, used)
+        left = self.left
+        return self.recall(None if left is None else max(1.0, part * (left - keep) - self.check))
+
+    @property
+    def left(self) -> float | None:
+        """Seconds of the budget that are neither used nor reserved; None without one."""
+        return None if self.budget is None else self.budget - self.used - self.reserve
+
+    def recall(self, value: float | None) -> float | None:
+        """This number, which depends on the time; of a run that goes on, what it was before."""
+        return value if self.files is None else self.files.share(value, self.used)
 
     def mark(self) -> float:
         """Seconds since the start; of a run that goes on and was here before, those that it had taken then."""

@@ -26,6 +26,7 @@ from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.store import TokenStore
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
 from ulmfit.training.linear import Target, choose_share, fit_linear, without_words
+from ulmfit.training.parts import spread
 from ulmfit.training.progress import say
 from ulmfit.training.word_parts import WordParts
 
@@ -38,6 +39,8 @@ _MAX_TOKENS = 10_000_000  # to learn from: the matrix of their n-grams takes som
 _MAX_WORK = 1_500_000_000  # tokens times classes, some minutes
 _MAX_WORK_OF_PARTS = 300_000_000  # of which a text has several times as many as words
 _MAX_CORPUS = 5_000_000  # tokens of texts, labelled or not, that directions are learned from
+_SECONDS_PER_TOKEN, _SECONDS_PER_CLASS = 4e-6, 5e-7  # of a token, and for each class: one thread, measured
+_FEWEST = 200  # texts to learn from, however short the time is
 _MAX_PLACES = 700_000  # texts times classes that are learned from by their places too, some minutes
 _ENOUGH = 1_000  # labelled texts: of fewer a network learns less than an n-gram model does (docs/training.md)
 _TEXTS_OF_DOUBT = 4  # for values: so many texts speak for the shares that are expected
@@ -55,6 +58,7 @@ def fit_ngrams(
     unlabelled: TokenStore | None = None,
     strength: float = STRENGTH,
     letters: bool = True,
+    seconds: float | None = None,
 ) -> NGrams:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
@@ -75,12 +79,14 @@ def fit_ngrams(
         unlabelled: further documents, of the same vocabulary.
         strength: factor on how closely the examples are followed; the inverse of regularization.
         letters: whether words teach something about words that are spelt alike.
+        seconds: that it may take, roughly; None for no other limit than its own.
 
     Source: those of `ulmfit.training.linear`, `ulmfit.training.latent` and `ulmfit.training.word_parts`.
     """
-    store, target = _sample(store, target, n_classes, console)
+    limit = np.inf if seconds is None else seconds
+    store, target = _sample(store, target, n_classes, limit, console)
     by_places = len(store) * n_classes <= _MAX_PLACES
-    corpus = _joined(store, unlabelled) if by_places and unlabelled is not None else store
+    corpus = _joined(store, unlabelled, limit) if by_places and unlabelled is not None else store
     model = _without_weights(store, corpus, kind, n_classes)
     matrix = _columns_of(store, model)
     latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
@@ -150,31 +156,29 @@ def _parts(store: TokenStore, model: NGrams, kind: str, n_classes: int) -> WordP
     return WordParts.of(words, len(model.keys), _MAX_WEIGHTS // n_classes)
 
 
-def _sample(store: TokenStore, target: Target, n_classes: int, console: Console) -> tuple[TokenStore, Target]:
+def _sample(
+    store: TokenStore, target: Target, n_classes: int, seconds: float, console: Console
+) -> tuple[TokenStore, Target]:
     """As many documents as may be learned from, evenly spread."""
-    most = min(_MAX_TOKENS, _MAX_WORK // n_classes)
+    in_time = seconds / (_SECONDS_PER_TOKEN + _SECONDS_PER_CLASS * n_classes)
+    fewest = _FEWEST * store.n_tokens / len(store)
+    most = min(_MAX_TOKENS, _MAX_WORK // n_classes, max(fewest, in_time))
     if store.n_tokens <= most:
         return store, target
     n = max(2, int(len(store) * most / store.n_tokens))
-    rows = np.linspace(0, len(store) - 1, n).astype(np.int64)
+    rows = spread(len(store), n)
     say(console, f"The n-grams learn from a sample of {n:,} of the {len(store):,} texts, evenly spread")
-    return _documents(store, rows), target[rows]
+    return store.take(rows), target[rows]
 
 
-def _joined(store: TokenStore, unlabelled: TokenStore) -> TokenStore:
+def _joined(store: TokenStore, unlabelled: TokenStore, seconds: float) -> TokenStore:
     """The documents of one store and as many of another as may be learned from, evenly spread."""
-    most = max(0, _MAX_CORPUS - store.n_tokens)
+    most = max(0, int(min(_MAX_CORPUS, seconds / _SECONDS_PER_TOKEN)) - store.n_tokens)
     if unlabelled.n_tokens > most:
         n = max(min(1, most), int(len(unlabelled) * most / unlabelled.n_tokens))
-        unlabelled = _documents(unlabelled, np.linspace(0, len(unlabelled) - 1, n).astype(np.int64))
+        unlabelled = unlabelled.take(spread(len(unlabelled), n))
     offsets = np.append(store.offsets, store.offsets[-1] + unlabelled.offsets[1:])
     return TokenStore(np.concatenate([store.ids, unlabelled.ids]), offsets, store.vocab)
-
-
-def _documents(store: TokenStore, rows: Ints) -> TokenStore:
-    """Some documents of a store."""
-    ids = np.concatenate([store.ids[:0], *(store[i] for i in rows)])
-    return TokenStore(ids, np.append(0, np.cumsum(store.lengths[rows])), store.vocab)
 
 
 def _without_weights(store: TokenStore, corpus: TokenStore, kind: str, n_classes: int) -> NGrams:

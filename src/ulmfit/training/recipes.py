@@ -18,7 +18,7 @@ from rich.console import Console
 
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
-from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
+from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig, size_config
 from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
@@ -31,10 +31,12 @@ from ulmfit.training.classifier_stages import (
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.ngrams import fit_ngrams
-from ulmfit.training.parts import Stores, Texts
+from ulmfit.training.parts import FEW, Stores, Texts, spread
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
 
+_CHECKS = 0.2  # of the time left, at most, is for checking epochs
+_FITS = 5  # of a direction: two of the language model, three of the classifier; each ends with a check
 MAX_VOCAB = {"small": 20_000, "base": 60_000}
 
 
@@ -207,19 +209,21 @@ def _one_direction(
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
         target = texts.target.encode(texts.train[1], "the labels")
         kind, n_out = tokenizer.tok.kind, texts.target.n_out
-        ngrams = fit_ngrams(stores.train, target, texts.task, n_out, kind, console, unlabelled=stores.unlabelled)
+        ngrams = fit_ngrams(
+            stores.train,
+            target,
+            texts.task,
+            n_out,
+            kind,
+            console,
+            unlabelled=stores.unlabelled,
+            seconds=clock.share(0.5),
+        )
     needed = 0.0
     if clock.budget is not None:
-        per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
-        clock.reserve += per_token * FORWARD_COST * n_evaluated * stores.valid.n_tokens / len(stores.valid)
-        whole = per_token * classifier_tokens(texts, stores, recipe)
-        needed = min(whole, (clock.budget - clock.used) / 2)
-        if needed < whole:
-            say(
-                console,
-                f"The time budget is short: the classifier alone would take about {whole:.0f} s, "
-                f"{max(0.0, clock.budget - clock.used):.0f} s are left. Both models are cut short",
-            )
+        texts, stores, needed = _planned(
+            texts, stores, config, recipe, clock, n_evaluated, console, backwards=backwards
+        )
     language_model, lm_history, lm_report = train_language_model(
         stores, config, recipe, clock, console, base, keep=needed, backwards=backwards
     )
@@ -255,3 +259,50 @@ def _one_direction(
             **common,
         ),
     )
+
+
+def _planned(
+    texts: Texts,
+    stores: Stores,
+    config: EncoderConfig,
+    recipe: Recipe,
+    clock: Clock,
+    n_evaluated: int,
+    console: Console,
+    *,
+    backwards: bool,
+) -> tuple[Texts, Stores, float]:
+    """How a budget is spent, by what a few batches of the classifier take.
+
+    Time is reserved for measuring the finished model, and for the checks at the end of each fit, which are made on a
+    sample of the texts that are held out if all of them would take too long.
+
+    Returns:
+        the texts with those to check epochs by, and the seconds that are kept for the classifier.
+    """
+    per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
+    n = len(stores.valid)
+    per_text = per_token * FORWARD_COST * stores.valid.n_tokens / n
+    clock.reserve += per_text * n_evaluated
+    left = max(0.0, clock.left or 0.0)
+    if not left:
+        say(
+            console,
+            f"The time budget is used up by what must be done: measuring the model on {n_evaluated:,} texts alone "
+            f"takes about {per_text * n_evaluated:.0f} s",
+        )
+    in_time = _CHECKS * left / _FITS / per_text
+    rows = spread(n, int(clock.recall(min(n, max(FEW, int(in_time)))) or n))
+    if len(rows) < n:
+        say(console, f"The time is short: epochs are checked on {len(rows):,} of the {n:,} texts held out")
+        texts, stores = texts.checked_by(rows), stores.checked_by(rows)
+    clock.check = per_text * len(rows)
+    whole = per_token * classifier_tokens(texts, stores, recipe)
+    needed = min(whole, left / 2)
+    if needed < whole:
+        say(
+            console,
+            f"The time budget is short: the classifier alone would take about {whole:.0f} s, "
+            f"{left:.0f} s are left. Both models are cut short",
+        )
+    return texts, stores, needed
