@@ -45,7 +45,7 @@ from ulmfit.text import TokenStore
 from ulmfit.training.averaging import ExponentialMovingAverage
 from ulmfit.training.bases import load_base
 from ulmfit.training.callbacks import Callback
-from ulmfit.training.classifier_stages import Stage, classifier_learner, stages_of
+from ulmfit.training.classifier_stages import Stage, classifier_learner, classifier_rate, stages_of
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import Learner
 from ulmfit.training.lm_stage import train_language_model
@@ -97,6 +97,10 @@ VARIANTS = {
     "all layers at once": Variant(gradual=False),
     "one rate": Variant(recipe={"rate_fall": 1.0}),
     "rates fall by 2.6": Variant(recipe={"rate_fall": 2.6}),
+    "rate 0.01": Variant(recipe={"lr": 1e-2}),
+    "rate 0.02": Variant(recipe={"lr": 2e-2}),
+    "rate 0.04": Variant(recipe={"lr": 4e-2}),
+    "rate 0.08": Variant(recipe={"lr": 8e-2}),
     "slanted triangle": Variant(schedule=slanted_triangular()),
     "constant rate": Variant(schedule=constant()),
     "no dropout": Variant(recipe={"drop_mult": 0.0}),
@@ -204,10 +208,11 @@ class Draw:
             classifier.head.register_forward_pre_hook(_only(variant.pooled))
         best = SaveBest(learn.metrics[0].name)
         share = len(self.texts.train[0]) / len(texts.train[0])  # further texts make epochs longer, not the run
+        lr = classifier_rate(recipe, from_base=variant.base)
         for stage in _stages(variant, self.texts, recipe):
             learn.freeze_to(stage.freeze_to)
             cbs = [*variant.callbacks(self), best]
-            rates = stage.rates(recipe, len(learn.groups))
+            rates = stage.rates(lr, recipe.rate_fall, len(learn.groups))
             learn.fit(max(0.05, stage.epochs * share), rates, schedule=variant.schedule, cbs=cbs)
         best.restore(learn)
         return learn

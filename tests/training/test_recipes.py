@@ -16,7 +16,7 @@ from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.bases import Bases
-from ulmfit.training.classifier_stages import default_epochs
+from ulmfit.training.classifier_stages import classifier_rate, default_epochs
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.job import train_and_measure
@@ -102,6 +102,17 @@ def test_where_time_is_short_epochs_are_checked_on_a_sample(tiny_models, monkeyp
         assert ("epochs are checked on 50 of the 120 texts held out" in said) == (checked == 50)
         assert ("used up by what must be done: measuring the model on 120 texts" in said) == (cost > 1)
         assert metrics["valid"]["n"] == 120  # the model itself is measured on all
+
+
+def test_the_rate_suits_what_is_started_from_unless_it_is_given(tiny_models):
+    assert classifier_rate(Recipe(), from_base=True) > classifier_rate(Recipe(), from_base=False) > 0
+    assert classifier_rate(Recipe(lr=3e-3), from_base=True) == classifier_rate(Recipe(lr=3e-3), from_base=False) == 3e-3
+    texts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
+    quiet = Console(quiet=True)
+    first = train_text_classifier(texts, Recipe(lm_epochs=0.05, epochs=1), quiet)
+    second = train_text_classifier(texts, Recipe(lm_epochs=0, epochs=1), quiet, base=first.language_model)
+    for trained, from_base in ((first, False), (second, True)):
+        assert trained.classifier.metrics["lr"] == classifier_rate(Recipe(), from_base=from_base)
 
 
 def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):

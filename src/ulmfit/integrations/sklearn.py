@@ -43,7 +43,7 @@ class TextEstimator(BaseEstimator):
         time_budget: seconds for `fit`; epochs are then upper limits.
         valid_pct: share of the texts that is held out to choose the best epoch and to calibrate on.
         bs: documents of a batch.
-        lr: largest learning rate of the classifier's head.
+        lr: largest learning rate of the classifier's head; None for what suits what it starts from.
         precision: of training: "auto", "bf16" or "fp32".
         random_state: seed of the split, the weights, the order of texts and dropout; a RandomState that it is drawn
             from, or None for one that is another each time.
@@ -64,7 +64,7 @@ class TextEstimator(BaseEstimator):
         time_budget: float | None = None,
         valid_pct: float = 0.1,
         bs: int = 16,
-        lr: float = 1e-2,
+        lr: float | None = None,
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
         bidirectional: bool = False,

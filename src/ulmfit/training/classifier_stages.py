@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ulmfit.training.recipes import Recipe
 
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
+_LR, _LR_FROM_BASE = 1e-2, 2e-2  # chosen on held-out parts of training sets, see docs/training.md
 _TIMED = 4  # batches
 _MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
 _CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
@@ -55,10 +56,17 @@ class Stage:
     lr: float
     cost: float
 
-    def rates(self, recipe: Recipe, n_groups: int) -> float | slice:
-        """Maximum learning rates of the parameter groups; of the head alone, one."""
-        high = recipe.lr * self.lr
-        return high if self.freeze_to == -1 else slice(high / recipe.rate_fall ** (n_groups - 1), high)
+    def rates(self, lr: float, fall: float, n_groups: int) -> float | slice:
+        """Maximum learning rates of the parameter groups, for a recipe's rate and its fall; of the head alone, one."""
+        high = lr * self.lr
+        return high if self.freeze_to == -1 else slice(high / fall ** (n_groups - 1), high)
+
+
+def classifier_rate(recipe: Recipe, *, from_base: bool) -> float:
+    """The recipe's learning rate, or what suits the weights: a base that has learned for long has larger ones."""
+    if recipe.lr is not None:
+        return recipe.lr
+    return _LR_FROM_BASE if from_base else _LR
 
 
 def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
@@ -152,6 +160,7 @@ def train_classifier(
     clock: Clock,
     console: Console,
     *,
+    lr: float,
     backwards: bool = False,
 ) -> tuple[TextClassifier, list[dict[str, Any]], dict[str, Any]]:
     """A head on the language model's encoder, then gradual unfreezing.
@@ -163,6 +172,7 @@ def train_classifier(
         recipe: the settings.
         clock: of the run.
         console: for the epoch table.
+        lr: maximum learning rate, from `classifier_rate`.
         backwards: texts are read from their end.
 
     Returns:
@@ -180,7 +190,7 @@ def train_classifier(
         learn.freeze_to(stage.freeze_to)
         learn.fit_one_cycle(
             stage.epochs,
-            stage.rates(recipe, len(learn.groups)),
+            stage.rates(lr, recipe.rate_fall, len(learn.groups)),
             seconds=clock.share(stage.cost * stage.epochs / sum(s.cost * s.epochs for s in stages[i:])),
             cbs=[table, best],
         )

@@ -24,6 +24,7 @@ from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
     classifier_learner,
+    classifier_rate,
     classifier_tokens,
     seconds_per_token,
     train_classifier,
@@ -59,7 +60,7 @@ class Recipe:
         lm_bs: rows of a language-model batch.
         lm_lr: maximum learning rate of the language model.
         bs: documents of a classifier batch.
-        lr: maximum learning rate of the classifier's head.
+        lr: maximum learning rate of the classifier's head; None for what suits what is started from.
         rate_fall: by how much the learning rate falls from a parameter group to the next lower one. The paper's 2.6 is
             for an encoder that has read a hundred million words many times; smaller ones have more to learn
             (docs/training.md).
@@ -85,7 +86,7 @@ class Recipe:
     lm_bs: int = 32
     lm_lr: float = 5e-3
     bs: int = 16
-    lr: float = 1e-2
+    lr: float | None = None
     rate_fall: float = 1.375
     bptt: int = 72
     drop_mult: float = 0.5
@@ -110,7 +111,7 @@ class Recipe:
         problems += [
             f"{n}={getattr(self, n)} must be a positive number"
             for n in ("lr", "lm_lr", "rate_fall")
-            if not 0 < getattr(self, n) < math.inf
+            if getattr(self, n) is not None and not 0 < getattr(self, n) < math.inf
         ]
         if self.precision not in PRECISIONS:
             problems.append(f"precision={self.precision!r} must be one of {', '.join(PRECISIONS)}")
@@ -227,8 +228,9 @@ def _one_direction(
     language_model, lm_history, lm_report = train_language_model(
         stores, config, recipe, clock, console, base, keep=needed, backwards=backwards
     )
+    lr = classifier_rate(recipe, from_base=base is not None)
     classifier, history, report = train_classifier(
-        texts, stores, language_model, recipe, clock, console, backwards=backwards
+        texts, stores, language_model, recipe, clock, console, lr=lr, backwards=backwards
     )
     common: dict[str, Any] = {
         "tokenizer": tokenizer,
@@ -245,7 +247,7 @@ def _one_direction(
             labels=tuple(texts.labels),
             task=texts.task,
             y_range=None if texts.scale is None else texts.scale.y_range,
-            metrics={"language_model": lm_report, "best": report, "seconds": round(clock.used, 1)},
+            metrics={"language_model": lm_report, "lr": lr, "best": report, "seconds": round(clock.used, 1)},
             history=(*lm_history, *history),
             ngrams=ngrams,
             **common,
