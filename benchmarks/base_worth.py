@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from few_labels import held_out_of, read
+from few_labels import MOST_HELD_OUT, held_out_of, read
 from rich.console import Console
 from rich.table import Table
 
@@ -51,12 +51,14 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[200, 1_000, 5_000])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--unlabelled", type=int, default=5_000)
+    parser.add_argument("--held-out", type=int, default=MOST_HELD_OUT, help="at most so many of them are answered")
     parser.add_argument("--time-budget", type=parse_duration, default=300.0)
     parser.add_argument("--lang", default="en")
     parser.add_argument("--tokenizer", default="word")
     given = parser.parse_args()
     rows, quiet = read(given.file), Console(quiet=True)
     rest, held_out = held_out_of([label for _, label in rows])
+    held_out = held_out[: given.held_out]
     check = [rows[i][0] for i in held_out], [rows[i][1] for i in held_out]
     found: dict[tuple[int, str], list[dict[str, float]]] = defaultdict(list)
     for n in given.labels:
