@@ -176,17 +176,16 @@ def render(rows: list[dict[str, Any]], alone: list[dict[str, Any]]) -> str:
 
 
 def ablation(rows: list[dict[str, Any]]) -> str:
-    """A table for each task, number of labels and start."""
+    """A table for each task, number of labels, start, and commit, whose recipe it is."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         settings = {key: row.get(key) for key in ("lm_epochs", "epochs")}
         given = [f"{key.replace('_', ' ')} {value:g}" for key, value in settings.items() if value is not None]
         start = [f"from {row.get('base', 'en-small')}", *given]
-        groups[row["task"], row["labels"], row["unlabelled"], ", ".join(start)].append(row)
+        groups[row["task"], row["labels"], row["unlabelled"], ", ".join(start), row["commit"]].append(row)
     lines = []
-    for (task, labels, unlabelled, start), some in groups.items():
-        commits = ", ".join(sorted({row["commit"] for row in some}))
-        lines += [f"### {task}, {labels:,} labels, {unlabelled:,} further texts, {start} ({commits})", ""]
+    for (task, labels, unlabelled, start, commit), some in groups.items():
+        lines += [f"### {task}, {labels:,} labels, {unlabelled:,} further texts, {start} ({commit})", ""]
         lines += [*ablation_table.table(some), ""]
     return "\n".join(lines)
 
