@@ -208,6 +208,12 @@ def test_a_short_time_takes_a_sample_of_200_texts_at_least():
         fit_ngrams(store, np.tile(LABELS, 100), "single_label", 2, "word", console, seconds=seconds)
         assert ("a sample of 200 of the 800 texts" in out.getvalue()) == (learned == 200)
         assert f"of {learned} texts" in out.getvalue()
+    out = StringIO()
+    console = Console(file=out, width=200)
+    labels = np.tile(LABELS, 100)
+    fit_ngrams(store, labels, "single_label", 2, "word", console, unlabelled=store, seconds=store.n_tokens * 5e-6)
+    assert "of 800 texts" in out.getvalue()
+    assert "of 1,600" not in out.getvalue()
 
 
 def test_the_shares_follow_the_evidence():

@@ -15,13 +15,14 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
 from ulmfit.models.config import SIZES, AWDLSTMConfig
+from ulmfit.text import Tokenizer
 from ulmfit.training.bases import Bases
-from ulmfit.training.classifier_stages import classifier_rate, default_epochs
+from ulmfit.training.classifier_stages import classifier_learner, classifier_rate, default_epochs, seconds_per_token
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.job import train_and_measure
 from ulmfit.training.lm_stage import default_lm_epochs
-from ulmfit.training.parts import prepare_texts
+from ulmfit.training.parts import Stores, prepare_texts, sample
 from ulmfit.training.recipes import Recipe, train_text_classifier
 
 
@@ -100,8 +101,29 @@ def test_where_time_is_short_epochs_are_checked_on_a_sample(tiny_models, monkeyp
         said = out.getvalue()
         assert f"40 texts to learn from, {checked} to check with" in said
         assert ("epochs are checked on 50 of the 120 texts held out" in said) == (checked == 50)
-        assert ("used up by what must be done: measuring the model on 120 texts" in said) == (cost > 1)
-        assert metrics["valid"]["n"] == 120  # the model itself is measured on all
+        assert ("The time budget is used up; " in said) == (cost > 1)
+        assert (metrics["checked"], metrics["valid"]["n"]) == (checked, 120)  # the model itself is measured on all
+
+
+def test_a_sample_of_rows_in_turns_holds_all_classes():
+    for n, wanted, n_classes in ((100, 50, 2), (197, 50, 2), (1_000, 334, 3), (150, 50, 3)):
+        rows = sample(n, wanted)
+        assert len(set(rows.tolist())) == wanted
+        assert rows.tolist() == sorted(rows) == sample(n, wanted).tolist()
+        assert np.bincount(rows % n_classes, minlength=n_classes).min() > 0.6 * wanted / n_classes
+    assert sample(7, 7).tolist() == list(range(7))
+    assert len(sample(7, 0)) == 0
+
+
+def test_what_training_costs_is_measured_on_few_texts_too(tiny_models):
+    config = AWDLSTMConfig(emb_sz=20, n_hid=20, n_layers=2)
+    for n in (4, 16, 17, 31, 200):
+        texts = prepare_texts(examples(n), examples(4), (), valid_pct=0.1, seed=0)
+        stores = Stores.build(
+            texts.train[0], texts.valid[0], [], Tokenizer(), min_freq=1, max_vocab=1_000, console=Console(quiet=True)
+        )
+        cost = seconds_per_token(classifier_learner(texts, stores, config, Recipe()))
+        assert 0 < cost < 1
 
 
 def test_the_rate_suits_what_is_started_from_unless_it_is_given(tiny_models):

@@ -125,12 +125,16 @@ class TextPredictor(ABC):
             DataError: a text is not a string, or has nothing in it; the message says which.
             ConfigError: the model gives numbers, not classes.
         """
-        if self.task == REGRESSION:
-            raise ConfigError("the model gives numbers, not classes: predict gives them as `values`")
+        self._check_classes()
         return self.probabilities(self.outputs(texts, batch_size=batch_size))
 
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities (N, C) of the classes, from the model's numbers (N, C)."""
+        """Probabilities (N, C) of the classes, from the model's numbers (N, C).
+
+        Raises:
+            ConfigError: the model gives numbers, not classes.
+        """
+        self._check_classes()
         return probabilities(outputs, self.task, self.calibration.temperature).astype(np.float32)
 
     @overload
@@ -187,6 +191,10 @@ class TextPredictor(ABC):
         while part := list(islice(rest, window)):
             yield from self._predict(check_texts(part, before=done), batch_size, abstain_below)
             done += len(part)
+
+    def _check_classes(self) -> None:
+        if self.task == REGRESSION:
+            raise ConfigError("the model gives numbers, not classes: predict gives them as `values`")
 
     def _check_probability(self, abstain_below: float | None) -> None:
         if abstain_below is None:

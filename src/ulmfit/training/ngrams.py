@@ -26,7 +26,7 @@ from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.store import TokenStore
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
 from ulmfit.training.linear import Target, choose_share, fit_linear, without_words
-from ulmfit.training.parts import spread
+from ulmfit.training.parts import sample
 from ulmfit.training.progress import say
 from ulmfit.training.word_parts import WordParts
 
@@ -86,7 +86,7 @@ def fit_ngrams(
     limit = np.inf if seconds is None else seconds
     store, target = _sample(store, target, n_classes, limit, console)
     by_places = len(store) * n_classes <= _MAX_PLACES
-    corpus = _joined(store, unlabelled, limit) if by_places and unlabelled is not None else store
+    corpus = _joined(store, unlabelled, n_classes, limit) if by_places and unlabelled is not None else store
     model = _without_weights(store, corpus, kind, n_classes)
     matrix = _columns_of(store, model)
     latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
@@ -159,24 +159,25 @@ def _parts(store: TokenStore, model: NGrams, kind: str, n_classes: int) -> WordP
 def _sample(
     store: TokenStore, target: Target, n_classes: int, seconds: float, console: Console
 ) -> tuple[TokenStore, Target]:
-    """As many documents as may be learned from, evenly spread."""
+    """As many documents as may be learned from, drawn at random."""
     in_time = seconds / (_SECONDS_PER_TOKEN + _SECONDS_PER_CLASS * n_classes)
     fewest = _FEWEST * store.n_tokens / len(store)
     most = min(_MAX_TOKENS, _MAX_WORK // n_classes, max(fewest, in_time))
     if store.n_tokens <= most:
         return store, target
-    n = max(2, int(len(store) * most / store.n_tokens))
-    rows = spread(len(store), n)
-    say(console, f"The n-grams learn from a sample of {n:,} of the {len(store):,} texts, evenly spread")
+    n = max(2, round(len(store) * most / store.n_tokens))
+    rows = sample(len(store), n)
+    say(console, f"The n-grams learn from a sample of {n:,} of the {len(store):,} texts, drawn at random")
     return store.take(rows), target[rows]
 
 
-def _joined(store: TokenStore, unlabelled: TokenStore, seconds: float) -> TokenStore:
-    """The documents of one store and as many of another as may be learned from, evenly spread."""
-    most = max(0, int(min(_MAX_CORPUS, seconds / _SECONDS_PER_TOKEN)) - store.n_tokens)
+def _joined(store: TokenStore, unlabelled: TokenStore, n_classes: int, seconds: float) -> TokenStore:
+    """The documents of one store and as many of another as may be learned from, drawn at random."""
+    left = seconds - store.n_tokens * (_SECONDS_PER_TOKEN + _SECONDS_PER_CLASS * n_classes)
+    most = max(0, int(min(_MAX_CORPUS - store.n_tokens, left / _SECONDS_PER_TOKEN)))
     if unlabelled.n_tokens > most:
         n = max(min(1, most), int(len(unlabelled) * most / unlabelled.n_tokens))
-        unlabelled = unlabelled.take(spread(len(unlabelled), n))
+        unlabelled = unlabelled.take(sample(len(unlabelled), n))
     offsets = np.append(store.offsets, store.offsets[-1] + unlabelled.offsets[1:])
     return TokenStore(np.concatenate([store.ids, unlabelled.ids]), offsets, store.vocab)
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
-from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig, size_config
+from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
 from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
@@ -27,12 +27,13 @@ from ulmfit.training.classifier_stages import (
     classifier_rate,
     classifier_tokens,
     seconds_per_token,
+    stages_of,
     train_classifier,
 )
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.ngrams import fit_ngrams
-from ulmfit.training.parts import FEW, Stores, Texts, spread
+from ulmfit.training.parts import FEW, Stores, Texts, sample
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
 
@@ -206,6 +207,11 @@ def _one_direction(
         console=console,
         base=None if base is None else base.vocab,
     )
+    per_token, per_text = 0.0, 0.0  # seconds of training, and of a forward pass
+    if clock.budget is not None:
+        per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
+        per_text = per_token * FORWARD_COST * stores.valid.n_tokens / len(stores.valid)
+        clock.reserve += per_text * n_evaluated
     ngrams = None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
         target = texts.target.encode(texts.train[1], "the labels")
@@ -218,13 +224,11 @@ def _one_direction(
             kind,
             console,
             unlabelled=stores.unlabelled,
-            seconds=clock.share(0.5),
+            seconds=None if clock.budget is None else clock.share(0.5),
         )
     needed = 0.0
     if clock.budget is not None:
-        texts, stores, needed = _planned(
-            texts, stores, config, recipe, clock, n_evaluated, console, backwards=backwards
-        )
+        texts, stores, needed = _planned(texts, stores, recipe, clock, per_token, per_text, n_evaluated, console)
     language_model, lm_history, lm_report = train_language_model(
         stores, config, recipe, clock, console, base, keep=needed, backwards=backwards
     )
@@ -247,7 +251,13 @@ def _one_direction(
             labels=tuple(texts.labels),
             task=texts.task,
             y_range=None if texts.scale is None else texts.scale.y_range,
-            metrics={"language_model": lm_report, "lr": lr, "best": report, "seconds": round(clock.used, 1)},
+            metrics={
+                "language_model": lm_report,
+                "lr": lr,
+                "checked": len(stores.valid),
+                "best": report,
+                "seconds": round(clock.used, 1),
+            },
             history=(*lm_history, *history),
             ngrams=ngrams,
             **common,
@@ -266,45 +276,50 @@ def _one_direction(
 def _planned(
     texts: Texts,
     stores: Stores,
-    config: EncoderConfig,
     recipe: Recipe,
     clock: Clock,
+    per_token: float,
+    per_text: float,
     n_evaluated: int,
     console: Console,
-    *,
-    backwards: bool,
 ) -> tuple[Texts, Stores, float]:
-    """How a budget is spent, by what a few batches of the classifier take.
+    """How the rest of a budget is spent: what is reserved for measuring the finished model is not part of it.
 
-    Time is reserved for measuring the finished model, and for the checks at the end of each fit, which are made on a
-    sample of the texts that are held out if all of them would take too long.
+    Epochs are checked on a sample of the texts that are held out if all of them would take too long.
+
+    Args:
+        texts: the task.
+        stores: the same as ids.
+        recipe: the settings.
+        clock: of the run; gets what a check takes.
+        per_token: seconds of training all layers of the classifier.
+        per_text: seconds of a forward pass for a text that is held out.
+        n_evaluated: texts that the finished model is measured on, counted for each direction.
+        console: where to say what is cut short.
 
     Returns:
         the texts with those to check epochs by, and the seconds that are kept for the classifier.
     """
-    per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
-    n = len(stores.valid)
-    per_text = per_token * FORWARD_COST * stores.valid.n_tokens / n
-    clock.reserve += per_text * n_evaluated
-    left = max(0.0, clock.left or 0.0)
+    n, left = len(stores.valid), max(0.0, clock.left or 0.0)
     if not left:
         say(
             console,
-            f"The time budget is used up by what must be done: measuring the model on {n_evaluated:,} texts alone "
-            f"takes about {per_text * n_evaluated:.0f} s",
+            f"The time budget is used up; measuring the model takes about {per_text * n_evaluated:.0f} s of it",
         )
-    in_time = _CHECKS * left / _FITS / per_text
-    rows = spread(n, int(clock.recall(min(n, max(FEW, int(in_time)))) or n))
+    epochs = sum(stage.epochs for stage in stages_of(texts, recipe))
+    checks = max(_FITS, min(epochs, left / (per_token * stores.train.n_tokens)))
+    most = int(_CHECKS * left / checks / per_text)
+    rows = sample(n, int(clock.recall(min(n, max(FEW, most))) or n))
     if len(rows) < n:
         say(console, f"The time is short: epochs are checked on {len(rows):,} of the {n:,} texts held out")
         texts, stores = texts.checked_by(rows), stores.checked_by(rows)
     clock.check = per_text * len(rows)
     whole = per_token * classifier_tokens(texts, stores, recipe)
-    needed = min(whole, left / 2)
-    if needed < whole:
+    share, cut = (left, "It is") if recipe.lm_epochs == 0 else (left / 2, "Both models are")
+    if whole > share:
         say(
             console,
             f"The time budget is short: the classifier alone would take about {whole:.0f} s, "
-            f"{left:.0f} s are left. Both models are cut short",
+            f"{left:.0f} s are left. {cut} cut short",
         )
-    return texts, stores, needed
+    return texts, stores, min(whole, share)
