@@ -36,7 +36,7 @@ def features(method: str) -> Any:
 
 def single(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
     """The class of each text of the test part."""
-    search = METHODS[method](seed, StratifiedKFold(FOLDS, shuffle=True, random_state=seed))
+    search = METHODS[method](seed, StratifiedKFold(FOLDS, shuffle=True, random_state=seed), len(set(labels)))
     return [str(label) for label in search.fit(texts, labels).predict(test)]
 
 

@@ -27,6 +27,7 @@ LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now 
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
 _LM_EPOCHS_FROM_BASE = (1, 5)  # a base has learned the language already, and a small corpus by heart soon
+_FROZEN = 0.25  # of the time, for the embeddings alone
 _LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
 
 
@@ -51,6 +52,7 @@ def train_language_model(
     *,
     keep: float = 0.0,
     backwards: bool = False,
+    frozen: float = _FROZEN,
 ) -> tuple[LanguageModel, list[dict[str, Any]], dict[str, Any]]:
     """A language model of all texts, checked on the validation part's texts.
 
@@ -63,6 +65,7 @@ def train_language_model(
         base: what to start from; None for random weights.
         keep: seconds that are set aside for what comes after, if there is a limit.
         backwards: texts are read from their end.
+        frozen: share of the time in which the layers of a base are left as they are, if there is a limit.
 
     Returns:
         the model of the best epoch, the history, and the figures of that epoch.
@@ -99,7 +102,7 @@ def train_language_model(
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
         say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on the texts to check with")
     else:
-        row = _train(learn, stores, recipe, clock, keep, console, from_base=base is not None)
+        row = _train(learn, stores, recipe, clock, keep, console, frozen=frozen if base is not None else None)
     report = {
         "epoch": row["epoch"],
         "perplexity": row["perplexity"],
@@ -113,14 +116,21 @@ def train_language_model(
 
 
 def _train(
-    learn: Learner, stores: Stores, recipe: Recipe, clock: Clock, keep: float, console: Console, *, from_base: bool
+    learn: Learner,
+    stores: Stores,
+    recipe: Recipe,
+    clock: Clock,
+    keep: float,
+    console: Console,
+    *,
+    frozen: float | None,
 ) -> dict[str, Any]:
-    """Train, first without the lower layers if they come from a base; the history's row of the best epoch."""
-    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=from_base)
+    """Train, first without the layers if they come from a base; the history's row of the best epoch."""
+    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=frozen is not None)
     cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
-    if from_base:
+    if frozen is not None:
         learn.freeze()
-        learn.fit_one_cycle(1, recipe.lm_lr, seconds=clock.share(0.25, keep=keep), cbs=cbs)
+        learn.fit_one_cycle(1, recipe.lm_lr, seconds=clock.share(frozen, keep=keep), cbs=cbs)
         learn.unfreeze()
     learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=clock.share(1.0, keep=keep), cbs=cbs)
     best.restore(learn)
