@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.models.classifier import TextClassifier
-from ulmfit.text import TokenStore
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.learner import Learner
 from ulmfit.training.parts import Stores, Texts
@@ -35,9 +34,7 @@ def with_own_labels(
     """
     sure = np.flatnonzero(probabilities.max(1) >= threshold)
     labels = [texts.labels[i] for i in probabilities[sure].argmax(1)]
-    ids = [stores.unlabelled[int(i)] for i in sure]
-    offsets = np.append(stores.train.offsets, stores.train.n_tokens + np.cumsum([len(text) for text in ids], dtype=int))
-    train = TokenStore(np.concatenate([stores.train.ids, *ids]), offsets, stores.vocab)
+    train = stores.train.joined(stores.unlabelled.take(sure))
     known = [*texts.train[0], *(texts.unlabelled[i] for i in sure)], [*texts.train[1], *labels]
     return replace(texts, train=known), replace(stores, train=train)
 

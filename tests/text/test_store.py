@@ -160,6 +160,14 @@ def test_some_documents_in_any_order(tmp_path: Path) -> None:
         store.take(np.array([len(TEXTS)]))
 
 
+def test_two_stores_after_one_another(tmp_path: Path) -> None:
+    store = TokenStore.build(TEXTS, WORD, cache_dir=tmp_path)
+    both = store.take(np.array([1, 2])).joined(store.take(np.array([0])))
+    assert [both[i].tolist() for i in range(3)] == [store[i].tolist() for i in (1, 2, 0)]
+    assert (len(both), both.vocab, both.path) == (3, store.vocab, None)
+    assert same(store.take(np.arange(0)).joined(store), store)
+
+
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path))
     assert default_cache_dir() == tmp_path / "stores"

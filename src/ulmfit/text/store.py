@@ -85,6 +85,11 @@ class TokenStore:
         ids = np.concatenate([self.ids[:0], *(self[i] for i in rows)])
         return TokenStore(ids, np.append(0, np.cumsum(self.lengths[rows])), self.vocab)
 
+    def joined(self, other: TokenStore) -> TokenStore:
+        """These documents and then those of another store with the same vocabulary, in memory."""
+        offsets = np.append(self.offsets, self.offsets[-1] + other.offsets[1:])
+        return TokenStore(np.concatenate([self.ids, other.ids]), offsets, self.vocab)
+
     def __repr__(self) -> str:
         return f"TokenStore({len(self):,} documents, {self.n_tokens:,} tokens, {len(self.vocab):,} entries)"
 

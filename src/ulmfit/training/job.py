@@ -157,11 +157,16 @@ def train_and_measure(
         n_evaluated=n_evaluated,
     )
     classifier, outputs = weighed(trained.classifier, texts, console)
-    trained, predictor = replace(trained, classifier=classifier), Predictor(classifier)
+    predictor = Predictor(classifier)
     valid = figures_of(predictor, outputs, target_of(predictor, texts.valid[1]))
     metrics = {**classifier.metrics, "valid": valid}
+    if classifier.ngrams is not None:
+        metrics["ngrams_know_valid"] = trained.ngrams is not None
+    if classifier.ngrams is not None and trained.ngrams is not None:
+        classifier = replace(classifier, ngrams=replace(trained.ngrams, shares=classifier.ngrams.shares))
+    trained = replace(trained, classifier=classifier)
     if test is not None:
-        metrics["test"] = evaluate(predictor, *test)
+        metrics["test"] = evaluate(Predictor(classifier), *test)
     return trained, metrics | run_facts(texts, recipe, clock.used)
 
 

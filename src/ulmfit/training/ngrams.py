@@ -189,8 +189,7 @@ def _joined(store: TokenStore, unlabelled: TokenStore, n_classes: int, seconds: 
     if unlabelled.n_tokens > most:
         n = max(min(1, most), int(len(unlabelled) * most / unlabelled.n_tokens))
         unlabelled = unlabelled.take(sample(len(unlabelled), n))
-    offsets = np.append(store.offsets, store.offsets[-1] + unlabelled.offsets[1:])
-    return TokenStore(np.concatenate([store.ids, unlabelled.ids]), offsets, store.vocab)
+    return store.joined(unlabelled)
 
 
 def _without_weights(store: TokenStore, corpus: TokenStore, kind: str, n_classes: int) -> NGrams:

@@ -75,6 +75,7 @@ class Texts:
         unlabelled: further texts for the language model.
         target: what the labels mean as numbers.
         scale: of the values, for regression.
+        split_off: the texts to choose by were labelled texts like the others, and not given as a part of their own.
     """
 
     train: tuple[list[str], list[Any]]
@@ -82,6 +83,7 @@ class Texts:
     unlabelled: list[str]
     target: Target
     scale: Scale | None = None
+    split_off: bool = False
 
     @property
     def task(self) -> str:
@@ -148,7 +150,9 @@ def prepare_texts(
         split = stratified_split(labels, valid_pct, seed) if one_each else RandomSplitter(valid_pct, seed)(texts)
         train, held_out = (([texts[i] for i in rows], [labels[i] for i in rows]) for rows in split)
     scale = Scale.of(np.array(train[1]), data.source) if task == "regression" else None
-    return Texts(train=train, valid=held_out, unlabelled=unlabelled, target=target, scale=scale)
+    return Texts(
+        train=train, valid=held_out, unlabelled=unlabelled, target=target, scale=scale, split_off=valid is None
+    )
 
 
 def _target(task: str, labels: Sequence[Any], source: str) -> Target:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
+from ulmfit.inference.ngrams import NGrams
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
 from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.bases import own_tokenizer
@@ -32,7 +33,7 @@ from ulmfit.training.classifier_stages import (
 )
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
-from ulmfit.training.ngrams import fit_ngrams
+from ulmfit.training.ngram_stage import learn_ngrams
 from ulmfit.training.parts import FEW, Stores, Texts, sample
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
@@ -134,11 +135,13 @@ class Trained:
         classifier: the classifier, with the one that reads from the end beside it if both directions were trained.
         language_model: the language model its encoder came from.
         backward_language_model: that of the other direction.
+        ngrams: what takes the place of the classifier's once it is measured: they know the texts held out, too.
     """
 
     classifier: Bundle
     language_model: Bundle
     backward_language_model: Bundle | None = None
+    ngrams: NGrams | None = None
 
 
 def train_text_classifier(
@@ -179,6 +182,7 @@ def train_text_classifier(
         classifier=replace(forward.classifier, backward=back.classifier),
         language_model=forward.language_model,
         backward_language_model=back.language_model,
+        ngrams=forward.ngrams,
     )
 
 
@@ -212,20 +216,9 @@ def _one_direction(
         per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
         per_text = per_token * FORWARD_COST * stores.valid.n_tokens / len(stores.valid)
         clock.reserve += per_text * n_evaluated
-    ngrams = None
+    ngrams, final_ngrams = None, None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
-        target = texts.target.encode(texts.train[1], "the labels")
-        kind, n_out = tokenizer.tok.kind, texts.target.n_out
-        ngrams = fit_ngrams(
-            stores.train,
-            target,
-            texts.task,
-            n_out,
-            kind,
-            console,
-            unlabelled=stores.unlabelled,
-            seconds=None if clock.budget is None else clock.share(0.5),
-        )
+        ngrams, final_ngrams = learn_ngrams(texts, stores, tokenizer.tok.kind, console, clock)
     needed = 0.0
     if clock.budget is not None:
         texts, stores, needed = _planned(texts, stores, recipe, clock, per_token, per_text, n_evaluated, console)
@@ -270,6 +263,7 @@ def _one_direction(
             history=tuple(lm_history),
             **common,
         ),
+        ngrams=final_ngrams,
     )
 
 
