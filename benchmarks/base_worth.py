@@ -21,7 +21,6 @@ import numpy as np
 from few_labels import MOST_HELD_OUT, held_out_of, read
 from rich.console import Console
 from rich.table import Table
-from shares import keep_halves
 
 from ulmfit.cli.options import parse_duration
 from ulmfit.data.sources import Examples
@@ -56,7 +55,6 @@ def main() -> None:
     parser.add_argument("--time-budget", type=parse_duration, default=300.0)
     parser.add_argument("--lang", default="en")
     parser.add_argument("--tokenizer", default="word")
-    parser.add_argument("--halves", type=Path, help="a folder: keep what both halves answer, for shares.py")
     given = parser.parse_args()
     rows, quiet = read(given.file), Console(quiet=True)
     rest, held_out = held_out_of([label for _, label in rows])
@@ -75,11 +73,7 @@ def main() -> None:
                 texts = prepare_texts(data, None, [further], valid_pct=recipe.valid_pct, seed=draw)
                 bases = find_bases(texts.train[0], quiet, base)
                 trained, metrics = train_and_measure(texts, recipe, quiet, bases, clock=clock)
-                predictor = Predictor(trained.classifier)
-                if given.halves:
-                    name = f"{given.file.parent.name}-{n}-{Path(base).name}-{draw}.npz"
-                    keep_halves(predictor, texts, check, given.halves / name)
-                got = accuracies(predictor, *check)
+                got = accuracies(Predictor(trained.classifier), *check)
                 found[n, base].append(got)
                 perplexity = metrics["language_model"]["perplexity"]
                 facts = {"labels": n, "draw": draw, "base": base, "seconds": metrics["seconds"]}

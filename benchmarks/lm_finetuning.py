@@ -1,6 +1,6 @@
 """What the language model of the recipe learns from a base in a given time, by its rate and by how long layers freeze.
 
-    python benchmarks/lm_finetuning.py TASK/train.csv --base en-small --seconds 120 --rates 0.005 0.01 --frozen 0.1 0.25
+    python benchmarks/lm_finetuning.py TASK/train.csv --base en-small --seconds 100s --rates 0.005 0.01 --frozen 0.1
 
 FILE has a column text. A quarter of it, at most `--held-out` texts, is held out; `--texts` of the rest are learned
 from. One line of JSON for each run: perplexity on the held-out texts; the vocabulary is the same in all of them.

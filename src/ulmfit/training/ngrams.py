@@ -107,16 +107,7 @@ def fit_ngrams(
     return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def fit_shares(
-    network: Floats,
-    ngrams: Floats,
-    target: Target,
-    task: str,
-    n_learned: int,
-    *,
-    enough: float = _ENOUGH,
-    doubt: float = _DOUBT,
-) -> NDArray[np.float64]:
+def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_learned: int) -> NDArray[np.float64]:
     """The factors of both halves (2,), above 0, that make held-out answers likeliest; of values they sum to 1.
 
     Until the answers prove otherwise, both are believed alike, the network less the fewer texts it has learned from.
@@ -127,10 +118,8 @@ def fit_shares(
         target: class ids (N,), 0 and 1 (N, C), or values (N,) or (N, 1).
         task: "single_label", "multi_label" or "regression".
         n_learned: labelled texts that both have learned from.
-        enough: of how many a network is expected to have learned as much as the n-grams.
-        doubt: how narrow the expectation is, of classes: half the inverse of the variance of the shares' logarithms.
     """
-    belief = min(1.0, max(1, n_learned) / enough)  # in the network, as a share of that in the n-grams
+    belief = min(1.0, max(1, n_learned) / _ENOUGH)  # in the network, as a share of that in the n-grams
     if task == REGRESSION:
         expected = 1 / (1 + belief)
         apart, missing = (ngrams - network).astype(np.float64), target.reshape(network.shape) - network
@@ -149,7 +138,7 @@ def fit_shares(
             unlikely = -log_softmax(joined, axis=1)[np.arange(len(target)), target].sum()
         else:
             unlikely = (np.logaddexp(0, joined) - target * joined).sum() / joined.shape[1]
-        return float(unlikely + doubt * ((logs - expected_logs) ** 2).sum()) / len(target)
+        return float(unlikely + _DOUBT * ((logs - expected_logs) ** 2).sum()) / len(target)
 
     expected_logs = np.array([np.log(belief), 0.0])
     found = minimize(loss, expected_logs, method="L-BFGS-B", bounds=[(np.log(belief) - 5.0, 3.0), (-5.0, 3.0)])
