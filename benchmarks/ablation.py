@@ -25,7 +25,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from ablation_levers import VirtualAdversarial, with_own_labels
+from ablation_levers import VirtualAdversarial
 from ablation_table import RECIPE, table
 from few_labels import QUIET, held_out_of, read
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.learner import Learner
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.losses import LabelSmoothingCrossEntropy
+from ulmfit.training.ngram_stage import Taught
 from ulmfit.training.ngrams import fit_ngrams, fit_shares
 from ulmfit.training.parts import Stores, Texts, prepare_texts
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
@@ -193,7 +194,10 @@ class Draw:
             given = logits(learn, self.loader(self.stores.unlabelled, VARIANTS[RECIPE]))
         else:
             given = self.ngrams.outputs(self.stores.unlabelled)
-        return with_own_labels(self.texts, self.stores, softmax(given, axis=1), self.threshold)
+        chances = softmax(given, axis=1)
+        sure = np.flatnonzero(chances.max(1) >= self.threshold)
+        taught = Taught(rows=sure, classes=chances[sure].argmax(1))
+        return taught.added(self.texts), self.stores.taught(sure)
 
     def trained(self, variant: Variant, texts: Texts, stores: Stores) -> Learner:
         """A classifier: stages two and three of the recipe, as the variant has them."""
@@ -207,13 +211,12 @@ class Draw:
         if not all(variant.pooled):
             classifier.head.register_forward_pre_hook(_only(variant.pooled))
         best = SaveBest(learn.metrics[0].name)
-        share = len(self.texts.train[0]) / len(texts.train[0])  # further texts make epochs longer, not the run
         lr = classifier_rate(recipe, from_base=variant.base)
-        for stage in _stages(variant, self.texts, recipe):
+        for stage in _stages(variant, texts, recipe):
             learn.freeze_to(stage.freeze_to)
             cbs = [*variant.callbacks(self), best]
             rates = stage.rates(lr, recipe.rate_fall, len(learn.groups))
-            learn.fit(max(0.05, stage.epochs * share), rates, schedule=variant.schedule, cbs=cbs)
+            learn.fit(stage.epochs, rates, schedule=variant.schedule, cbs=cbs)
         best.restore(learn)
         return learn
 
@@ -226,7 +229,7 @@ class Draw:
         learn = self.trained(variant, *task)
         facts: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 1)}
         if variant.own_labels:
-            facts["own_labels"] = len(task[0].train[0]) - len(self.texts.train[0])
+            facts["own_labels"] = task[0].n_taught
         network = self.answers[name] = logits(learn, self.loader(self.held_out, variant))
         checked = logits(learn, self.loader(self.stores.valid, variant)), self.ngrams.outputs(self.stores.valid)
         target = self.texts.target.encode(self.texts.valid[1], "the labels")

@@ -1,4 +1,4 @@
-"""What the recipe does not do, for `ablation.py` to try: labels that models give, and adversarial consistency."""
+"""What the recipe does not do, for `ablation.py` to try: adversarial consistency."""
 
 from __future__ import annotations
 
@@ -6,37 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, repeat
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.learner import Learner
-from ulmfit.training.parts import Stores, Texts
-
-
-def with_own_labels(
-    texts: Texts, stores: Stores, probabilities: NDArray[np.floating[Any]], threshold: float
-) -> tuple[Texts, Stores]:
-    """The task with those further texts to learn from of whose labels a model is sure.
-
-    Args:
-        texts: the task.
-        stores: the same as ids.
-        probabilities: (N, C) of the texts without labels.
-        threshold: the least probability of the likeliest class.
-    """
-    sure = np.flatnonzero(probabilities.max(1) >= threshold)
-    labels = [texts.labels[i] for i in probabilities[sure].argmax(1)]
-    train = stores.train.joined(stores.unlabelled.take(sure))
-    known = [*texts.train[0], *(texts.unlabelled[i] for i in sure)], [*texts.train[1], *labels]
-    return replace(texts, train=known), replace(stores, train=train)
 
 
 class VirtualAdversarial(Callback):

@@ -29,7 +29,7 @@ def of_task(task: str, classes: np.ndarray) -> tuple[np.ndarray, int]:
 def test_places_that_tell_are_listened_to(task: str):
     words, places, classes = example(80)
     target, n_classes = of_task(task, classes)
-    assert choose_share([words], places, target, task, n_classes, 1.0) > 0
+    assert choose_share([words], places, target, task, n_classes, 1.0).share > 0
     weights, of_places, bias = fit_linear([words], places, target, task, n_classes, 1.0)
     found = words @ weights + places @ of_places + bias
     if task == "regression":
@@ -48,7 +48,7 @@ def test_places_that_tell_nothing_are_not(task: str):
     noise = rng.normal(size=(200, 150)).astype(np.float32) * 3
     target, n_classes = of_task(task, classes)
     if task != "single_label":  # there an error more decides, and words alone make none
-        assert choose_share([words], noise, target, task, n_classes, 1.0) == 0
+        assert choose_share([words], noise, target, task, n_classes, 1.0).share == 0
     weights, of_places, bias = fit_linear([words], places * 0, target, task, n_classes, 1.0)
     assert np.allclose(of_places, 0)
     assert np.isfinite(weights).all()
@@ -57,9 +57,9 @@ def test_places_that_tell_nothing_are_not(task: str):
 
 def test_of_very_few_texts_all_counts_and_of_many_half():
     words, places, classes = example(12)
-    assert choose_share([words], places, classes, "single_label", 2, 1.0) == 1
+    assert choose_share([words], places, classes, "single_label", 2, 1.0).share == 1
     words, places, classes = example(5_001)
-    assert choose_share([words], places, classes, "single_label", 2, 1.0) == 0.5
+    assert choose_share([words], places, classes, "single_label", 2, 1.0).share == 0.5
 
 
 @pytest.mark.parametrize("rare", [7, 20])
@@ -67,7 +67,7 @@ def test_a_class_with_one_example_may_be_held_out(rare: int):
     """Of three classes one has no example and one a single one: without it there is nothing to tell apart."""
     words, places, classes = example(40)
     target = np.where(np.arange(40) == rare, 2, 0)
-    assert choose_share([words], places, target, "single_label", 3, 1.0) in (0, 0.5, 1)
+    assert choose_share([words], places, target, "single_label", 3, 1.0).share in (0, 0.5, 1)
     weights, _, bias = fit_linear([words], places, classes * 0, "single_label", 3, 1.0)
     assert not weights.any()
     assert bias.argmax() == 0

@@ -9,6 +9,7 @@ vector machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,33 +69,53 @@ def fit_linear(
     return of_features, weights[len(known) :], bias
 
 
+@dataclass(frozen=True)
+class Choice:
+    """How much the places count, and what documents were answered with that while they were held out.
+
+    Args:
+        share: the factor on the places.
+        rows: the documents' numbers (n,); none, if none were held out.
+        outputs: the answers (n, C).
+    """
+
+    share: np.float32
+    rows: Ints
+    outputs: Reals
+
+
 def choose_share(
     features: Sequence[Any], places: Floats, target: Target, task: str, n_classes: int, strength: float
-) -> np.float32:
+) -> Choice:
     """By what factor on the places documents that are held out are answered best; arguments as for `fit_linear`.
 
     Up to 1,000 documents are held out in five turns, more in one. With very few the places count fully; where documents
     times classes are more than 10,000, half.
     """
     n = len(target)
+    nothing = np.zeros(0, np.int64), np.zeros((0, n_classes))
     if n < _FEW:
-        return np.float32(1.0)
-    if not places.shape[1] or n * n_classes > _MUCH:
-        return np.float32(0.5)
+        return Choice(np.float32(1.0), *nothing)
+    if n * n_classes > _MUCH:
+        return Choice(np.float32(0.5), *nothing)
+    shares = _SHARES if places.shape[1] else _SHARES[:1]
     chance = np.random.default_rng(0).random(n)
     order = np.lexsort((chance, target if target.ndim == 1 else chance))  # each class in turn
     fold = np.empty(n, np.int64)
     fold[order] = np.arange(n) % _FOLDS
-    losses = np.zeros(len(_SHARES))
-    for held_out in [fold == i for i in range(_FOLDS if n <= _ENOUGH else 1)]:
-        for i, share in enumerate(_SHARES):
+    losses, answers = np.zeros(len(shares)), np.zeros((len(shares), n, n_classes))
+    turns = _FOLDS if n <= _ENOUGH else 1
+    for held_out in [fold == i for i in range(turns)]:
+        for i, share in enumerate(shares):
             moved = places * np.float32(share)
             rest = ~held_out
             learned = fit_linear([f[rest] for f in features], moved[rest], target[rest], task, n_classes, strength)
             weights, of_places, bias = learned
             outputs = _beside(*(f[held_out] for f in features)) @ weights + moved[held_out] @ of_places + bias
             losses[i] += _loss(outputs, target[held_out], task)
-    return np.float32(_SHARES[int(losses.argmin())])
+            answers[i, held_out] = outputs
+    best, rows = int(losses.argmin()), np.flatnonzero(fold < turns)
+    return Choice(np.float32(shares[best]), rows, answers[best, rows])
 
 
 def _loss(outputs: Reals, target: Target, task: str) -> float:

@@ -1,25 +1,76 @@
-"""The stage of the recipe that has no network: the n-gram model, from the training part and then from all labels."""
+"""The stage of the recipe that has no network: the n-gram model, and what it teaches the network."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.console import Console
 
-from ulmfit.inference.ngrams import NGrams
+from ulmfit.inference.ngrams import Ints, NGrams
+from ulmfit.text.store import TokenStore
 from ulmfit.training.clock import Clock
-from ulmfit.training.ngrams import fit_ngrams
-from ulmfit.training.parts import Stores, Texts
+from ulmfit.training.ngrams import Proof, fit_and_prove, sure_answers
+from ulmfit.training.parts import Stores, Texts, sample
 from ulmfit.training.progress import say
 
 _SHARE = 0.5  # of the time left, at most, for n-grams
 _MORE = 1.2  # times as long takes the second time, which has more texts
+_MOST_ASKED = 20  # texts without a label, for each with one of its own
+_MOST_TAUGHT = 3  # texts with a label of the n-grams, for each with one of its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """Further texts of whose class the n-grams are sure.
+
+    Args:
+        rows: their numbers (n,) among the texts without labels.
+        classes: what the n-grams answer (n,).
+    """
+
+    rows: Ints
+    classes: Ints
+
+    def added(self, texts: Texts) -> Texts:
+        """The task with these to learn from, too."""
+        known, labels = texts.train
+        further, said = [texts.unlabelled[i] for i in self.rows], [texts.labels[i] for i in self.classes]
+        return replace(texts, train=([*known, *further], [*labels, *said]), n_taught=len(self.rows))
+
+
+def teach(ngrams: NGrams, proof: Proof, unlabelled: TokenStore, n_labelled: int, console: Console) -> Taught | None:
+    """Texts without labels that the network may learn from, with the classes that the n-grams give them.
+
+    Args:
+        ngrams: of one class for each text.
+        proof: that their sure answers are right.
+        unlabelled: N documents.
+        n_labelled: texts that have a label; of the others at most three times as many are taken, drawn at random.
+        console: where to say how many.
+
+    Returns:
+        None, if the n-grams are not sure of any, or must not be believed.
+    """
+    if not (proof.holds and len(unlabelled)):
+        return None
+    asked = sample(len(unlabelled), min(len(unlabelled), _MOST_ASKED * n_labelled))
+    sure, classes = sure_answers(ngrams.outputs(unlabelled.take(asked)))
+    if not len(sure):
+        return None
+    taken = sample(len(sure), min(len(sure), _MOST_TAUGHT * n_labelled))
+    say(
+        console,
+        f"The network learns from {len(taken):,} texts without labels, too, of which the n-grams are sure; of labelled "
+        f"texts that they did not know they were sure {proof.n_sure:,} times, and right {proof.n_right:,} times",
+    )
+    return Taught(rows=asked[sure[taken]], classes=classes[taken])
 
 
 def learn_ngrams(
     texts: Texts, stores: Stores, kind: str, console: Console, clock: Clock
-) -> tuple[NGrams, NGrams | None]:
+) -> tuple[NGrams, Proof, NGrams | None]:
     """Learn from the training part; and, for the finished model, from the texts that were split off, too.
 
     By the first one everything is fitted and measured: the second has seen the texts that are held out. Nothing is
@@ -33,22 +84,22 @@ def learn_ngrams(
         clock: of the run.
 
     Returns:
-        the two models.
+        the first one, whether its sure answers may be believed, and the second.
     """
-    fit = partial(fit_ngrams, task=texts.task, n_classes=texts.target.n_out, kind=kind, unlabelled=stores.unlabelled)
+    fit = partial(fit_and_prove, task=texts.task, n_classes=texts.target.n_out, kind=kind, unlabelled=stores.unlabelled)
     seconds = None if clock.budget is None else clock.share(_SHARE)
     started = time.perf_counter()
     target = texts.target.encode(texts.train[1], "the labels")
-    first = fit(stores.train, target, console=console, seconds=seconds)
+    first, proof = fit(stores.train, target, console=console, seconds=seconds)
     if not texts.split_off:
-        return first, None
+        return first, proof, None
     again = _MORE * (time.perf_counter() - started)
     left = None if seconds is None else clock.recall(max(0.0, seconds - again / _MORE))
     if left is not None and left < again:
         say(console, "The time is short: the n-grams learn from the training part alone, not from the texts held out")
-        return first, None
+        return first, proof, None
     store = stores.train.joined(stores.valid)
     target = texts.target.encode([*texts.train[1], *texts.valid[1]], "the labels")
-    second = fit(store, target, console=Console(quiet=True), seconds=left)
+    second, _ = fit(store, target, console=Console(quiet=True), seconds=left)
     say(console, f"For the finished model also from the {len(stores.valid):,} texts held out, once it is measured")
-    return first, second
+    return first, proof, second

@@ -5,7 +5,7 @@ N documents, V vocabulary, C classes, K n-grams.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,15 @@ from ulmfit.inference.ngrams import (
 from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.store import TokenStore
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
-from ulmfit.training.linear import Target, choose_share, fit_linear, without_words
+from ulmfit.training.linear import Choice, Target, choose_share, fit_linear, without_words
 from ulmfit.training.parts import sample
 from ulmfit.training.progress import say
 from ulmfit.training.word_parts import WordParts
 
 # Chosen on held-out parts of training sets by benchmarks/ngram_strength.py, see docs/training.md.
 STRENGTH = 1.0
+SURE = 0.95  # the least probability of an answer that other models may learn from
+_FEWEST_SURE = 20
 _LONGEST = {"word": 2, "subword": 3, "hf": 3, "char": 5}
 _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of fewer, all
 _MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
@@ -47,7 +49,32 @@ _TEXTS_OF_DOUBT = 4  # for values: so many texts speak for the shares that are e
 _DOUBT = 0.5  # a prior of standard deviation 1 on the logarithm of the shares: few texts prove little
 
 
+@dataclass(frozen=True)
+class Proof:
+    """How often sure answers were right, on labelled documents that were held out in turn.
+
+    Args:
+        n_sure: answers of one class with a probability of at least `SURE`.
+        n_right: the right ones among them.
+    """
+
+    n_sure: int = 0
+    n_right: int = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether sure answers may be believed."""
+        return self.n_sure >= _FEWEST_SURE and self.n_right >= SURE * self.n_sure
+
+
 def fit_ngrams(
+    store: TokenStore, target: Target, task: str, n_classes: int, kind: str, console: Console, **settings: Any
+) -> NGrams:
+    """Learn from labelled documents; arguments as for `fit_and_prove`."""
+    return fit_and_prove(store, target, task, n_classes, kind, console, **settings)[0]
+
+
+def fit_and_prove(
     store: TokenStore,
     target: Target,
     task: str,
@@ -59,7 +86,7 @@ def fit_ngrams(
     strength: float = STRENGTH,
     letters: bool = True,
     seconds: float | None = None,
-) -> NGrams:
+) -> tuple[NGrams, Proof]:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
     The features are the presence of n-grams times their rarity (idf). Beside them stand the documents' places along the
@@ -81,6 +108,9 @@ def fit_ngrams(
         letters: whether words teach something about words that are spelt alike.
         seconds: that it may take, roughly; None for no other limit than its own.
 
+    Returns:
+        the model, and whether its sure answers may be believed.
+
     Source: those of `ulmfit.training.linear`, `ulmfit.training.latent` and `ulmfit.training.word_parts`.
     """
     limit = np.inf if seconds is None else seconds
@@ -92,10 +122,13 @@ def fit_ngrams(
     latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
     places = latent.places(matrix)
     weights, bias, share = np.zeros((matrix.shape[1], n_classes)), without_words(target, task, n_classes), np.float32(0)
+    proof = Proof()
     if matrix.nnz:
         parts = _parts(store, model, kind if letters else "", n_classes)
         features = [matrix, parts.of_texts(matrix)]
-        share = choose_share(features, places, target, task, n_classes, strength)
+        choice = choose_share(features, places, target, task, n_classes, strength)
+        share = choice.share
+        proof = _proof(choice, target, task)
         of_features, of_places, bias = fit_linear(features, places * share, target, task, n_classes, strength)
         weights = parts.folded(of_features)
         latent.add_to(weights, of_places * share)
@@ -104,7 +137,23 @@ def fit_ngrams(
         f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts"
         + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else ""),
     )
-    return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
+    return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32)), proof
+
+
+def sure_answers(outputs: Floats | NDArray[np.float64]) -> tuple[Ints, Ints]:
+    """Which answers (N, C) are sure, and of which class each of these is; one class for each document."""
+    from scipy.special import softmax
+
+    chances = softmax(outputs.astype(np.float64), axis=1)
+    sure = np.flatnonzero(chances.max(1) >= SURE)
+    return sure, chances[sure].argmax(1)
+
+
+def _proof(choice: Choice, target: Target, task: str) -> Proof:
+    if task != SINGLE_LABEL or not len(choice.rows):
+        return Proof()
+    sure, classes = sure_answers(choice.outputs)
+    return Proof(len(sure), int((classes == target[choice.rows][sure]).sum()))
 
 
 def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_learned: int) -> NDArray[np.float64]:

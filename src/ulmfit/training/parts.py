@@ -76,6 +76,7 @@ class Texts:
         target: what the labels mean as numbers.
         scale: of the values, for regression.
         split_off: the texts to choose by were labelled texts like the others, and not given as a part of their own.
+        n_taught: texts at the end of the training part whose labels another model gave.
     """
 
     train: tuple[list[str], list[Any]]
@@ -84,6 +85,7 @@ class Texts:
     target: Target
     scale: Scale | None = None
     split_off: bool = False
+    n_taught: int = 0
 
     @property
     def task(self) -> str:
@@ -167,22 +169,28 @@ def _target(task: str, labels: Sequence[Any], source: str) -> Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Stores:
-    """The task as token ids: LM texts, classifier's training and validation parts, one vocabulary."""
+    """The task as token ids, of one vocabulary.
+
+    Args:
+        lm: the training part and then the texts without labels, for the language model.
+        train: what the classifier learns from.
+        valid: what is chosen by.
+        unlabelled: the texts without labels.
+    """
 
     lm: TokenStore
     train: TokenStore
     valid: TokenStore
+    unlabelled: TokenStore
 
     @property
     def vocab(self) -> Vocab:
         """What the ids mean."""
         return self.lm.vocab
 
-    @property
-    def unlabelled(self) -> TokenStore:
-        """The texts of the language model that are not in the training part, which come after it."""
-        start = self.lm.offsets[len(self.train)]
-        return TokenStore(self.lm.ids[start:], self.lm.offsets[len(self.train) :] - start, self.vocab)
+    def taught(self, rows: NDArray[np.int64]) -> Self:
+        """The same with some of the texts without labels to learn from, too."""
+        return replace(self, train=self.train.joined(self.unlabelled.take(rows)))
 
     def checked_by(self, rows: NDArray[np.int64]) -> Self:
         """The same with some of the texts to choose by."""
@@ -216,7 +224,8 @@ class Stores:
             f"{len(all_texts):,} texts, {lm.n_tokens:,} tokens, vocabulary {len(lm.vocab):,} words "
             f"({unknown:.1%} of the tokens are not in it), {time.perf_counter() - started:.0f} s",
         )
-        return cls(lm=lm, train=_first(lm, len(train)), valid=checked)
+        known, others = _cut(lm, len(train))
+        return cls(lm=lm, train=known, valid=checked, unlabelled=others)
 
 
 def sample(n: int, wanted: int) -> NDArray[np.int64]:
@@ -239,6 +248,10 @@ def _with_vocab(store: TokenStore, vocab: Vocab) -> TokenStore:
     return TokenStore(ids, store.offsets, vocab)
 
 
-def _first(store: TokenStore, n: int) -> TokenStore:
-    """The first n documents of a store."""
-    return TokenStore(store.ids[: store.offsets[n]], store.offsets[: n + 1], store.vocab)
+def _cut(store: TokenStore, n: int) -> tuple[TokenStore, TokenStore]:
+    """The first n documents of a store, and the others."""
+    start = store.offsets[n]
+    return (
+        TokenStore(store.ids[:start], store.offsets[: n + 1], store.vocab),
+        TokenStore(store.ids[start:], store.offsets[n:] - start, store.vocab),
+    )
