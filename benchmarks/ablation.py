@@ -50,7 +50,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.learner import Learner
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.losses import LabelSmoothingCrossEntropy
-from ulmfit.training.ngram_stage import Taught
+from ulmfit.training.ngram_stage import PseudoLabels
 from ulmfit.training.ngrams import fit_ngrams, fit_shares
 from ulmfit.training.parts import Stores, Texts, prepare_texts
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
@@ -196,8 +196,8 @@ class Draw:
             given = self.ngrams.outputs(self.stores.unlabelled)
         chances = softmax(given, axis=1)
         sure = np.flatnonzero(chances.max(1) >= self.threshold)
-        taught = Taught(rows=sure, classes=chances[sure].argmax(1))
-        return taught.added(self.texts), self.stores.taught(sure)
+        pseudo = PseudoLabels(rows=sure, classes=chances[sure].argmax(1))
+        return pseudo.added(self.texts), self.stores.with_unlabelled(sure)
 
     def trained(self, variant: Variant, texts: Texts, stores: Stores) -> Learner:
         """A classifier: stages two and three of the recipe, as the variant has them."""
@@ -229,7 +229,7 @@ class Draw:
         learn = self.trained(variant, *task)
         facts: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 1)}
         if variant.own_labels:
-            facts["own_labels"] = task[0].n_taught
+            facts["own_labels"] = task[0].n_pseudo
         network = self.answers[name] = logits(learn, self.loader(self.held_out, variant))
         checked = logits(learn, self.loader(self.stores.valid, variant)), self.ngrams.outputs(self.stores.valid)
         target = self.texts.target.encode(self.texts.valid[1], "the labels")

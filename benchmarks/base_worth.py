@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--time-budget", type=parse_duration, default=300.0)
     parser.add_argument("--lang", default="en")
     parser.add_argument("--tokenizer", default="word")
-    parser.add_argument("--no-own-labels", action="store_true", help="the n-grams teach the network nothing")
+    parser.add_argument("--no-pseudo-labels", action="store_true", help="the n-grams teach the network nothing")
     given = parser.parse_args()
     rows, quiet = read(given.file), Console(quiet=True)
     rest, held_out = held_out_of([label for _, label in rows])
@@ -74,7 +74,7 @@ def main() -> None:
                     tokenizer=given.tokenizer,
                     time_budget=given.time_budget,
                     seed=draw,
-                    own_labels=not given.no_own_labels,
+                    pseudo_labels=not given.no_pseudo_labels,
                 )
                 clock = Clock(recipe.time_budget)
                 texts = prepare_texts(data, None, [further], valid_pct=recipe.valid_pct, seed=draw)
@@ -84,7 +84,7 @@ def main() -> None:
                 found[n, base].append(got)
                 perplexity = metrics["language_model"]["perplexity"]
                 facts = {"labels": n, "draw": draw, "base": base, "seconds": metrics["seconds"]}
-                facts["taught_by_ngrams"] = metrics["taught_by_ngrams"]
+                facts["pseudo_labelled"] = metrics["pseudo_labelled"]
                 print(json.dumps({**facts, "perplexity": round(perplexity, 1), **got}), flush=True)
     table = Table("labels", "base", "network", "n-grams", "both", box=None)
     for (n, base), runs in found.items():

@@ -20,10 +20,11 @@ from ulmfit.text import Tokenizer
 from ulmfit.text.store import TokenStore
 from ulmfit.training import ngram_stage
 from ulmfit.training.bases import Bases
+from ulmfit.training.classifier_stages import stages_of
 from ulmfit.training.clock import Clock
 from ulmfit.training.job import save, train_and_measure, weighed
-from ulmfit.training.ngram_stage import learn_ngrams
-from ulmfit.training.ngrams import fit_ngrams
+from ulmfit.training.ngram_stage import learn_ngrams, pseudo_label
+from ulmfit.training.ngrams import SURE, Proof, fit_and_prove, sure_answers
 from ulmfit.training.parts import Stores, Texts, prepare_texts
 from ulmfit.training.recipes import Recipe, train_text_classifier
 
@@ -48,7 +49,7 @@ def right(ngrams: NGrams, store: TokenStore, parts: Texts) -> float:
 def test_what_was_split_off_is_learned_from_for_the_finished_model_alone():
     out = io.StringIO()
     parts, stores = task(given=False)
-    first, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(None))
+    first, _, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(None))
     assert second is not None
     assert "of 40 texts" in out.getvalue()
     assert "from the 10 texts held out, once it is measured" in out.getvalue()
@@ -61,19 +62,19 @@ def test_what_was_split_off_is_learned_from_for_the_finished_model_alone():
 def test_a_validation_part_that_was_given_is_never_learned_from():
     parts, stores = task(given=True)
     assert not parts.split_off
-    assert learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))[1] is None
+    assert learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))[2] is None
 
 
 def test_nothing_is_learned_twice_if_the_time_is_short(monkeypatch: pytest.MonkeyPatch):
-    def slow(*args: Any, **settings: Any) -> NGrams:
+    def slow(*args: Any, **settings: Any) -> tuple[NGrams, Proof]:
         time.sleep(0.6)
-        return fit_ngrams(*args, **settings)
+        return fit_and_prove(*args, **settings)
 
-    monkeypatch.setattr(ngram_stage, "fit_ngrams", slow)
+    monkeypatch.setattr(ngram_stage, "fit_and_prove", slow)
     parts, stores = task(given=False)
     for budget, twice in ((600, True), (2, False)):  # a second is for n-grams
         out = io.StringIO()
-        _, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(budget))
+        _, _, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(budget))
         assert (second is not None) == twice
         assert ("The time is short" in out.getvalue()) != twice
 
@@ -100,3 +101,97 @@ def test_figures_are_of_the_model_that_has_not_seen_the_texts_they_are_of(tiny_m
     assert train_and_measure(held_out, recipe, quiet, Bases(), clock=Clock(None))[1]["ngrams_know_valid"] is False
     alone = replace(recipe, ngrams=False)
     assert "ngrams_know_valid" not in train_and_measure(parts, alone, quiet, Bases(), clock=Clock(None))[1]
+
+
+def plain(n: int, *, unlabelled: int, noise: int = 0) -> tuple[Texts, Stores]:
+    """Texts that one word tells the class of; some labels are wrong."""
+    rng = np.random.default_rng(0)
+    words = np.array(["the", "a", "of", "to", "in", "it", "is", "was", "for", "on", "with", "as"])
+    classes = np.arange(n + unlabelled) % 2
+    texts = [" ".join([*rng.choice(words, 6), ("dreadful", "lovely")[c]]) for c in classes]
+    labels: list[str | None] = [("bad", "good")[c] for c in classes[:n]]
+    for i in rng.permutation(n)[:noise]:
+        labels[i] = "bad" if labels[i] == "good" else "good"
+    data = Examples(texts=texts, labels=[*labels, *[None] * unlabelled], source="plain")
+    parts = prepare_texts(data, None, (), valid_pct=0.2, seed=0)
+    return parts, Stores.build(
+        *(parts.train[0], parts.valid[0], parts.unlabelled, Tokenizer()),
+        min_freq=1,
+        max_vocab=1_000,
+        console=Console(quiet=True),
+    )
+
+
+def test_sure_answers_are_believed_where_most_were_right_when_their_texts_were_not_known():
+    for noise, believed in ((0, True), (40, False)):
+        parts, stores = plain(200, unlabelled=100, noise=noise)
+        out = io.StringIO()
+        console = Console(file=out, width=200)
+        ngrams, proof, _ = learn_ngrams(parts, stores, "word", console, Clock(None))
+        assert proof.holds == believed
+        found = pseudo_label(ngrams, proof, stores.unlabelled, len(stores.train), console)
+        assert (found is not None) == believed == ("texts without labels" in out.getvalue())
+        if found is not None:
+            assert len(found.rows) == 100
+            assert [parts.labels[i] for i in found.classes] == [
+                "good" if "lovely" in parts.unlabelled[i] else "bad" for i in found.rows
+            ]
+    assert pseudo_label(ngrams, Proof(500, 500), stores.unlabelled.take(np.arange(0)), 160, console) is None
+    assert not Proof(19, 19).holds  # too few to prove anything
+    assert Proof(20, 19).holds
+    assert not Proof(100, 94).holds
+
+
+def test_at_most_three_times_as_many_texts_get_a_label_as_have_one():
+    parts, stores = plain(200, unlabelled=700)
+    ngrams, proof, _ = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
+    found = pseudo_label(ngrams, proof, stores.unlabelled, 160, Console(quiet=True))
+    assert found is not None
+    assert len(set(found.rows.tolist())) == len(found.rows) == 480
+    assert found.rows.max() > 600  # of all of them, and not the first
+    further, more = found.added(parts), stores.with_unlabelled(found.rows)
+    assert (further.n_pseudo, len(further.train[0]), len(more.train)) == (480, 640, 640)
+    assert further.train[0][160:] == [parts.unlabelled[i] for i in found.rows]
+    assert [more.train[160 + i].tolist() for i in range(480)] == [
+        stores.unlabelled[int(i)].tolist() for i in found.rows
+    ]
+    assert more.lm is stores.lm
+    for recipe in (Recipe(), Recipe(epochs=3)):  # the work is that of the labelled texts
+        seen = [[stage.epochs * len(t.train[0]) for stage in stages_of(t, recipe)] for t in (parts, further)]
+        assert seen[0] == pytest.approx(seen[1])
+
+
+def test_an_answer_is_sure_from_a_probability_on():
+    edge = float(np.log(SURE / (1 - SURE)))
+    outputs = np.array([[0, edge + 0.01], [0, edge - 0.01], [9, 0], [0, 0]], np.float32)
+    sure, classes = sure_answers(outputs)
+    assert (sure.tolist(), classes.tolist()) == ([0, 2], [1, 0])
+
+
+def test_the_network_learns_from_what_the_ngrams_are_sure_of_in_both_directions(tiny_models):
+    parts, _ = plain(200, unlabelled=100)
+    out = io.StringIO()
+    recipe = Recipe(lm_epochs=0.05, epochs=1, bidirectional=True)
+    trained = train_text_classifier(parts, recipe, Console(file=out, width=200))
+    assert trained.classifier.backward is not None
+    assert (
+        trained.classifier.metrics["pseudo_labelled"] == trained.classifier.backward.metrics["pseudo_labelled"] == 100
+    )
+    assert out.getvalue().count("260 texts to learn from, 40 to check with") == 2
+    for settings in ({"pseudo_labels": False}, {"ngrams": False}):
+        alone = train_text_classifier(parts, replace(recipe, bidirectional=False, **settings), Console(quiet=True))
+        assert alone.classifier.metrics["pseudo_labelled"] == 0
+
+
+def test_several_labels_and_values_are_never_believed():
+    for task_name, labels in (("multi_label", [["a"], ["b"], ["a", "b"], []] * 15), ("regression", [1.0, 2.0] * 30)):
+        texts, _ = make_reviews(90)
+        data = Examples(texts=texts, labels=[*labels, *[None] * 30], source="invented")
+        parts = prepare_texts(data, None, (), valid_pct=0.2, seed=0, task=task_name)
+        stores = Stores.build(
+            *(parts.train[0], parts.valid[0], parts.unlabelled, Tokenizer()),
+            min_freq=1,
+            max_vocab=1_000,
+            console=Console(quiet=True),
+        )
+        assert learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))[1] == Proof()

@@ -116,6 +116,9 @@ def train(
     ngrams: Annotated[
         bool, typer.Option(help="A linear model of words and word pairs answers beside the network.")
     ] = True,
+    pseudo_labels: Annotated[
+        bool, typer.Option(help="The network learns from texts without labels, too, of whose class that model is sure.")
+    ] = True,
     backward_base: Annotated[str, typer.Option(help="The same as --base for the direction from the end.")] = "auto",
     size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
     lang: Annotated[
@@ -181,6 +184,7 @@ def train(
         precision=precision,
         bidirectional=bidirectional,
         ngrams=ngrams,
+        pseudo_labels=pseudo_labels,
     )
     default = SINGLE_LABEL if label_delim is None else MULTI_LABEL
     job = TrainJob(

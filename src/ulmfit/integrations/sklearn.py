@@ -49,6 +49,7 @@ class TextEstimator(BaseEstimator):
             from, or None for one that is another each time.
         bidirectional: train a second pair of models that reads texts from their end; answers are averaged.
         ngrams: a linear model of words and word pairs answers beside the network.
+        pseudo_labels: the network learns from texts without labels, too, of whose class that model is sure.
         verbose: show the course of training.
     """
 
@@ -69,6 +70,7 @@ class TextEstimator(BaseEstimator):
         random_state: int | np.random.RandomState | None = 0,
         bidirectional: bool = False,
         ngrams: bool = True,
+        pseudo_labels: bool = True,
         verbose: bool = False,
     ) -> None:
         self.base = base
@@ -83,6 +85,7 @@ class TextEstimator(BaseEstimator):
         self.random_state = random_state
         self.bidirectional = bidirectional
         self.ngrams = ngrams
+        self.pseudo_labels = pseudo_labels
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
@@ -103,7 +106,7 @@ class TextEstimator(BaseEstimator):
         Args:
             X: N texts.
             y: N labels, as the estimator's description says.
-            unlabelled: further texts, for the language model.
+            unlabelled: further texts, for the language model and the n-grams, and as `pseudo_labels` says.
 
         Raises:
             DataError: texts or labels that cannot be used; the message says which.
@@ -122,6 +125,7 @@ class TextEstimator(BaseEstimator):
             seed=seed,
             bidirectional=self.bidirectional,
             ngrams=self.ngrams,
+            pseudo_labels=self.pseudo_labels,
         )
         clock, console = Clock(self.time_budget), Console(quiet=not self.verbose)
         if y is None:

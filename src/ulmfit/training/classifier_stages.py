@@ -74,7 +74,7 @@ def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
 
     The work is that of the labelled texts; those whose labels another model gave make epochs longer, and so fewer.
     """
-    n = len(texts.train[0]) - texts.n_taught
+    n = len(texts.train[0]) - texts.n_pseudo
     least, share = _MIN_STEPS * recipe.bs / n, n / len(texts.train[0])
     epochs = recipe.epochs or max(default_epochs(n), least)
     return [

@@ -18,11 +18,11 @@ from ulmfit.training.progress import say
 _SHARE = 0.5  # of the time left, at most, for n-grams
 _MORE = 1.2  # times as long takes the second time, which has more texts
 _MOST_ASKED = 20  # texts without a label, for each with one of its own
-_MOST_TAUGHT = 3  # texts with a label of the n-grams, for each with one of its own
+_MOST_LABELLED = 3  # texts with a label of the n-grams, for each with one of its own
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taught:
+class PseudoLabels:
     """Further texts of whose class the n-grams are sure.
 
     Args:
@@ -37,10 +37,12 @@ class Taught:
         """The task with these to learn from, too."""
         known, labels = texts.train
         further, said = [texts.unlabelled[i] for i in self.rows], [texts.labels[i] for i in self.classes]
-        return replace(texts, train=([*known, *further], [*labels, *said]), n_taught=len(self.rows))
+        return replace(texts, train=([*known, *further], [*labels, *said]), n_pseudo=len(self.rows))
 
 
-def teach(ngrams: NGrams, proof: Proof, unlabelled: TokenStore, n_labelled: int, console: Console) -> Taught | None:
+def pseudo_label(
+    ngrams: NGrams, proof: Proof, unlabelled: TokenStore, n_labelled: int, console: Console
+) -> PseudoLabels | None:
     """Texts without labels that the network may learn from, with the classes that the n-grams give them.
 
     Args:
@@ -59,13 +61,13 @@ def teach(ngrams: NGrams, proof: Proof, unlabelled: TokenStore, n_labelled: int,
     sure, classes = sure_answers(ngrams.outputs(unlabelled.take(asked)))
     if not len(sure):
         return None
-    taken = sample(len(sure), min(len(sure), _MOST_TAUGHT * n_labelled))
+    taken = sample(len(sure), min(len(sure), _MOST_LABELLED * n_labelled))
     say(
         console,
         f"The network learns from {len(taken):,} texts without labels, too, of which the n-grams are sure; of labelled "
         f"texts that they did not know they were sure {proof.n_sure:,} times, and right {proof.n_right:,} times",
     )
-    return Taught(rows=asked[sure[taken]], classes=classes[taken])
+    return PseudoLabels(rows=asked[sure[taken]], classes=classes[taken])
 
 
 def learn_ngrams(

@@ -76,7 +76,7 @@ class Texts:
         target: what the labels mean as numbers.
         scale: of the values, for regression.
         split_off: the texts to choose by were labelled texts like the others, and not given as a part of their own.
-        n_taught: texts at the end of the training part whose labels another model gave.
+        n_pseudo: texts at the end of the training part whose labels another model gave.
     """
 
     train: tuple[list[str], list[Any]]
@@ -85,7 +85,7 @@ class Texts:
     target: Target
     scale: Scale | None = None
     split_off: bool = False
-    n_taught: int = 0
+    n_pseudo: int = 0
 
     @property
     def task(self) -> str:
@@ -188,7 +188,7 @@ class Stores:
         """What the ids mean."""
         return self.lm.vocab
 
-    def taught(self, rows: NDArray[np.int64]) -> Self:
+    def with_unlabelled(self, rows: NDArray[np.int64]) -> Self:
         """The same with some of the texts without labels to learn from, too."""
         return replace(self, train=self.train.joined(self.unlabelled.take(rows)))
 

@@ -33,7 +33,7 @@ from ulmfit.training.classifier_stages import (
 )
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
-from ulmfit.training.ngram_stage import Taught, learn_ngrams, teach
+from ulmfit.training.ngram_stage import PseudoLabels, learn_ngrams, pseudo_label
 from ulmfit.training.parts import FEW, Stores, Texts, sample
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
@@ -71,7 +71,7 @@ class Recipe:
         pool_words: the classifier pools the embedded words beside the encoder's outputs.
         ngrams: a linear model of words and word pairs answers beside the network; how much it counts is fitted on the
             validation part (docs/training.md).
-        own_labels: the network also learns from texts without labels of whose class the n-grams are sure, where that is
+        pseudo_labels: the network also learns from texts without labels of whose class the n-grams are sure, where they
             proved to be right; one class for each text (docs/training.md).
         bidirectional: train a second pair of models that reads texts from their end; answers are averaged.
         precision: "auto", "bf16" or "fp32", for training and its history; predictions and their figures are float32.
@@ -96,7 +96,7 @@ class Recipe:
     drop_mult: float = 0.5
     pool_words: bool = True
     ngrams: bool = True
-    own_labels: bool = True
+    pseudo_labels: bool = True
     bidirectional: bool = False
     precision: str = "auto"
 
@@ -178,10 +178,10 @@ def train_text_classifier(
         return _one_direction(texts, recipe, console, base, clock, n_evaluated)[0]
     half = Clock(clock.share(0.5), clock.files)
     say(console, "\nFirst direction: from the start of the texts")
-    forward, taught = _one_direction(texts, recipe, console, base, half, n_evaluated)
+    forward, pseudo = _one_direction(texts, recipe, console, base, half, n_evaluated)
     say(console, "\nSecond direction: from their end")
     back, _ = _one_direction(
-        texts, recipe, console, backward_base, clock, 2 * n_evaluated, backwards=True, taught=taught
+        texts, recipe, console, backward_base, clock, 2 * n_evaluated, backwards=True, pseudo=pseudo
     )
     return Trained(
         classifier=replace(forward.classifier, backward=back.classifier),
@@ -200,8 +200,8 @@ def _one_direction(
     n_evaluated: int,
     *,
     backwards: bool = False,
-    taught: Taught | None = None,
-) -> tuple[Trained, Taught | None]:
+    pseudo: PseudoLabels | None = None,
+) -> tuple[Trained, PseudoLabels | None]:
     if base is not None:
         tokenizer, config = base.tokenizer, base.config
     else:
@@ -225,10 +225,10 @@ def _one_direction(
     ngrams, final_ngrams = None, None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
         ngrams, proof, final_ngrams = learn_ngrams(texts, stores, tokenizer.tok.kind, console, clock)
-        if recipe.own_labels:
-            taught = teach(ngrams, proof, stores.unlabelled, len(stores.train), console)
-    if taught is not None:
-        texts, stores = taught.added(texts), stores.taught(taught.rows)
+        if recipe.pseudo_labels:
+            pseudo = pseudo_label(ngrams, proof, stores.unlabelled, len(stores.train), console)
+    if pseudo is not None:
+        texts, stores = pseudo.added(texts), stores.with_unlabelled(pseudo.rows)
     needed = 0.0
     if clock.budget is not None:
         texts, stores, needed = _planned(texts, stores, recipe, clock, per_token, per_text, n_evaluated, console)
@@ -258,7 +258,7 @@ def _one_direction(
                 "language_model": lm_report,
                 "lr": lr,
                 "checked": len(stores.valid),
-                "taught_by_ngrams": texts.n_taught,
+                "pseudo_labelled": texts.n_pseudo,
                 "best": report,
                 "seconds": round(clock.used, 1),
             },
@@ -276,7 +276,7 @@ def _one_direction(
         ),
         ngrams=final_ngrams,
     )
-    return trained, taught
+    return trained, pseudo
 
 
 def _planned(
