@@ -95,11 +95,17 @@ def learn_ngrams(
     first, proof = fit(stores.train, target, console=console, seconds=seconds)
     if not texts.split_off:
         return first, proof, None
-    again = _MORE * (time.perf_counter() - started)
-    left = None if seconds is None else clock.recall(max(0.0, seconds - again / _MORE))
-    if left is not None and left < again:
-        say(console, "The time is short: the n-grams learn from the training part alone, not from the texts held out")
-        return first, proof, None
+    left = None
+    if seconds is not None:
+        used = time.perf_counter() - started
+        rest = seconds - used
+        left = clock.recall(rest if rest >= _MORE * used else 0.0)  # a run that goes on decides as it did before
+        if not left:
+            say(
+                console,
+                "The time is short: the n-grams learn from the training part alone, not from the texts held out",
+            )
+            return first, proof, None
     store = stores.train.joined(stores.valid)
     target = texts.target.encode([*texts.train[1], *texts.valid[1]], "the labels")
     second, _ = fit(store, target, console=Console(quiet=True), seconds=left)
