@@ -3,7 +3,8 @@
     python benchmarks/lm_finetuning.py TASK/train.csv --base en-small --seconds 100s --rates 0.005 0.01 --frozen 0.1
 
 FILE has a column text. A quarter of it, at most `--held-out` texts, is held out; `--texts` of the rest are learned
-from. One line of JSON for each run: perplexity on the held-out texts; the vocabulary is the same in all of them.
+from. One line of JSON for each run: perplexity on the held-out texts, of the best epoch; the vocabulary is the same in
+all runs of a draw, so that these compare.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from invented import make_reviews
 from rich.console import Console
 
 from ulmfit.data.sources import Examples
+from ulmfit.inference.bundle import load_bundle
 from ulmfit.inference.evaluate import evaluate
+from ulmfit.inference.info import describe_bundle
 from ulmfit.inference.ngrams import NGrams
 from ulmfit.inference.predictor import Predictor
 from ulmfit.text import Tokenizer
@@ -24,9 +26,10 @@ from ulmfit.training.classifier_stages import stages_of
 from ulmfit.training.clock import Clock
 from ulmfit.training.job import save, train_and_measure, weighed
 from ulmfit.training.ngram_stage import learn_ngrams, pseudo_label
-from ulmfit.training.ngrams import SURE, Proof, fit_and_prove, sure_answers
+from ulmfit.training.ngrams import SURE, Fitted, Proof, fit_and_prove, sure_answers
 from ulmfit.training.parts import Stores, Texts, prepare_texts
 from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.run_files import RunFiles
 
 
 def task(*, given: bool) -> tuple[Texts, Stores]:
@@ -55,7 +58,7 @@ def test_what_was_split_off_is_learned_from_for_the_finished_model_alone():
     assert "from the 10 texts held out, once it is measured" in out.getvalue()
     assert right(second, stores.valid, parts) > right(first, stores.valid, parts)
     whole = stores.train.joined(stores.valid)
-    assert len(second.keys) > len(first.keys)  # those of words that only the texts held out have
+    assert len(second.keys) > len(first.keys)  # pairs that only the texts held out have
     assert whole.n_tokens == stores.train.n_tokens + stores.valid.n_tokens
 
 
@@ -66,7 +69,7 @@ def test_a_validation_part_that_was_given_is_never_learned_from():
 
 
 def test_nothing_is_learned_twice_if_the_time_is_short(monkeypatch: pytest.MonkeyPatch):
-    def slow(*args: Any, **settings: Any) -> tuple[NGrams, Proof]:
+    def slow(*args: Any, **settings: Any) -> Fitted:
         time.sleep(0.6)
         return fit_and_prove(*args, **settings)
 
@@ -77,6 +80,36 @@ def test_nothing_is_learned_twice_if_the_time_is_short(monkeypatch: pytest.Monke
         _, _, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(budget))
         assert (second is not None) == twice
         assert ("The time is short" in out.getvalue()) != twice
+
+
+def test_a_run_that_goes_on_decides_as_it_did_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    parts, stores = task(given=False)
+    quiet = Console(quiet=True)
+    for first, later in ((0.0, 0.6), (0.6, 0.0)):  # seconds that the n-grams take, of one that they have
+        out, found = tmp_path / f"m{first}", []
+        for pause, resume in ((first, False), (later, True)):
+
+            def paced(*args: Any, pause: float = pause, **settings: Any) -> Fitted:
+                time.sleep(pause)
+                return fit_and_prove(*args, **settings)
+
+            monkeypatch.setattr(ngram_stage, "fit_and_prove", paced)
+            clock = Clock(2, RunFiles(out, {}, quiet, resume=resume))
+            found.append(learn_ngrams(parts, stores, "word", quiet, clock)[2] is not None)
+        assert found == [not first, not first]
+
+
+def test_a_sample_is_not_learned_from_twice(monkeypatch: pytest.MonkeyPatch):
+    parts, stores = task(given=False)
+    out = io.StringIO()
+    for most, twice in (
+        (stores.train.n_tokens - 1, False),
+        (stores.train.n_tokens, False),
+        (stores.train.n_tokens + stores.valid.n_tokens, True),
+    ):
+        monkeypatch.setattr("ulmfit.training.ngrams._MAX_TOKENS", most)
+        found = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(None))[2]
+        assert (found is not None) == twice == ("For the finished model" in out.getvalue())
 
 
 def test_figures_are_of_the_model_that_has_not_seen_the_texts_they_are_of(tiny_models, tmp_path: Path):
@@ -97,6 +130,8 @@ def test_figures_are_of_the_model_that_has_not_seen_the_texts_they_are_of(tiny_m
     assert outputs.shape == (10, 2)
     save(trained, metrics, tmp_path / "m", overwrite=False)
     assert json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))["ngrams_know_valid"] is True
+    assert "then learned from the 10 texts of `valid`" in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    assert "after `valid` they learned" in dict(describe_bundle(tmp_path / "m", load_bundle(tmp_path / "m")))["n-grams"]
     held_out = replace(parts, split_off=False)
     assert train_and_measure(held_out, recipe, quiet, Bases(), clock=Clock(None))[1]["ngrams_know_valid"] is False
     alone = replace(recipe, ngrams=False)
@@ -194,4 +229,6 @@ def test_several_labels_and_values_are_never_believed():
             max_vocab=1_000,
             console=Console(quiet=True),
         )
-        assert learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))[1] == Proof()
+        _, proof, second = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
+        assert proof == Proof()
+        assert (second is None) == (task_name == "multi_label")  # whose thresholds are those of the first one

@@ -23,7 +23,7 @@ _DOUBT = 2.0  # a prior of standard deviation 0.5 on the logarithm: few texts, a
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was fitted on texts that the model did not learn from.
+    """What was fitted on texts that the model had not learned from by then.
 
     Args:
         temperature: by which logits are divided; 1 changes nothing.

@@ -38,7 +38,9 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
         rows.append(("task", bundle.task.replace("_", " ")))
     if bundle.ngrams is not None:
         network, ngrams = bundle.ngrams.shares
-        rows.append(("n-grams", f"{len(bundle.ngrams.keys):,}; factors: network {network:.2f}, n-grams {ngrams:.2f}"))
+        later = "; after `valid` they learned from its texts, too" if bundle.metrics.get("ngrams_know_valid") else ""
+        factors = f"factors: network {network:.2f}, n-grams {ngrams:.2f}"
+        rows.append(("n-grams", f"{len(bundle.ngrams.keys):,}; {factors}{later}"))
     c = Calibration.from_dict(bundle.calibration)
     if c.n:
         change = f"{c.ece_before or 0:.4f} before, {c.ece_after or 0:.4f} after, on the same {c.n} texts"

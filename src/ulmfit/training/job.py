@@ -282,9 +282,19 @@ def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
     return (
         f"{what}\n\nAn AWD-LSTM encoder with concat pooling{directions}{beside}, "
         f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
-        f"and {metrics['train']['unlabelled']} further ones.\n\n{table}\n"
+        f"and {metrics['train']['unlabelled']} further ones.\n\n{table}\n{_later(metrics)}"
         'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
         "that the encoder came from.\n"
+    )
+
+
+def _later(metrics: Mapping[str, Any]) -> str:
+    """What the model learned after the validation part had been used to measure it."""
+    if not metrics.get("ngrams_know_valid"):
+        return ""
+    return (
+        f"The n-grams then learned from the {metrics['valid']['n']} texts of `valid`, too: its figures and the "
+        "calibration were fitted before.\n\n"
     )
 
 

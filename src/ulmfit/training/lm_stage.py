@@ -65,7 +65,7 @@ def train_language_model(
         base: what to start from; None for random weights.
         keep: seconds that are set aside for what comes after, if there is a limit.
         backwards: texts are read from their end.
-        frozen: share of the time in which the layers of a base are left as they are, if there is a limit.
+        frozen: share of the time in which the layers of a base are left as they are; without a limit, one epoch.
 
     Returns:
         the model of the best epoch, the history, and the figures of that epoch.

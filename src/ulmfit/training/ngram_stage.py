@@ -8,6 +8,7 @@ from functools import partial
 
 from rich.console import Console
 
+from ulmfit.data.labelling import MULTI_LABEL
 from ulmfit.inference.ngrams import Ints, NGrams
 from ulmfit.text.store import TokenStore
 from ulmfit.training.clock import Clock
@@ -16,7 +17,7 @@ from ulmfit.training.parts import Stores, Texts, sample
 from ulmfit.training.progress import say
 
 _SHARE = 0.5  # of the time left, at most, for n-grams
-_MORE = 1.2  # times as long takes the second time, which has more texts
+_MARGIN = 1.1  # for how long the second time takes
 _MOST_ASKED = 20  # texts without a label, for each with one of its own
 _MOST_LABELLED = 3  # texts with a label of the n-grams, for each with one of its own
 
@@ -75,8 +76,10 @@ def learn_ngrams(
 ) -> tuple[NGrams, Proof, NGrams | None]:
     """Learn from the training part; and, for the finished model, from the texts that were split off, too.
 
-    By the first one everything is fitted and measured: the second has seen the texts that are held out. Nothing is
-    learned from a validation part that was given as such, and nothing twice if the time is short.
+    By the first one everything is fitted and measured: the second has seen the texts that are held out. There is none
+    where it would not know more (the first learned from a sample), where thresholds hang on the very probabilities of
+    the first (several labels), or where the time is short; and nothing is learned from a validation part that was given
+    as such.
 
     Args:
         texts: the task.
@@ -88,26 +91,27 @@ def learn_ngrams(
     Returns:
         the first one, whether its sure answers may be believed, and the second.
     """
-    fit = partial(fit_and_prove, task=texts.task, n_classes=texts.target.n_out, kind=kind, unlabelled=stores.unlabelled)
-    seconds = None if clock.budget is None else clock.share(_SHARE)
+    fit = partial(
+        fit_and_prove,
+        task=texts.task,
+        n_classes=texts.target.n_out,
+        kind=kind,
+        unlabelled=stores.unlabelled,
+        seconds=None if clock.budget is None else clock.share(_SHARE),
+    )
     started = time.perf_counter()
-    target = texts.target.encode(texts.train[1], "the labels")
-    first, proof = fit(stores.train, target, console=console, seconds=seconds)
-    if not texts.split_off:
-        return first, proof, None
-    left = None
-    if seconds is not None:
-        used = time.perf_counter() - started
-        rest = seconds - used
-        left = clock.recall(rest if rest >= _MORE * used else 0.0)  # a run that goes on decides as it did before
-        if not left:
-            say(
-                console,
-                "The time is short: the n-grams learn from the training part alone, not from the texts held out",
-            )
-            return first, proof, None
-    store = stores.train.joined(stores.valid)
+    first = fit(stores.train, texts.target.encode(texts.train[1], "the labels"), console=console)
+    used = time.perf_counter() - started
+    if not texts.split_off or texts.task == MULTI_LABEL or first.n_learned < len(stores.train):
+        return first.model, first.proof, None
+    again = _MARGIN * used * (1 + stores.valid.n_tokens / max(1, stores.train.n_tokens))
+    seconds: float | None = fit.keywords["seconds"]
+    if not clock.recall(float(seconds is None or used + again <= seconds)):  # as before, in a run that goes on
+        say(console, "The time is short: the n-grams learn from the training part alone, not from the texts held out")
+        return first.model, first.proof, None
     target = texts.target.encode([*texts.train[1], *texts.valid[1]], "the labels")
-    second, _ = fit(store, target, console=Console(quiet=True), seconds=left)
+    second = fit(stores.train.joined(stores.valid), target, console=Console(quiet=True))
+    if second.n_learned < len(stores.train) + len(stores.valid):
+        return first.model, first.proof, None
     say(console, f"For the finished model also from the {len(stores.valid):,} texts held out, once it is measured")
-    return first, proof, second
+    return first.model, first.proof, second.model

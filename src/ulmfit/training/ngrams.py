@@ -67,11 +67,26 @@ class Proof:
         return self.n_sure >= _FEWEST_SURE and self.n_right >= SURE * self.n_sure
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What has been learned.
+
+    Args:
+        model: the n-grams.
+        proof: whether their sure answers may be believed.
+        n_learned: labelled documents that they learned from: all, or a sample.
+    """
+
+    model: NGrams
+    proof: Proof
+    n_learned: int
+
+
 def fit_ngrams(
     store: TokenStore, target: Target, task: str, n_classes: int, kind: str, console: Console, **settings: Any
 ) -> NGrams:
     """Learn from labelled documents; arguments as for `fit_and_prove`."""
-    return fit_and_prove(store, target, task, n_classes, kind, console, **settings)[0]
+    return fit_and_prove(store, target, task, n_classes, kind, console, **settings).model
 
 
 def fit_and_prove(
@@ -86,7 +101,7 @@ def fit_and_prove(
     strength: float = STRENGTH,
     letters: bool = True,
     seconds: float | None = None,
-) -> tuple[NGrams, Proof]:
+) -> Fitted:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
     The features are the presence of n-grams times their rarity (idf). Beside them stand the documents' places along the
@@ -107,9 +122,6 @@ def fit_and_prove(
         strength: factor on how closely the examples are followed; the inverse of regularization.
         letters: whether words teach something about words that are spelt alike.
         seconds: that it may take, roughly; None for no other limit than its own.
-
-    Returns:
-        the model, and whether its sure answers may be believed.
 
     Source: those of `ulmfit.training.linear`, `ulmfit.training.latent` and `ulmfit.training.word_parts`.
     """
@@ -137,7 +149,8 @@ def fit_and_prove(
         f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts"
         + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else ""),
     )
-    return replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32)), proof
+    model = replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
+    return Fitted(model, proof, len(store))
 
 
 def sure_answers(outputs: Floats | NDArray[np.float64]) -> tuple[Ints, Ints]:
