@@ -164,14 +164,14 @@ def test_sure_answers_are_believed_where_most_were_right_when_their_texts_were_n
         console = Console(file=out, width=200)
         ngrams, proof, _ = learn_ngrams(parts, stores, "word", console, Clock(None))
         assert proof.holds == believed
-        found = pseudo_label(ngrams, proof, stores.unlabelled, len(stores.train), console)
+        found = pseudo_label(ngrams, proof, parts, stores.unlabelled, console)
         assert (found is not None) == believed == ("texts without labels" in out.getvalue())
         if found is not None:
-            assert len(found.rows) == 100
+            assert len(found.rows) > 90
             assert [parts.labels[i] for i in found.classes] == [
                 "good" if "lovely" in parts.unlabelled[i] else "bad" for i in found.rows
             ]
-    assert pseudo_label(ngrams, Proof(500, 500), stores.unlabelled.take(np.arange(0)), 160, console) is None
+    assert pseudo_label(ngrams, Proof(500, 500), parts, stores.unlabelled.take(np.arange(0)), console) is None
     assert not Proof(19, 19).holds  # too few to prove anything
     assert Proof(20, 19).holds
     assert not Proof(100, 94).holds
@@ -180,7 +180,7 @@ def test_sure_answers_are_believed_where_most_were_right_when_their_texts_were_n
 def test_at_most_three_times_as_many_texts_get_a_label_as_have_one():
     parts, stores = plain(200, unlabelled=700)
     ngrams, proof, _ = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
-    found = pseudo_label(ngrams, proof, stores.unlabelled, 160, Console(quiet=True))
+    found = pseudo_label(ngrams, proof, parts, stores.unlabelled, Console(quiet=True))
     assert found is not None
     assert len(set(found.rows.tolist())) == len(found.rows) == 480
     assert found.rows.max() > 600  # of all of them, and not the first
@@ -191,9 +191,30 @@ def test_at_most_three_times_as_many_texts_get_a_label_as_have_one():
         stores.unlabelled[int(i)].tolist() for i in found.rows
     ]
     assert more.lm is stores.lm
-    for recipe in (Recipe(), Recipe(epochs=3)):  # the work is that of the labelled texts
-        seen = [[stage.epochs * len(t.train[0]) for stage in stages_of(t, recipe)] for t in (parts, further)]
-        assert seen[0] == pytest.approx(seen[1])
+    seen = [[stage.epochs * len(t.train[0]) for stage in stages_of(t, Recipe())] for t in (parts, further)]
+    assert seen[0] == pytest.approx(seen[1])  # the work is that of the labelled texts
+    assert [stage.epochs for stage in stages_of(further, Recipe(epochs=3))][-1] == 3
+
+
+def test_classes_keep_their_shares_and_one_that_is_never_sure_leaves_nothing():
+    parts, stores = plain(200, unlabelled=700)
+    ngrams, _, _ = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
+    rare = np.flatnonzero(np.arange(700) % 2 == 0)[:40]  # of one class few are to be had
+    rows = np.sort(np.append(rare, np.flatnonzero(np.arange(700) % 2)))
+    fewer = replace(parts, unlabelled=[parts.unlabelled[i] for i in rows])
+    found = pseudo_label(ngrams, Proof(200, 200), fewer, stores.unlabelled.take(rows), Console(quiet=True))
+    assert found is not None
+    assert np.bincount(found.classes).tolist() == [40, 40]
+    one = np.flatnonzero(np.arange(700) % 2)
+    alike = replace(parts, unlabelled=[parts.unlabelled[i] for i in one])
+    assert pseudo_label(ngrams, Proof(200, 200), alike, stores.unlabelled.take(one), Console(quiet=True)) is None
+
+
+def test_texts_that_are_labelled_already_get_no_other_label():
+    parts, stores = plain(200, unlabelled=100)
+    ngrams, proof, _ = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
+    known = replace(parts, valid=(parts.unlabelled[:50], ["good"] * 50), train=(parts.unlabelled[50:], parts.train[1]))
+    assert pseudo_label(ngrams, proof, known, stores.unlabelled, Console(quiet=True)) is None
 
 
 def test_an_answer_is_sure_from_a_probability_on():

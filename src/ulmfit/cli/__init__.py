@@ -104,7 +104,7 @@ def train(
     test: Annotated[Path | None, typer.Option(help="Labelled data to measure the finished model on.")] = None,
     lm_data: Annotated[
         list[Path] | None,
-        typer.Option(help="More texts, without labels, for the language model; may be given several times."),
+        typer.Option(help="More texts of the same kind, without labels, to learn from; may be given several times."),
     ] = None,
     base: Annotated[
         str,

@@ -72,15 +72,16 @@ def classifier_rate(recipe: Recipe, *, from_base: bool) -> float:
 def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
     """The head alone, then one more group, then all. Source: Howard and Ruder 2018, section 3.3.
 
-    The work is that of the labelled texts; those whose labels another model gave make epochs longer, and so fewer.
+    The work is that of the labelled texts; those whose labels another model gave make epochs longer, and so fewer, but
+    for a number that was given.
     """
     n = len(texts.train[0]) - texts.n_pseudo
     least, share = _MIN_STEPS * recipe.bs / n, n / len(texts.train[0])
-    epochs = recipe.epochs or max(default_epochs(n), least)
+    epochs = recipe.epochs or max(1.0, max(default_epochs(n), least) * share)
     return [
         Stage(freeze_to=-1, epochs=max(1.0, least) * share, lr=1.0, cost=0.35),
         Stage(freeze_to=-2, epochs=max(1.0, least) * share, lr=0.5, cost=0.6),
-        Stage(freeze_to=0, epochs=epochs * share, lr=0.5, cost=1.0),
+        Stage(freeze_to=0, epochs=epochs, lr=0.5, cost=1.0),
     ]
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 from rich.console import Console
 
 from ulmfit.data.labelling import MULTI_LABEL
@@ -42,27 +43,40 @@ class PseudoLabels:
 
 
 def pseudo_label(
-    ngrams: NGrams, proof: Proof, unlabelled: TokenStore, n_labelled: int, console: Console
+    ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore, console: Console
 ) -> PseudoLabels | None:
     """Texts without labels that the network may learn from, with the classes that the n-grams give them.
+
+    The classes keep their shares: of each as many are taken, for each labelled text, as of the class of which the
+    n-grams are most rarely sure, at most three; at random. None that is also among the texts to learn from or to choose
+    by.
 
     Args:
         ngrams: of one class for each text.
         proof: that their sure answers are right.
-        unlabelled: N documents.
-        n_labelled: texts that have a label; of the others at most three times as many are taken, drawn at random.
+        texts: the task.
+        unlabelled: its texts without labels, as ids.
         console: where to say how many.
 
     Returns:
-        None, if the n-grams are not sure of any, or must not be believed.
+        None, if the n-grams are never sure of some class, or must not be believed.
     """
     if not (proof.holds and len(unlabelled)):
         return None
-    asked = sample(len(unlabelled), min(len(unlabelled), _MOST_ASKED * n_labelled))
-    sure, classes = sure_answers(ngrams.outputs(unlabelled.take(asked)))
-    if not len(sure):
+    labels, known = texts.train[1], {*texts.train[0], *texts.valid[0]}
+    asked = sample(len(unlabelled), min(len(unlabelled), _MOST_ASKED * len(labels)))
+    asked = asked[[texts.unlabelled[i] not in known for i in asked]]
+    if not len(asked):
         return None
-    taken = sample(len(sure), min(len(sure), _MOST_LABELLED * n_labelled))
+    sure, classes = sure_answers(ngrams.outputs(unlabelled.take(asked)))
+    labelled = np.bincount(texts.target.encode(labels, "the labels"), minlength=texts.target.n_out)
+    found = np.bincount(classes, minlength=len(labelled))
+    share = min(_MOST_LABELLED, float((found[labelled > 0] / labelled[labelled > 0]).min()))
+    of_class = [np.flatnonzero(classes == c) for c in np.flatnonzero(labelled)]
+    wanted = [int(share * n) for n in labelled[labelled > 0]]
+    taken = np.sort(np.concatenate([rows[sample(len(rows), n)] for rows, n in zip(of_class, wanted, strict=True)]))
+    if not len(taken):
+        return None
     say(
         console,
         f"The network learns from {len(taken):,} texts without labels, too, of which the n-grams are sure; of labelled "
