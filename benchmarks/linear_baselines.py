@@ -2,8 +2,8 @@
 
 `tfidf`: TF-IDF of words and word pairs with sublinear term frequency, and logistic regression.
 `nb`: presence of words and word pairs, weighted by naive Bayes log-count ratios, and logistic regression.
-Of more than two classes each is told from the rest, by liblinear: 20 classes of long texts take minutes with it, where
-one problem of all classes takes hours. (Rows of results up to commit 7b4b951 are of one problem for `tfidf`, and of
+Of more than two classes each is told from the rest, by liblinear, which takes less time than one problem of all; with
+20 classes of long texts it is still more than a quarter of an hour. (Rows of results up to commit 7b4b951 are of one problem for `tfidf`, and of
 scikit-learn's usual solver.) The strength of the regularization is chosen by cross-validation on the training part
 alone.
 

@@ -72,7 +72,7 @@ class Texts:
     Args:
         train: texts and labels to learn from; a label is a class, a list of classes, or a number.
         valid: texts and labels to choose by.
-        unlabelled: further texts for the language model.
+        unlabelled: further texts, for the language model and the n-grams, and for pseudo-labels.
         target: what the labels mean as numbers.
         scale: of the values, for regression.
         split_off: the texts to choose by were labelled texts like the others, and not given as a part of their own.
