@@ -3,9 +3,9 @@
 `tfidf`: TF-IDF of words and word pairs with sublinear term frequency, and logistic regression.
 `nb`: presence of words and word pairs, weighted by naive Bayes log-count ratios, and logistic regression.
 Of more than two classes each is told from the rest, by liblinear, which takes less time than one problem of all; with
-20 classes of long texts it is still more than a quarter of an hour. (Rows of results up to commit 7b4b951 are of one problem for `tfidf`, and of
-scikit-learn's usual solver.) The strength of the regularization is chosen by cross-validation on the training part
-alone.
+20 classes of long texts it is still more than a quarter of an hour. (Rows of results up to commit 7b4b951 are of one
+problem for `tfidf`, and of scikit-learn's usual solver.) The strength of the regularization is chosen by
+cross-validation on the training part alone.
 
 Source: Wang & Manning 2012, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, section 2 (the
 ratios, on the presence of n-grams); Mesnil et al. 2014, Ensemble of Generative and Discriminative Techniques for

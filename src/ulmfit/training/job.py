@@ -228,7 +228,7 @@ def describe(texts: Texts, console: Console) -> None:
     if len(texts.valid[0]) < FEW:
         say(console, f"Only {len(texts.valid[0])} texts to check with: the figures for them will be rough")
     if texts.unlabelled:
-        say(console, f"Texts for the language model only: {len(texts.unlabelled):,}")
+        say(console, f"Texts without labels: {len(texts.unlabelled):,}")
 
 
 def _describe_classes(texts: Texts, console: Console) -> None:
