@@ -246,7 +246,7 @@ def test_several_labels_and_values(
     table.to_csv(tmp_path / "a.csv", index=False)
     said = ulmfit("train", tmp_path / "a.csv", "--out", tmp_path / "m", *options, "--epochs", 1, "--lm-epochs", 1)
     assert said.code == 0, said.err
-    assert "4 of 40 texts have no label: used for the language model only" in " ".join(said.out.split())
+    assert "4 of 40 texts have no label: used like those of --lm-data" in " ".join(said.out.split())
     delim = options if "--label-delim" in options else ()
     found = json.loads(ulmfit("evaluate", tmp_path / "m", tmp_path / "a.csv", *delim, "--json").out)
     assert (found["n"], figure in found) == (36, True)

@@ -164,14 +164,16 @@ def test_sure_answers_are_believed_where_most_were_right_when_their_texts_were_n
         console = Console(file=out, width=200)
         ngrams, proof, _ = learn_ngrams(parts, stores, "word", console, Clock(None))
         assert proof.holds == believed
-        found = pseudo_label(ngrams, proof, parts, stores.unlabelled, console)
+        found = pseudo_label(ngrams, proof, parts, stores.unlabelled, console, Clock(None))
         assert (found is not None) == believed == ("texts without labels" in out.getvalue())
         if found is not None:
             assert len(found.rows) > 90
             assert [parts.labels[i] for i in found.classes] == [
                 "good" if "lovely" in parts.unlabelled[i] else "bad" for i in found.rows
             ]
-    assert pseudo_label(ngrams, Proof(500, 500), parts, stores.unlabelled.take(np.arange(0)), console) is None
+    assert (
+        pseudo_label(ngrams, Proof(500, 500), parts, stores.unlabelled.take(np.arange(0)), console, Clock(None)) is None
+    )
     assert not Proof(19, 19).holds  # too few to prove anything
     assert Proof(20, 19).holds
     assert not Proof(100, 94).holds
@@ -180,7 +182,7 @@ def test_sure_answers_are_believed_where_most_were_right_when_their_texts_were_n
 def test_at_most_three_times_as_many_texts_get_a_label_as_have_one():
     parts, stores = plain(200, unlabelled=700)
     ngrams, proof, _ = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
-    found = pseudo_label(ngrams, proof, parts, stores.unlabelled, Console(quiet=True))
+    found = pseudo_label(ngrams, proof, parts, stores.unlabelled, Console(quiet=True), Clock(None))
     assert found is not None
     assert len(set(found.rows.tolist())) == len(found.rows) == 480
     assert found.rows.max() > 600  # of all of them, and not the first
@@ -202,19 +204,46 @@ def test_classes_keep_their_shares_and_one_that_is_never_sure_leaves_nothing():
     rare = np.flatnonzero(np.arange(700) % 2 == 0)[:40]  # of one class few are to be had
     rows = np.sort(np.append(rare, np.flatnonzero(np.arange(700) % 2)))
     fewer = replace(parts, unlabelled=[parts.unlabelled[i] for i in rows])
-    found = pseudo_label(ngrams, Proof(200, 200), fewer, stores.unlabelled.take(rows), Console(quiet=True))
+    found = pseudo_label(ngrams, Proof(200, 200), fewer, stores.unlabelled.take(rows), Console(quiet=True), Clock(None))
     assert found is not None
     assert np.bincount(found.classes).tolist() == [40, 40]
     one = np.flatnonzero(np.arange(700) % 2)
     alike = replace(parts, unlabelled=[parts.unlabelled[i] for i in one])
-    assert pseudo_label(ngrams, Proof(200, 200), alike, stores.unlabelled.take(one), Console(quiet=True)) is None
+    assert (
+        pseudo_label(ngrams, Proof(200, 200), alike, stores.unlabelled.take(one), Console(quiet=True), Clock(None))
+        is None
+    )
 
 
 def test_texts_that_are_labelled_already_get_no_other_label():
     parts, stores = plain(200, unlabelled=100)
     ngrams, proof, _ = learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))
     known = replace(parts, valid=(parts.unlabelled[:50], ["good"] * 50), train=(parts.unlabelled[50:], parts.train[1]))
-    assert pseudo_label(ngrams, proof, known, stores.unlabelled, Console(quiet=True)) is None
+    assert pseudo_label(ngrams, proof, known, stores.unlabelled, Console(quiet=True), Clock(None)) is None
+
+
+def test_a_run_that_goes_on_has_the_same_pseudo_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    parts, stores = plain(200, unlabelled=100)
+    quiet = Console(quiet=True)
+    ngrams, proof, _ = learn_ngrams(parts, stores, "word", quiet, Clock(None))
+    further = replace(parts, unlabelled=[*parts.unlabelled, "lovely"])
+    more = TokenStore.build(further.unlabelled, Tokenizer(), vocab=stores.vocab)
+
+    def found(texts: Texts, unlabelled: TokenStore, *, resume: bool) -> list[int]:
+        clock = Clock(None, RunFiles(tmp_path / "m", {}, quiet, resume=resume, overwrite=not resume))
+        pseudo = pseudo_label(ngrams, proof, texts, unlabelled, quiet, clock)
+        return [] if pseudo is None else [*pseudo.rows.tolist(), *pseudo.classes.tolist()]
+
+    before = found(parts, stores.unlabelled, resume=False)
+    assert before
+    with monkeypatch.context() as patch:  # as if another machine's sums fell on the other side of the edge
+        patch.setattr(ngram_stage, "sure_answers", lambda outputs: (np.arange(2), np.arange(2)))
+        assert found(parts, stores.unlabelled, resume=True) == before
+        proof = Proof()
+        assert found(parts, stores.unlabelled, resume=True) == before
+        proof = Proof(20, 20)
+        assert len(found(further, more, resume=True)) == 4  # of other texts
+        assert len(found(parts, stores.unlabelled, resume=False)) == 4
 
 
 def test_an_answer_is_sure_from_a_probability_on():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ulmfit.training.run_files import RunFiles
 
@@ -62,6 +63,10 @@ class Clock:
     def recall(self, value: float | None) -> float | None:
         """This number, which depends on the time; of a run that goes on, what it was before."""
         return value if self.files is None else self.files.share(value, self.used)
+
+    def once(self, name: str, of: str, make: Callable[[], Any]) -> Any:
+        """What is made of something; of a run that goes on, what was made before; see `RunFiles.once`."""
+        return make() if self.files is None else self.files.once(name, of, make)
 
     def mark(self) -> float:
         """Seconds since the start; of a run that goes on and was here before, those that it had taken then."""

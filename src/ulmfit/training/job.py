@@ -259,7 +259,7 @@ def _load(job: TrainJob, path: Path, console: Console) -> Examples:
     examples = load_examples(path, text=job.text, label=job.label, encoding=job.encoding, labelling=labelling)
     _say_notes(examples, console)
     if examples.labels is not None and (missing := examples.labels.count(None)):
-        use = "used for the language model only" if path == job.data else "left out"
+        use = "used like those of --lm-data" if path == job.data else "left out"
         say(console, f"{path}: {missing} of {len(examples)} texts have no label: {use}")
     return examples
 

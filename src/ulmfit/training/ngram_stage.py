@@ -13,6 +13,7 @@ from ulmfit.data.labelling import MULTI_LABEL
 from ulmfit.inference.ngrams import Ints, NGrams
 from ulmfit.text.store import TokenStore
 from ulmfit.training.clock import Clock
+from ulmfit.training.manifest import fingerprint_texts
 from ulmfit.training.ngrams import Proof, fit_and_prove, sure_answers
 from ulmfit.training.parts import Stores, Texts, sample
 from ulmfit.training.progress import say
@@ -43,7 +44,7 @@ class PseudoLabels:
 
 
 def pseudo_label(
-    ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore, console: Console
+    ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore, console: Console, clock: Clock
 ) -> PseudoLabels | None:
     """Texts without labels that the network may learn from, with the classes that the n-grams give them.
 
@@ -57,17 +58,37 @@ def pseudo_label(
         texts: the task.
         unlabelled: its texts without labels, as ids.
         console: where to say how many.
+        clock: of the run; one that goes on has the same texts and classes as before.
 
     Returns:
         None, if the n-grams are never sure of some class, or must not be believed.
     """
-    if not (proof.holds and len(unlabelled)):
+    if not len(unlabelled):
         return None
+    of = fingerprint_texts([*texts.train[0], *texts.valid[0], *texts.unlabelled], texts.train[1])
+    made = clock.once("pseudo_labels", of, partial(_sure_of, ngrams, proof, texts, unlabelled))
+    pseudo = PseudoLabels(**{name: np.array(numbers, dtype=np.int64) for name, numbers in made.items()})
+    if not len(pseudo.rows):
+        return None
+    say(
+        console,
+        f"The network learns from {len(pseudo.rows):,} texts without labels, too, of which the n-grams are sure; of "
+        f"labelled texts that they did not know they were sure {proof.n_sure:,} times, "
+        f"and right {proof.n_right:,} times",
+    )
+    return pseudo
+
+
+def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore) -> dict[str, list[int]]:
+    """The fields of the pseudo-labels, which may be empty."""
+    none: dict[str, list[int]] = {"rows": [], "classes": []}
+    if not proof.holds:
+        return none
     labels, known = texts.train[1], {*texts.train[0], *texts.valid[0]}
     asked = sample(len(unlabelled), min(len(unlabelled), _MOST_ASKED * len(labels)))
     asked = asked[[texts.unlabelled[i] not in known for i in asked]]
     if not len(asked):
-        return None
+        return none
     sure, classes = sure_answers(ngrams.outputs(unlabelled.take(asked)))
     labelled = np.bincount(texts.target.encode(labels, "the labels"), minlength=texts.target.n_out)
     found = np.bincount(classes, minlength=len(labelled))
@@ -75,14 +96,7 @@ def pseudo_label(
     of_class = [np.flatnonzero(classes == c) for c in np.flatnonzero(labelled)]
     wanted = [int(share * n) for n in labelled[labelled > 0]]
     taken = np.sort(np.concatenate([rows[sample(len(rows), n)] for rows, n in zip(of_class, wanted, strict=True)]))
-    if not len(taken):
-        return None
-    say(
-        console,
-        f"The network learns from {len(taken):,} texts without labels, too, of which the n-grams are sure; of labelled "
-        f"texts that they did not know they were sure {proof.n_sure:,} times, and right {proof.n_right:,} times",
-    )
-    return PseudoLabels(rows=asked[sure[taken]], classes=classes[taken])
+    return {"rows": asked[sure[taken]].tolist(), "classes": classes[taken].tolist()}
 
 
 def learn_ngrams(

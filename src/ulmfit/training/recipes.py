@@ -226,7 +226,7 @@ def _one_direction(
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
         ngrams, proof, final_ngrams = learn_ngrams(texts, stores, tokenizer.tok.kind, console, clock)
         if recipe.pseudo_labels:
-            pseudo = pseudo_label(ngrams, proof, texts, stores.unlabelled, console)
+            pseudo = pseudo_label(ngrams, proof, texts, stores.unlabelled, console, clock)
     if pseudo is not None:
         texts, stores = pseudo.added(texts), stores.with_unlabelled(pseudo.rows)
     needed = 0.0

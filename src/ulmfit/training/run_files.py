@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -28,7 +28,7 @@ _STAGES = ("language_model", "classifier")
 
 
 class RunFiles:
-    """The checkpoints of a run's stages, and the time that was given to each of their fits.
+    """The checkpoints of a run's stages, the time that was given to each of their fits, and what was decided.
 
     Texts are read and tokenized again when a run goes on; fits that were finished are left out.
 
@@ -56,7 +56,12 @@ class RunFiles:
         self.found = resume and self.file.exists()
         self.correction = 0.0
         self._console = console
-        self._facts: dict[str, Any] = {"settings": json.loads(json.dumps(settings)), "starts": {}, "shares": []}
+        self._facts: dict[str, Any] = {
+            "settings": json.loads(json.dumps(settings)),
+            "starts": {},
+            "shares": [],
+            "made": {},
+        }
         self._n_shares = 0
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder} is a file, and the run's checkpoints need such a folder; move it away")
@@ -76,7 +81,7 @@ class RunFiles:
         except FormatError as error:
             raise FormatError(f"{error}. Begin anew with --overwrite") from error
         check_settings(self.file, facts["settings"], self._facts["settings"])
-        self._facts = facts
+        self._facts |= facts
 
     def share(self, seconds: float | None, used: float) -> float | None:
         """The time of the next fit: this, or what it was given before the interruption.
@@ -96,6 +101,20 @@ class RunFiles:
             write_tensors(self.file, {}, "run", self._facts)
         self._n_shares += 1
         return seconds
+
+    def once(self, name: str, of: str, make: Callable[[], Any]) -> Any:
+        """What is made of something in the run; when it goes on, what was made of the same before the interruption.
+
+        Args:
+            name: of what is made.
+            of: a fingerprint of what it is made of.
+            make: gives JSON values.
+        """
+        made = self._facts["made"]
+        if made.get(name, {}).get("of") != of:
+            made[name] = {"of": of, "value": make()}
+            write_tensors(self.file, {}, "run", self._facts)
+        return made[name]["value"]
 
     def keep(self, learn: Learner, stage: str, *, start: str | None = None, backwards: bool = False) -> None:
         """Keep checkpoints of a stage, and go on from the last one.
