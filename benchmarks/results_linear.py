@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from linear_baselines import METHODS, STRENGTHS, WORDS_AND_MARKS, logistic_regression
+from linear_baselines import METHODS, STRENGTHS, WORDS_AND_MARKS, fitted, logistic_regression
 from results_labels import several_labels
 from results_tasks import MULTI, REGRESSION, SINGLE, read_known, read_part, read_task
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 
 FOLDS = 5
@@ -36,8 +36,7 @@ def features(method: str) -> Any:
 
 def single(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
     """The class of each text of the test part."""
-    search = METHODS[method](seed, StratifiedKFold(FOLDS, shuffle=True, random_state=seed), len(set(labels)))
-    return [str(label) for label in search.fit(texts, labels).predict(test)]
+    return [str(label) for label in fitted(method, texts, labels, FOLDS, seed).predict(test)]
 
 
 def multi(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
