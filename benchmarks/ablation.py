@@ -303,25 +303,28 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, help="with all layers, instead of the recipe's own number")
     parser.add_argument("--threshold", type=float, default=0.95, help="from which a model's own labels are believed")
-    parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run, draw by draw")
+    parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     given = parser.parse_args()
+    about = {"task": given.file.parent.name, "labels": given.labels, "unlabelled": given.unlabelled}
+    about |= {"base": Path(given.base).name, "lm_epochs": given.lm_epochs, "epochs": given.epochs}
     found: list[dict[str, Any]] = []
+
+    def add(row: dict[str, Any]) -> None:
+        found.append(row)
+        print(json.dumps(row), flush=True)
+        if given.rows is not None:
+            add_row(given.rows, about | row | circumstances())
+
     for i, draw in enumerate(draws(given)):
         runs: dict[str, dict[str, Any]] = {}
         for name in given.only:
             runs[name] = draw.run(name)
-            print(json.dumps({"variant": name, "draw": i, **runs[name]}), flush=True)
+            add({"variant": name, "draw": i, **runs[name]})
         if {RECIPE, FROM_END} <= runs.keys():
             seconds = sum(runs[name]["seconds"] for name in (RECIPE, FROM_END))
             joined = sum(softmax(draw.answers[name], axis=1) for name in (RECIPE, FROM_END))
-            runs[BOTH] = {"seconds": seconds, "network": draw.accuracy(joined)}
-        found += [{"variant": name, "draw": i, **run} for name, run in runs.items()]
-        if given.rows is not None:
-            about = {"task": given.file.parent.name, "labels": given.labels, "unlabelled": given.unlabelled}
-            about |= {"base": Path(given.base).name, "lm_epochs": given.lm_epochs, "epochs": given.epochs}
-            for row in found[-len(runs) :]:
-                add_row(given.rows, about | row | circumstances())
+            add({"variant": BOTH, "draw": i, "seconds": seconds, "network": draw.accuracy(joined)})
     print("\n".join(table(found)))
 
 
