@@ -1,11 +1,11 @@
-"""Write the tables of docs/benchmarks.md from results.jsonl, results_parts.jsonl, ablation.jsonl and speed.jsonl.
+"""Write the tables of docs/benchmarks.md, and the summary of results in README.md.
 
-Nothing in them is typed by hand.
+They come from results.jsonl, results_parts.jsonl, ablation.jsonl and speed.jsonl. Nothing in them is typed by hand.
 
     python benchmarks/results_render.py [--check]
 
 Each task gets a picture of its first figure against the minutes of a processor, those of a language model that was made
-before among them. `--check` writes nothing and fails if the page is not what the rows give.
+before among them. `--check` writes nothing and fails if a page is not what the rows give.
 """
 
 from __future__ import annotations
@@ -15,47 +15,17 @@ import sys
 from collections import defaultdict
 from operator import truediv
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, median
 from typing import Any
 
 import ablation_table
+from results_groups import MEASURES, SETTINGS, by_system, minutes, of_base, spread
+from results_summary import few_labels, other_tasks
 from rows import SPEED, rows_of
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin, made by benchmarks/results_render.py -->", "<!-- {}: end -->"
 LESS_IS_BETTER = ("s", "ms", "MB")
-# What a run of ulmfit may be given, and how a table names it.
-SETTINGS = {"base": "from", "backward_base": "and", "lm_epochs": "LM epochs", "budget": "budget"}
-MEASURES = ("accuracy", "micro_f1", "macro_f1", "spearman", "mean_absolute_error")
-
-
-def spread(values: list[float]) -> str:
-    """Mean and, of several runs, standard deviation."""
-    return f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else "")
-
-
-def minutes(seconds: list[float]) -> str:
-    """The mean of some times."""
-    whole = round(mean(seconds))
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
-
-
-def of_base(runs: list[dict[str, Any]]) -> str:
-    """The time of language models that were made before the runs, once for all."""
-    return f", base {minutes([runs[0]['base_seconds']])}" if "base_seconds" in runs[0] else ""
-
-
-def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The runs of each system on one task; those that were repeated since stand apart."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    later: set[tuple[str, int]] = set()
-    for row in reversed(rows):
-        name = row["system"] + "".join(f", {word} {row[key]}" for key, word in SETTINGS.items() if row.get(key))
-        while (name, row["seed"]) in later:
-            name += ", earlier"
-        later.add((name, row["seed"]))
-        groups[name].insert(0, row)
-    return groups
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
@@ -228,18 +198,29 @@ def main() -> None:
     parser.add_argument("--ablation", type=Path, default=ROOT / "benchmarks" / "ablation.jsonl")
     parser.add_argument("--speed", type=Path, default=SPEED)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
-    before = given.page.read_text(encoding="utf-8")
-    after = placed(before, "results", render(rows_of(given.rows), rows_of(given.parts)))
-    after = placed(after, "ablation", ablation(rows_of(given.ablation)))
-    after = placed(after, "speed", speed(rows_of(given.speed)))
-    if given.check and after != before:
-        sys.exit(f"{given.page} is not what its rows give; run {Path(__file__).name}")
+    rows = rows_of(given.rows)
+    tables = {
+        given.page: {
+            "results": render(rows, rows_of(given.parts)),
+            "ablation": ablation(rows_of(given.ablation)),
+            "speed": speed(rows_of(given.speed)),
+        },
+        given.readme: {"few labels": few_labels(rows), "other tasks": other_tasks(rows)},
+    }
+    for page, named in tables.items():
+        after = before = page.read_text(encoding="utf-8")
+        for name, lines in named.items():
+            after = placed(after, name, lines)
+        if given.check and after != before:
+            sys.exit(f"{page} is not what its rows give; run {Path(__file__).name}")
+        if not given.check:
+            page.write_text(after, encoding="utf-8")
     if not given.check:
-        given.page.write_text(after, encoding="utf-8")
-        for name, rows in by_task(rows_of(given.rows)):
-            picture(rows, given.page.parent / "images" / f"results-{name}.svg")
+        for name, some in by_task(rows):
+            picture(some, given.page.parent / "images" / f"results-{name}.svg")
 
 
 if __name__ == "__main__":

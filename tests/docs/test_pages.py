@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -206,3 +208,9 @@ def test_the_reference_shows_every_name_of_the_star_import() -> None:
         if callable(thing) and module.startswith("ulmfit.") and not {module, f"{module}.{thing.__name__}"} & {*shown()}:
             missing.append(f"{name} of {module}")
     assert missing == []
+
+
+def test_tables_of_results_are_what_their_rows_give():
+    script = ROOT / "benchmarks" / "results_render.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

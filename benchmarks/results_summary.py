@@ -1,0 +1,61 @@
+"""The summary of results in README.md: the newest rows of each system, lost or won."""
+
+from __future__ import annotations
+
+import re
+from statistics import mean
+from typing import Any
+
+from results_groups import MEASURES, by_system, minutes, of_base, spread
+
+NAMES = {
+    "ulmfit": "ulmfit",
+    "nb": "NB-weighted n-grams",
+    "tfidf": "TF-IDF",
+    "embeddings": "sentence embeddings (MiniLM)",
+}
+_FEW = re.compile(r"imdb-(\d+)-test2000")
+
+
+def newest(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The runs of each system from each language model on one task that were not repeated since.
+
+    Of several settings those that were run last.
+    """
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, runs in sorted(by_system(rows).items(), key=lambda item: rows.index(item[1][-1])):
+        if not name.endswith("earlier"):
+            groups[runs[0]["system"].split("-")[0], runs[0].get("base") or ""] = runs
+    return groups
+
+
+def cell(runs: list[dict[str, Any]] | None, measure: str) -> str:
+    """Figure and time; nothing if there are no runs."""
+    if not runs:
+        return ""
+    return f"{spread([row[measure] for row in runs])}, {minutes([row['seconds'] for row in runs])}{of_base(runs)}"
+
+
+def few_labels(rows: list[dict[str, Any]]) -> str:
+    """Accuracy on IMDb by the number of labels."""
+    sizes = sorted({int(found[1]) for row in rows if (found := _FEW.fullmatch(row["task"]))})
+    groups = {n: newest([row for row in rows if row["task"] == f"imdb-{n}-test2000"]) for n in sizes}
+    keys = dict.fromkeys(key for found in groups.values() for key in found if key[0] in NAMES)
+    first = {key: mean(row["accuracy"] for row in groups[sizes[0]].get(key, [{"accuracy": 0}])) for key in keys}
+    lines = [f"| system | {' | '.join(f'{n:,} labels' for n in sizes)} |", "|" + "---|" * (len(sizes) + 1)]
+    for system, base in sorted(keys, key=lambda key: -first[key]):
+        cells = [cell(groups[n].get((system, base)), "accuracy") for n in sizes]
+        lines.append(f"| {' | '.join([NAMES[system] + (f', from {base}' if base else ''), *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def other_tasks(rows: list[dict[str, Any]]) -> str:
+    """The first figure of each other task; of several runs of ulmfit the newest, whatever it started from."""
+    lines = [f"| task | measure | {' | '.join(NAMES.values())} |", "|" + "---|" * (len(NAMES) + 2)]
+    for task in sorted({row["task"] for row in rows if not _FEW.fullmatch(row["task"])}):
+        found = newest([row for row in rows if row["task"] == task])
+        measure = next(m for m in MEASURES if m in next(iter(found.values()))[0])
+        last = {system: runs for (system, _), runs in found.items()}
+        cells = [cell(last.get(system), measure) for system in NAMES]
+        lines.append(f"| {' | '.join([task, measure.replace('_', ' '), *cells])} |")
+    return "\n".join(lines) + "\n"
