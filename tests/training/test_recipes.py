@@ -195,6 +195,8 @@ def test_a_run_says_how_to_repeat_it(monkeypatch):
     run = facts["run"]
     assert json.loads(json.dumps(facts)) == facts
     assert run["command"] == "ulmfit train a.csv --out m"
+    monkeypatch.setattr("sys.argv", ["/there/ulmfit/__main__.py", "train", "/home/someone/a.csv"])
+    assert run_facts(texts, recipe, 1.0)["run"]["command"] == "python -m ulmfit train a.csv"
     assert Recipe(**run["settings"]) == recipe
     assert run["machine"]["torch"] == torch.__version__
     rows, labels = texts.train

@@ -64,7 +64,10 @@ def fingerprint_weights(weights: Mapping[str, torch.Tensor]) -> str:
 
 def command() -> str:
     """The command line, with the names of files only: where they lie on this machine is nobody's business."""
-    return shlex.join(Path(a).name or a for a in sys.argv)
+    program, *arguments = sys.argv
+    module = Path(program).name == "__main__.py"  # of `python -m`
+    started = ["python", "-m", Path(program).parent.name] if module else [Path(program).name]
+    return shlex.join([*started, *(Path(a).name or a for a in arguments)])
 
 
 def machine() -> dict[str, Any]:
