@@ -118,7 +118,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, example: Bundle):
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("where", ["bundle._write_weights", "bundle.write_json", "folder._sha256", "folder._to_disk"])
+@pytest.mark.parametrize("where", ["bundle._write_weights", "bundle.write_json", "folder.sha256_of", "folder._to_disk"])
 def test_a_failed_save_leaves_the_model_before_it_whole(
     tmp_path: Path, example: Bundle, monkeypatch: pytest.MonkeyPatch, error: BaseException, where: str
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -145,3 +146,10 @@ def test_failures_of_the_hub_are_one_message(hub, model, tmp_path):
         from_hub("me/nothing", endpoint=address, cache_dir=tmp_path / "cache", token=False)
     with pytest.raises(DataError, match="could not be uploaded"):
         push_to_hub(model, "not a name!", token=NOBODY, endpoint=address)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # where nobody answers once it is closed
+    nowhere = f"http://127.0.0.1:{port}"
+    with pytest.raises(DataError, match="could not be uploaded"):
+        push_to_hub(model, "me/model", token=NOBODY, endpoint=nowhere)
+    with pytest.raises(DataError, match="could not be downloaded"):
+        from_hub("me/model", token=False, endpoint=nowhere, cache_dir=tmp_path / "cache")

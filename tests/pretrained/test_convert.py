@@ -118,7 +118,7 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     (tmp_path / "few.pkl").write_bytes(pickle.dumps(["xxunk", "b"]))
     for name, message in (
         ("text.pth", "damaged"),
-        ("short.pth", "damaged"),
+        ("short.pth", "the end of the file is missing"),
         ("old.pth", "cut short"),
         ("other.pth", r"no encoder\.weight. Names: fc\.weight"),
         ("list.pth", "holds no weights by name"),
@@ -131,6 +131,19 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     with pytest.raises(FormatError, match="has 2: they do not belong together"):
         convert_fastai(FILES / "learner.pth", tmp_path / "few.pkl", tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+def test_weights_that_are_no_numbers_to_compute_with_are_refused(tmp_path):
+    state = torch.load(FILES / "learner.pth", weights_only=True)
+    state = state.get("model", state)
+    name = "0.rnns.0.module.bias_ih_l0"
+    for bad, message in (
+        (torch.full_like(state[name], float("nan")), "holds numbers that are not finite"),
+        (torch.zeros_like(state[name], dtype=torch.int64), f"whole numbers where weights are expected: {name[2:]}"),
+    ):
+        torch.save({**state, name: bad}, tmp_path / "a.pth")
+        with pytest.raises(FormatError, match=message):
+            convert_fastai(tmp_path / "a.pth", FILES / "vocab.pkl", tmp_path / "m")
 
 
 def test_weights_whose_shapes_do_not_fit_are_refused(tmp_path):

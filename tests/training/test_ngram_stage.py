@@ -166,6 +166,7 @@ def test_sure_answers_are_believed_where_most_were_right_when_their_texts_were_n
         assert proof.holds == believed
         found = pseudo_label(ngrams, proof, parts, stores.unlabelled, console, Clock(None))
         assert (found is not None) == believed == ("texts without labels" in out.getvalue())
+        assert believed != ("too little to believe them" in out.getvalue())
         if found is not None:
             assert len(found.rows) > 90
             assert [parts.labels[i] for i in found.classes] == [
@@ -209,10 +210,11 @@ def test_classes_keep_their_shares_and_one_that_is_never_sure_leaves_nothing():
     assert np.bincount(found.classes).tolist() == [40, 40]
     one = np.flatnonzero(np.arange(700) % 2)
     alike = replace(parts, unlabelled=[parts.unlabelled[i] for i in one])
-    assert (
-        pseudo_label(ngrams, Proof(200, 200), alike, stores.unlabelled.take(one), Console(quiet=True), Clock(None))
-        is None
-    )
+    out, others = io.StringIO(), stores.unlabelled.take(one)
+    assert pseudo_label(ngrams, Proof(200, 200), alike, others, Console(file=out, width=200), Clock(None)) is None
+    assert "of some class the n-grams are never sure" in out.getvalue()
+    assert pseudo_label(ngrams, Proof(), alike, others, Console(file=out, width=200), Clock(None)) is None
+    assert "nothing proves what the n-grams are sure of" in out.getvalue()
 
 
 def test_texts_that_are_labelled_already_get_no_other_label():
@@ -253,7 +255,7 @@ def test_an_answer_is_sure_from_a_probability_on():
     assert (sure.tolist(), classes.tolist()) == ([0, 2], [1, 0])
 
 
-def test_the_network_learns_from_what_the_ngrams_are_sure_of_in_both_directions(tiny_models):
+def test_the_network_learns_from_what_the_ngrams_are_sure_of_in_both_directions(tiny_models, tmp_path: Path):
     parts, _ = plain(200, unlabelled=100)
     out = io.StringIO()
     recipe = Recipe(lm_epochs=0.05, epochs=1, bidirectional=True)
@@ -263,6 +265,13 @@ def test_the_network_learns_from_what_the_ngrams_are_sure_of_in_both_directions(
         trained.classifier.metrics["pseudo_labelled"] == trained.classifier.backward.metrics["pseudo_labelled"] == 100
     )
     assert out.getvalue().count("260 texts to learn from, 40 to check with") == 2
+    _, metrics = train_and_measure(
+        parts, replace(recipe, bidirectional=False), Console(quiet=True), Bases(), clock=Clock(None)
+    )
+    save(trained, metrics, tmp_path / "m", overwrite=False)
+    card, proof = (tmp_path / "m" / "README.md").read_text(encoding="utf-8"), metrics["ngrams_sure"]
+    assert "The network also learned from 100 of the further texts" in card
+    assert f"right on {proof['right']} of {proof['n']}" in card
     for settings in ({"pseudo_labels": False}, {"ngrams": False}):
         alone = train_text_classifier(parts, replace(recipe, bidirectional=False, **settings), Console(quiet=True))
         assert alone.classifier.metrics["pseudo_labelled"] == 0

@@ -64,7 +64,12 @@ def test_a_finished_run_is_written_again_in_a_quarter_of_the_size(tmp_path, monk
 def test_the_command_in_the_card_names_no_place_of_this_machine(tmp_path, monkeypatch):
     arguments = ["pretrain", str(tmp_path / "a.parquet"), "--out", str(tmp_path / "lm"), "--licence", "CC BY 4.0"]
     monkeypatch.setattr("sys.argv", ["/usr/bin/ulmfit", *arguments])
-    assert pretrain(job_of(tmp_path))["command"] == "ulmfit pretrain a.parquet --out lm --licence 'CC BY 4.0'"
+    metrics = pretrain(job_of(tmp_path))
+    assert metrics["command"] == "ulmfit pretrain a.parquet --out lm --licence 'CC BY 4.0'"
+    card = (job_of(tmp_path).out / "README.md").read_text(encoding="utf-8")
+    assert f"\n    {metrics['command']}\n" in card
+    assert f"commit {metrics['machine']['commit']}" in card
+    assert " minutes)" in card
 
 
 class _PowerCut(Exception):
@@ -180,8 +185,11 @@ def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):
     (tmp_path / "b.jsonl").write_text(
         "\n".join(json.dumps({"text": f"word{i}, word{i}; word{i}."}) for i in range(300)), encoding="utf-8"
     )
-    with pytest.raises(DataError, match=r"too few for a vocabulary of .* lower --vocab-size to \d+"):
+    with pytest.raises(DataError, match=r"too few for a vocabulary of .* lower --vocab-size$"):
         pretrain(replace(job, data=(tmp_path / "b.jsonl",)))
+    (tmp_path / "c.jsonl").write_text('{"text": "hello"}\n{"text": "good bye"}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"too few for a vocabulary of .* add texts$"):  # no fewer words can be asked
+        pretrain(replace(job, data=(tmp_path / "c.jsonl",), held_out=0.5))
 
 
 @pytest.mark.parametrize(

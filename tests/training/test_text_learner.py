@@ -20,6 +20,7 @@ from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.interpretation import Interpretation
 from ulmfit.inference.loading import load
 from ulmfit.models.core import AWD_LSTM, AWD_QRNN
+from ulmfit.pretrained.convert import read_fastai
 from ulmfit.training.exporting import load_learner
 from ulmfit.training.losses import BCEWithLogitsLossFlat
 from ulmfit.training.metrics import Perplexity, accuracy
@@ -347,3 +348,20 @@ def test_metrics_that_cannot_measure_the_classes_are_refused_at_once(dls_clas):
     dls = TextDataLoaders.from_df(values, dls_clas.path, text_col="text", label_col="label", y_block=RegressionBlock())
     with pytest.raises(ConfigError, match="perplexity is for lm and single_label"):
         text_classifier_learner(dls, AWD_LSTM, metrics="perplexity", **SMALL)
+
+
+def test_weights_of_fastai_are_taken_with_their_vocabulary(dls_lm, capsys):
+    files = Path(__file__).parents[1] / "pretrained" / "fastai"
+    weights, vocab = files / "learner.pth", files / "vocab.pkl"
+    bundle = read_fastai(weights, vocab)
+    config = bundle.config.to_dict()
+    learn = language_model_learner(dls_lm, config=config, pretrained=False, verbose=1, precision="fp32")
+    learn.load_pretrained(weights, vocab)
+    known = next(word for word in bundle.vocab.itos if word in dls_lm.text_vocab.stoi)
+    own, theirs = learn.model.state_dict(), bundle.weights
+    name = "encoder.embedding.weight"
+    assert torch.equal(own[name][dls_lm.text_vocab.stoi[known]], theirs[name][bundle.vocab.stoi[known]])
+    shared = sum(word in bundle.vocab.stoi for word in dls_lm.text_vocab.itos)
+    n = len(dls_lm.text_vocab)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{shared:,} of the {n:,} words of the vocabulary are known to it, {n - shared:,} are new" in said

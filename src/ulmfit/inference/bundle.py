@@ -84,6 +84,7 @@ class Bundle:
             calibrated by `calibration`.
         ngrams: whose numbers are added to a classifier's (of both directions, to the average), if there are any.
         ulmfit_version: version that wrote the folder.
+        name: of the folder that it was read from; not written.
     """
 
     kind: str
@@ -106,6 +107,7 @@ class Bundle:
     backward: Bundle | None = None
     ngrams: NGrams | None = None
     ulmfit_version: str = __version__
+    name: str = ""
 
 
 def save_bundle(
@@ -156,7 +158,7 @@ def _write(bundle: Bundle, folder: Path) -> None:
     if bundle.ngrams is not None:
         config["ngrams"] = True
         bundle.ngrams.save(folder)
-    weights = _without_ties(bundle)
+    weights = without_ties(bundle)
     _write_weights(compress(weights) if bundle.compact else weights, folder / _WEIGHTS)
     write_json(folder / CONFIG, config)
     bundle.vocab.save(folder / VOCAB)
@@ -175,7 +177,7 @@ def oldest_version(bundle: Bundle) -> int:
     return 1 if bundle.backward is None else 2
 
 
-def _without_ties(bundle: Bundle) -> dict[str, Tensor]:
+def without_ties(bundle: Bundle) -> dict[str, Tensor]:
     """A decoder that shares the embedding's weights is not written a second time."""
     weights = dict(bundle.weights)
     if bundle.config.tie_weights and _TIED[0] in weights and _TIED[1] in weights:
@@ -240,6 +242,7 @@ def load_bundle(path: Path, *, kind: str | None = None) -> Bundle:
             backward=backward,
             ngrams=from_config(path, config, len(vocab)),
             ulmfit_version=str(config["ulmfit_version"]),
+            name=path.resolve().name,
         )
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise FormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error

@@ -124,7 +124,8 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The sum of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -171,7 +172,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_manifest(folder: Path, version: int) -> None:
     """List the files of a folder with their sums, and have the disk write them."""
     files = sorted(p for p in folder.iterdir() if p.is_file())
-    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
+    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files}
     write_json(folder / MANIFEST, {"format_version": version, "files": manifest})
     for p in (*files, folder / MANIFEST):
         _to_disk(p)
@@ -199,7 +200,7 @@ def check_manifest(path: Path, *needed: str) -> None:
             problems.append(f"{name} is missing")
         elif file.stat().st_size != entry.get("bytes"):
             problems.append(f"{name} has {file.stat().st_size} bytes instead of {entry.get('bytes')}")
-        elif _sha256(file) != entry.get("sha256"):
+        elif sha256_of(file) != entry.get("sha256"):
             problems.append(f"{name} has another content than when it was written")
     if problems:
         raise FormatError(f"{path} is damaged: {'; '.join(problems)}")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ulmfit.inference.bundle import BACKWARD, CLASSIFIER, Bundle, load_bundle
+from ulmfit.inference.bundle import BACKWARD, CLASSIFIER, Bundle, load_bundle, without_ties
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.folder import CONFIG, check_manifest, folder_size, read_config, read_json
 from ulmfit.inference.onnx_predictor import ONNX_CLASSIFIER
@@ -25,7 +25,7 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
         ("format", f"version {read_json(path / CONFIG)['format_version']}, written by ulmfit {bundle.ulmfit_version}"),
         ("size on disk", f"{folder_size(path) / 1e6:.1f} MB"),
         ("architecture", f"{config.arch}, {config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}"),
-        ("weights", f"{sum(t.numel() for t in bundle.weights.values()):,}"),
+        ("weights", f"{sum(t.numel() for t in without_ties(bundle).values()):,}"),
         ("vocabulary", f"{len(bundle.vocab):,} words"),
     ]
     if bundle.backward is not None:
@@ -41,6 +41,12 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
         later = "; after `valid` they learned from its texts, too" if bundle.metrics.get("ngrams_know_valid") else ""
         factors = f"factors: network {network:.2f}, n-grams {ngrams:.2f}"
         rows.append(("n-grams", f"{len(bundle.ngrams.keys):,}; {factors}{later}"))
+    language_model = bundle.metrics.get("language_model")
+    base = (language_model if isinstance(language_model, dict) else bundle.metrics).get("base")
+    if isinstance(base, dict) and base.get("name"):
+        rows.append(("began with", str(base["name"])))
+    if bundle.metrics.get("pseudo_labelled"):
+        rows.append(("pseudo-labels", f"{bundle.metrics['pseudo_labelled']:,} texts that the n-grams were sure of"))
     c = Calibration.from_dict(bundle.calibration)
     if c.n:
         change = f"{c.ece_before or 0:.4f} before, {c.ece_after or 0:.4f} after, on the same {c.n} texts"

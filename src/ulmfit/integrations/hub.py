@@ -10,6 +10,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from ulmfit.errors import DataError, FormatError
 from ulmfit.inference.bundle import load_bundle
 
+# The hub's own error is one of the library that asks it, whatever that is by now; so are those of a missing network.
+_FAILED: tuple[type[Exception], ...] = (HfHubHTTPError.__mro__[1], HFValidationError, OSError)
+
 
 def push_to_hub(
     folder: Path,
@@ -44,7 +47,7 @@ def push_to_hub(
         commit = api.upload_folder(
             repo_id=repo_id, folder_path=folder, commit_message=message, ignore_patterns=[".*", "*.training/*"]
         )
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except _FAILED as error:
         raise DataError(f"{folder} could not be uploaded to {repo_id}: {_first_line(error)}") from error
     return str(commit.commit_url)
 
@@ -75,7 +78,7 @@ def from_hub(
     """
     try:
         found = Path(snapshot_download(repo_id, revision=revision, token=token, cache_dir=cache_dir, endpoint=endpoint))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except _FAILED as error:
         raise DataError(f"{repo_id} could not be downloaded: {_first_line(error)}") from error
     try:
         load_bundle(found)

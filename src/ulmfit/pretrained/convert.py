@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ulmfit.errors import FormatError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
-from ulmfit.inference.folder import check_target
+from ulmfit.inference.folder import check_target, sha256_of
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.foreign import Record, read_foreign, walk
@@ -44,22 +44,33 @@ def convert_fastai(
         DataError: `out` is taken.
     """
     check_target(out, overwrite=overwrite)
+    bundle = read_fastai(weights, vocab, backwards=backwards)
+    save_bundle(bundle, out, overwrite=overwrite)
+    return bundle
+
+
+def read_fastai(weights: Path, vocab: Path | None, *, backwards: bool = False) -> Bundle:
+    """Read a language model of fastai; see `convert_fastai`.
+
+    Raises:
+        FormatError: as there.
+    """
     content = read_foreign(weights, inert=vocab is None)
     state = _state_of(content, weights)
     words = _words_of(content if vocab is None else read_foreign(vocab), vocab or weights)
     config, tensors = _as_ours(state, len(words), weights, vocab)
-    bundle = Bundle(
+    source = sha256_of(weights)
+    return Bundle(
         kind=LANGUAGE_MODEL,
         config=config,
         weights=tensors,
         tokenizer=Tokenizer(),
         vocab=Vocab(words),
         backwards=backwards,
-        metrics={"converted_from": weights.name},
-        card=f"# Language model\n\nConverted from {weights.name}, a file of fastai, with {len(words):,} words.\n",
+        metrics={"converted_from": weights.name, "sha256": source},
+        card=f"# Language model\n\nConverted from {weights.name}, a file of fastai, with {len(words):,} words: "
+        f"{config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}. sha256 of the file: {source}\n",
     )
-    save_bundle(bundle, out, overwrite=overwrite)
-    return bundle
 
 
 def _state_of(content: Any, path: Path) -> dict[str, Tensor]:
@@ -120,6 +131,9 @@ def _as_ours(
     embedding = state.get("encoder.weight")
     if embedding is None or embedding.dim() != 2:
         raise FormatError(f"{path} is not the file of an AWD-LSTM: it has no encoder.weight. Names: {_some(state)}")
+    needed = [n for n in state if n == "encoder.weight" or n.startswith("1.decoder.") or _LAYER.fullmatch(n)]
+    if whole := [name for name in needed if not state[name].is_floating_point()]:
+        raise FormatError(f"{path} holds whole numbers where weights are expected: {', '.join(whole[:6])}")
     if len(embedding) != n_words:
         raise FormatError(
             f"{path} has {len(embedding):,} words, {vocab or 'its vocabulary'} has {n_words:,}: they do not belong "
@@ -158,6 +172,7 @@ def _check(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Pa
         if name in found and found[name].shape != expected[name].shape
     ]
     problems += [f"{name} has no place" for name in found if name not in expected]
+    problems += [f"{name} holds numbers that are not finite" for name in found if not found[name].isfinite().all()]
     if problems:
         raise FormatError(f"{path} does not fit an AWD-LSTM: {'; '.join(problems[:8])}")
 

@@ -173,6 +173,8 @@ def read_foreign(path: Path, *, inert: bool = False) -> Any:
             value = _read_zip(path, inert)
         else:
             with path.open("rb") as file:
+                if file.peek(2)[:2] == b"PK":
+                    raise FormatError("the end of the file is missing; copy or download it again")
                 value = _read_stream(file, inert)
     except FileNotFoundError as error:
         raise FormatError(f"{path} does not exist") from error

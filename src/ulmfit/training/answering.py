@@ -18,6 +18,7 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.inference.generate import Sampling, Stops, continue_ids, joined, prompt_ids
 from ulmfit.models.language_model import LanguageModel
+from ulmfit.pretrained.convert import read_fastai
 from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -92,17 +93,23 @@ class TextLearner(Learner):
         return self
 
     @checked
-    def load_pretrained(self, model: Bundle | Path | str) -> Self:
+    def load_pretrained(self, model: Bundle | Path | str, vocab: Path | str | None = None) -> Self:
         """Take over a language model's weights, matched by word, and freeze all but the last group.
 
         Args:
             model: a model folder, or what `load_bundle` gives. A classifier takes its encoder.
+            vocab: for a file of fastai's weights as `model`: the file of its vocabulary. Nothing in them is run.
 
         Raises:
-            FormatError: no such folder, or it holds no language model.
+            FormatError: no such folder or file, or it holds no language model.
             ConfigError: it reads in the other direction, or its sizes differ from this model's.
         """
-        bundle = model if isinstance(model, Bundle) else load_bundle(Path(model), kind=LANGUAGE_MODEL)
+        if isinstance(model, Bundle):
+            bundle = model
+        elif vocab is not None:
+            bundle = read_fastai(Path(model), Path(vocab), backwards=self.dls.backwards)
+        else:
+            bundle = load_bundle(Path(model), kind=LANGUAGE_MODEL)
         if bundle.backwards != self.dls.backwards:
             names = {True: "backwards", False: "forwards"}
             raise ConfigError(
@@ -119,7 +126,8 @@ class TextLearner(Learner):
         self.freeze()
         say(
             self.console,
-            f"Pretrained: {match.shared:,} of the {len(self.dls.text_vocab):,} words of the vocabulary are known",
+            f"Pretrained{f' ({bundle.name})' if bundle.name else ''}: {match.shared:,} of the "
+            f"{len(self.dls.text_vocab):,} words of the vocabulary are known to it, {match.new:,} are new",
         )
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -54,7 +54,8 @@ def load_base(name: str) -> Bundle | None:
             f"({', '.join(names()) or 'there are none'}), nor a model folder"
         )
     inner = folder / LANGUAGE_MODEL_FOLDER
-    return load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
+    bundle = load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)
+    return replace(bundle, name=folder.resolve().name)
 
 
 def own_tokenizer(
@@ -142,7 +143,9 @@ def _choose(texts: Sequence[str], console: Console, *, backwards: bool = False) 
     """The bundled language model of a direction if it knows the language of the texts."""
     found, share = choose(texts, backwards=backwards)
     option = "--backward-base" if backwards else "--base"
-    says = "starting from it" if found else f"starting from random weights; {option} names another start"
+    says = (
+        f"starting from it ({found.name})" if found else f"starting from random weights; {option} names another start"
+    )
     if share or (names() and not backwards):
         direction = "backward " if backwards else ""
         say(console, f"The bundled {direction}English language model knows {share:.0%} of the words: {says}")

@@ -282,10 +282,26 @@ def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
     return (
         f"{what}\n\nAn AWD-LSTM encoder with concat pooling{directions}{beside}, "
         f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
-        f"and {metrics['train']['unlabelled']} further ones.\n\n{table}\n{_later(metrics)}"
+        f"and {metrics['train']['unlabelled']} further ones.\n\n{_origin(metrics)}{table}\n{_later(metrics)}"
         'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
         "that the encoder came from.\n"
     )
+
+
+def _origin(metrics: Mapping[str, Any]) -> str:
+    """What the model began with, and learned from beside labelled texts."""
+    base, n_pseudo = metrics["language_model"].get("base"), metrics.get("pseudo_labelled")
+    said = ""
+    if base is not None:
+        licence = f" (licence of its data: {base['licence']})" if "licence" in base else ""
+        said += f"Its language model began with `{base['name']}`{licence}.\n\n"
+    if n_pseudo:
+        proof = metrics["ngrams_sure"]
+        said += (
+            f"The network also learned from {n_pseudo} of the further texts as of the class that the n-grams were sure "
+            f"of; of labelled texts that these did not know they were right on {proof['right']} of {proof['n']}.\n\n"
+        )
+    return said
 
 
 def _later(metrics: Mapping[str, Any]) -> str:

@@ -65,7 +65,7 @@ def train_language_model(
         base: what to start from; None for random weights.
         keep: seconds that are set aside for what comes after, if there is a limit.
         backwards: texts are read from their end.
-        frozen: share of the time in which the layers of a base are left as they are; without a limit, one epoch.
+        frozen: share of the time in which the layers of a base are left as they are; without a limit, an epoch at most.
 
     Returns:
         the model of the best epoch, the history, and the figures of that epoch.
@@ -110,9 +110,15 @@ def train_language_model(
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_targets,
         "seconds": round(clock.mark() - started, 1),
-        "base": None if base is None else {"words": len(base.vocab), "weights": fingerprint},
+        "base": None if base is None else _facts_of(base, fingerprint),
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report
+
+
+def _facts_of(base: Bundle, fingerprint: str | None) -> dict[str, Any]:
+    """What metrics.json says of a base: its licence goes with it."""
+    facts = {"name": base.name, "words": len(base.vocab), "weights": fingerprint}
+    return facts | ({"licence": base.metrics["licence"]} if base.metrics.get("licence") else {})
 
 
 def _train(
@@ -130,7 +136,7 @@ def _train(
     cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
     if frozen is not None:
         learn.freeze()
-        learn.fit_one_cycle(1, recipe.lm_lr, seconds=clock.share(frozen, keep=keep), cbs=cbs)
+        learn.fit_one_cycle(min(1.0, epochs), recipe.lm_lr, seconds=clock.share(frozen, keep=keep), cbs=cbs)
         learn.unfreeze()
     learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=clock.share(1.0, keep=keep), cbs=cbs)
     best.restore(learn)

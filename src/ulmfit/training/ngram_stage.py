@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from rich.console import Console
 
-from ulmfit.data.labelling import MULTI_LABEL
+from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL
 from ulmfit.inference.ngrams import Ints, NGrams
 from ulmfit.text.store import TokenStore
 from ulmfit.training.clock import Clock
@@ -65,10 +65,14 @@ def pseudo_label(
     """
     if not len(unlabelled):
         return None
+    if not proof.holds:
+        _say_not_believed(proof, texts, console)
     of = fingerprint_texts([*texts.train[0], *texts.valid[0], *texts.unlabelled], texts.train[1])
     made = clock.once("pseudo_labels", of, partial(_sure_of, ngrams, proof, texts, unlabelled))
     pseudo = PseudoLabels(**{name: np.array(numbers, dtype=np.int64) for name, numbers in made.items()})
     if not len(pseudo.rows):
+        if proof.holds:
+            say(console, "The network learns from labelled texts alone: of some class the n-grams are never sure")
         return None
     say(
         console,
@@ -77,6 +81,18 @@ def pseudo_label(
         f"and right {proof.n_right:,} times",
     )
     return pseudo
+
+
+def _say_not_believed(proof: Proof, texts: Texts, console: Console) -> None:
+    """Why the n-grams teach the network nothing, where they were asked."""
+    if proof.n_sure:
+        say(
+            console,
+            f"The network learns from labelled texts alone: of those that the n-grams did not know they were sure "
+            f"{proof.n_sure:,} times, and right {proof.n_right:,} times, which is too little to believe them",
+        )
+    elif texts.task == SINGLE_LABEL:
+        say(console, "The network learns from labelled texts alone: nothing proves what the n-grams are sure of")
 
 
 def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore) -> dict[str, list[int]]:

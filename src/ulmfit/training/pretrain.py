@@ -34,7 +34,7 @@ from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.manifest import fingerprint_ids, run_manifest
-from ulmfit.training.pretrain_job import PretrainJob
+from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
 from ulmfit.training.run_files import check_settings, say_nothing_there
 from ulmfit.training.schedules import trapezoid
@@ -198,11 +198,15 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         cache_dir=default_cache_dir(),
     )
     valid = TokenStore.build(checked, tokenizer, vocab=train.vocab, cache_dir=default_cache_dir())
+    if base is None and len(train.vocab) < job.vocab_size:
+        more = f"the corpus gives no more, of at most {job.vocab_size:,}"
+        say(console, f"The vocabulary has {len(train.vocab):,} entries: {more}")
     needed = _MIN_TOKENS_PER_WORD * len(train.vocab)
     if train.n_tokens < needed:
+        fewer = train.n_tokens // _MIN_TOKENS_PER_WORD
         raise DataError(
             f"the corpus has {train.n_tokens:,} tokens: too few for a vocabulary of {len(train.vocab):,} entries "
-            f"(at least {needed:,}); add texts, or lower --vocab-size to {train.n_tokens // _MIN_TOKENS_PER_WORD:,}"
+            f"(at least {needed:,}); add texts{', or lower --vocab-size' if fewer >= FEWEST_WORDS else ''}"
         )
     if valid.n_tokens <= job.bs:
         raise DataError(
@@ -278,13 +282,16 @@ def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
         if base
         else ""
     )
+    commit = metrics["machine"]["commit"]
     settings = "".join(f"| {k} | {v} |\n" for k, v in metrics["settings"].items())
     return (
         f"# Language model\n\nAn {job.arch} of size {job.size!r} that reads texts {direction}, pretrained by ulmfit "
         f"{__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
-        f"{metrics['seconds'] / 3600:.1f} hours).\n\n{start}"
+        f"{metrics['seconds'] / 60:,.1f} minutes).\n\n{start}"
         f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "
         f"{metrics['unknown']:.1%} are not in the vocabulary (they are predicted as xxunk). The curve is in "
-        f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\n| setting | value |\n|---|---|\n{settings}\n"
+        f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\nMade with the code of "
+        f"{'commit ' + commit if commit else 'ulmfit ' + __version__} by\n\n    {metrics['command']}\n\n"
+        f"| setting | value |\n|---|---|\n{settings}\n"
         "Start from it: `ulmfit train DATA --base FOLDER`.\n"
     )

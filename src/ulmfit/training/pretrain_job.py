@@ -12,6 +12,7 @@ from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.run_files import training_folder
 
+FEWEST_WORDS = 100  # of a vocabulary that is asked for
 OF_THE_BASE = ("tokenizer", "lang", "vocab_size", "min_freq")  # settings that a base has made already
 
 
@@ -93,7 +94,7 @@ class PretrainJob:
         ]
         problems += [
             f"{name}={getattr(self, name)} must be at least {low}"
-            for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", 100))
+            for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", FEWEST_WORDS))
             if getattr(self, name) < low
         ]
         problems += kind_problems(self.tokenizer)

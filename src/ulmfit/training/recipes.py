@@ -222,7 +222,7 @@ def _one_direction(
         per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
         per_text = per_token * FORWARD_COST * stores.valid.n_tokens / len(stores.valid)
         clock.reserve += per_text * n_evaluated
-    ngrams, final_ngrams = None, None
+    ngrams, final_ngrams, proof = None, None, None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
         ngrams, proof, final_ngrams = learn_ngrams(texts, stores, tokenizer.tok.kind, console, clock)
         if recipe.pseudo_labels:
@@ -259,6 +259,7 @@ def _one_direction(
                 "lr": lr,
                 "checked": len(stores.valid),
                 "pseudo_labelled": texts.n_pseudo,
+                "ngrams_sure": None if proof is None else {"n": proof.n_sure, "right": proof.n_right},
                 "best": report,
                 "seconds": round(clock.used, 1),
             },
