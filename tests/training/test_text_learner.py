@@ -364,4 +364,5 @@ def test_weights_of_fastai_are_taken_with_their_vocabulary(dls_lm, capsys):
     shared = sum(word in bundle.vocab.stoi for word in dls_lm.text_vocab.itos)
     n = len(dls_lm.text_vocab)
     said = " ".join(capsys.readouterr().out.split())
-    assert f"{shared:,} of the {n:,} words of the vocabulary are known to it, {n - shared:,} are new" in said
+    assert f"{shared:,} of the {n:,} words of the vocabulary are known to it (" in said
+    assert f"% of the running text), {n - shared:,} are new" in said

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -31,6 +33,12 @@ class Match:
 
     shared: int
     new: int
+
+
+def occurrences(ids: npt.NDArray[Any], vocab: Vocab) -> dict[str, int]:
+    """How often each entry of a vocabulary occurs among ids."""
+    found = np.bincount(np.asarray(ids), minlength=len(vocab)).tolist()
+    return dict(zip(vocab.itos, found, strict=True))
 
 
 def coverage(counts: Mapping[str, int], vocab: Vocab) -> float:

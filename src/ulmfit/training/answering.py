@@ -19,7 +19,7 @@ from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.inference.generate import Sampling, Stops, continue_ids, joined, prompt_ids
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.convert import read_fastai
-from ulmfit.pretrained.transfer import match_vocab
+from ulmfit.pretrained.transfer import coverage, match_vocab, occurrences
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
@@ -124,12 +124,21 @@ class TextLearner(Learner):
         compare_weights(Path("the pretrained model"), moved, target.state_dict(), "configuration")
         target.load_state_dict(moved)
         self.freeze()
+        name, known = f" ({bundle.name})" if bundle.name else "", self._share_known(bundle.vocab)
         say(
             self.console,
-            f"Pretrained{f' ({bundle.name})' if bundle.name else ''}: {match.shared:,} of the "
-            f"{len(self.dls.text_vocab):,} words of the vocabulary are known to it, {match.new:,} are new",
+            f"Pretrained{name}: {match.shared:,} of the {len(self.dls.text_vocab):,} words of the vocabulary are known "
+            f"to it{known}, {match.new:,} are new",
         )
         return self
+
+    def _share_known(self, vocab: Vocab) -> str:
+        """The share of the training part's running text that another vocabulary knows, if its loader shows the ids."""
+        documents = getattr(self.dls.train, "documents", None)
+        if documents is None:
+            return ""
+        share = coverage(occurrences(documents.ids, self.dls.text_vocab), vocab)
+        return f" ({share:.1%} of the running text)"
 
     @checked
     def export(self, fname: Path | str = "export") -> Path:

@@ -12,11 +12,11 @@ from ulmfit.inference.bundle import Bundle
 from ulmfit.models.config import EncoderConfig
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
-from ulmfit.pretrained.transfer import coverage, match_vocab
+from ulmfit.pretrained.transfer import coverage, match_vocab, occurrences
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.manifest import fingerprint_weights
-from ulmfit.training.parts import Stores, counts
+from ulmfit.training.parts import Stores
 from ulmfit.training.progress import ProgressTable, say
 from ulmfit.training.tracking import SaveBest
 
@@ -76,7 +76,7 @@ def train_language_model(
     if base is not None:
         weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
         model.load_state_dict(weights)
-        covered = coverage(counts(stores.lm), base.vocab)
+        covered = coverage(occurrences(stores.lm.ids, stores.lm.vocab), base.vocab)
         say(
             console,
             f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "

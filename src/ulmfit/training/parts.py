@@ -16,7 +16,7 @@ from ulmfit.data.sources import Examples, check_classes
 from ulmfit.data.splitters import RandomSplitter, stratified_split
 from ulmfit.data.targets import Measurement, MultiCategoryBlock, MultiLabel, SingleLabel, Target
 from ulmfit.errors import DataError
-from ulmfit.pretrained.transfer import widen
+from ulmfit.pretrained.transfer import occurrences, widen
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -216,7 +216,7 @@ class Stores:
             lm = TokenStore.build(all_texts, tokenizer, min_freq=min_freq, max_vocab=max_vocab)
         else:
             lm = TokenStore.build(all_texts, tokenizer, min_freq=1, max_vocab=_NO_LIMIT)
-            lm = _with_vocab(lm, widen(counts(lm), base, min_freq=min_freq, max_vocab=max_vocab))
+            lm = _with_vocab(lm, widen(occurrences(lm.ids, lm.vocab), base, min_freq=min_freq, max_vocab=max_vocab))
         checked = TokenStore.build(valid, tokenizer, vocab=lm.vocab)
         unknown = float((np.asarray(lm.ids) == lm.vocab.unk_idx).mean())
         say(
@@ -234,12 +234,6 @@ def sample(n: int, wanted: int) -> NDArray[np.int64]:
     At random, because rows may come in turns: every second one of two classes in turn is of one class.
     """
     return np.sort(np.random.default_rng(0).permutation(n)[:wanted])
-
-
-def counts(store: TokenStore) -> dict[str, int]:
-    """How often each entry of its vocabulary occurs in a store."""
-    found = np.bincount(np.asarray(store.ids), minlength=len(store.vocab)).tolist()
-    return dict(zip(store.vocab.itos, found, strict=True))
 
 
 def _with_vocab(store: TokenStore, vocab: Vocab) -> TokenStore:
