@@ -292,7 +292,7 @@ def _origin(metrics: Mapping[str, Any]) -> str:
     """What the model began with, and learned from beside labelled texts."""
     base, n_pseudo = metrics["language_model"].get("base"), metrics.get("pseudo_labelled")
     said = ""
-    if base is not None:
+    if base is not None and base["name"]:
         licence = f" (licence of its data: {base['licence']})" if "licence" in base else ""
         said += f"Its language model began with `{base['name']}`{licence}.\n\n"
     if n_pseudo:
