@@ -65,14 +65,12 @@ def pseudo_label(
     """
     if not len(unlabelled):
         return None
-    if not proof.holds:
-        _say_not_believed(proof, texts, console)
     of = fingerprint_texts([*texts.train[0], *texts.valid[0], *texts.unlabelled], texts.train[1])
     made = clock.once("pseudo_labels", of, partial(_sure_of, ngrams, proof, texts, unlabelled))
     pseudo = PseudoLabels(**{name: np.array(numbers, dtype=np.int64) for name, numbers in made.items()})
     if not len(pseudo.rows):
-        if proof.holds:
-            say(console, "The network learns from labelled texts alone: of some class the n-grams are never sure")
+        if texts.task == SINGLE_LABEL:
+            say(console, f"The network learns from labelled texts alone: {_why_none(proof)}")
         return None
     say(
         console,
@@ -83,16 +81,16 @@ def pseudo_label(
     return pseudo
 
 
-def _say_not_believed(proof: Proof, texts: Texts, console: Console) -> None:
-    """Why the n-grams teach the network nothing, where they were asked."""
-    if proof.n_sure:
-        say(
-            console,
-            f"The network learns from labelled texts alone: of those that the n-grams did not know they were sure "
-            f"{proof.n_sure:,} times, and right {proof.n_right:,} times, which is too little to believe them",
-        )
-    elif texts.task == SINGLE_LABEL:
-        say(console, "The network learns from labelled texts alone: nothing proves what the n-grams are sure of")
+def _why_none(proof: Proof) -> str:
+    """Why the n-grams teach the network nothing."""
+    if proof.holds:
+        return "of some class the n-grams are never sure"
+    if not proof.n_sure:
+        return "nothing proves what the n-grams are sure of"
+    return (
+        f"of those that the n-grams did not know they were sure {proof.n_sure:,} times, and right {proof.n_right:,} "
+        "times, which is too little to believe them"
+    )
 
 
 def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore) -> dict[str, list[int]]:
