@@ -121,8 +121,10 @@ def test_how_many_texts_were_read_is_said_and_bounded(stores, monkeypatch: pytes
     assert "of 6 texts; what they share, of 206" in said()
     monkeypatch.setattr(learning, "_MAX_CORPUS", labelled.n_tokens + unlabelled.n_tokens // 2)
     assert "of 6 texts; what they share, of 106" in said()
-    monkeypatch.setattr(learning, "_MAX_PLACES", 11)
-    assert "what they share" not in said()
+    for limit, most in (("_MAX_PLACES", 11), ("_MOST_BY_PLACES", 5)):
+        with monkeypatch.context() as patched:
+            patched.setattr(learning, limit, most)
+            assert "what they share" not in said()
 
 
 @pytest.mark.parametrize("task", TARGETS)

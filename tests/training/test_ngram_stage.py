@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -68,16 +68,25 @@ def test_a_validation_part_that_was_given_is_never_learned_from():
     assert learn_ngrams(parts, stores, "word", Console(quiet=True), Clock(None))[2] is None
 
 
-def test_nothing_is_learned_twice_if_the_time_is_short(monkeypatch: pytest.MonkeyPatch):
-    def slow(*args: Any, **settings: Any) -> Fitted:
-        time.sleep(0.6)
+def pace(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let learning n-grams take so long by the stage's own clock."""
+    now = 0.0
+
+    def fit(*args: Any, **settings: Any) -> Fitted:
+        nonlocal now
+        now += seconds
         return fit_and_prove(*args, **settings)
 
-    monkeypatch.setattr(ngram_stage, "fit_and_prove", slow)
+    monkeypatch.setattr(ngram_stage, "fit_and_prove", fit)
+    monkeypatch.setattr(ngram_stage, "time", SimpleNamespace(perf_counter=lambda: now))
+
+
+def test_nothing_is_learned_twice_if_the_time_is_short(monkeypatch: pytest.MonkeyPatch):
     parts, stores = task(given=False)
-    for budget, twice in ((600, True), (2, False)):  # a second is for n-grams
+    for pause, twice in ((10, True), (200, False)):  # of 300 that are for n-grams
+        pace(monkeypatch, pause)
         out = io.StringIO()
-        _, _, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(budget))
+        _, _, second = learn_ngrams(parts, stores, "word", Console(file=out, width=200), Clock(600))
         assert (second is not None) == twice
         assert ("The time is short" in out.getvalue()) != twice
 
@@ -85,18 +94,13 @@ def test_nothing_is_learned_twice_if_the_time_is_short(monkeypatch: pytest.Monke
 def test_a_run_that_goes_on_decides_as_it_did_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     parts, stores = task(given=False)
     quiet = Console(quiet=True)
-    for first, later in ((0.0, 0.6), (0.6, 0.0)):  # seconds that the n-grams take, of one that they have
+    for first, later in ((10, 200), (200, 10)):  # seconds that the n-grams take, of 300 that they have
         out, found = tmp_path / f"m{first}", []
         for pause, resume in ((first, False), (later, True)):
-
-            def paced(*args: Any, pause: float = pause, **settings: Any) -> Fitted:
-                time.sleep(pause)
-                return fit_and_prove(*args, **settings)
-
-            monkeypatch.setattr(ngram_stage, "fit_and_prove", paced)
-            clock = Clock(2, RunFiles(out, {}, quiet, resume=resume))
+            pace(monkeypatch, pause)
+            clock = Clock(600, RunFiles(out, {}, quiet, resume=resume))
             found.append(learn_ngrams(parts, stores, "word", quiet, clock)[2] is not None)
-        assert found == [not first, not first]
+        assert found == [first < later, first < later]
 
 
 def test_a_sample_is_not_learned_from_twice(monkeypatch: pytest.MonkeyPatch):

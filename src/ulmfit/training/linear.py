@@ -19,6 +19,7 @@ from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
 from ulmfit.inference.ngrams import Floats, Ints
 
 _RATIO_STRENGTH, _RARITY_STRENGTH, _PENALTY = 0.5, 100.0, 0.1
+_OF_BIAS = 10.0  # what stands for the bias beside rows of length 1
 _SHARES = (0.5, 1.0, 0.0)  # of the places, beside n-grams that count 1; of equal ones the first is taken
 _FOLDS = 5
 _FEW, _ENOUGH = 20, 1_000  # documents: too few to choose by, enough for one fold
@@ -35,7 +36,7 @@ def fit_linear(
 
     - Two classes, and each of several labels: logistic regression on features that are weighted by the log-count ratios
       of naive Bayes. The ratios become part of the weights.
-    - More classes: multinomial logistic regression.
+    - More classes: logistic regression of each against the rest.
     - Values: ridge regression.
 
     Args:
@@ -181,14 +182,17 @@ def _several_classes(
     from sklearn.linear_model import LogisticRegression
 
     features = _with_places(matrix, places)
-    if len(np.unique(target)) < 2:
-        return np.zeros((features.shape[1], n_classes)), without_words(target, SINGLE_LABEL, n_classes)
-    fitted = LogisticRegression(C=strength, max_iter=1_000).fit(features, target)
-    coefficients, bias = fitted.coef_, fitted.intercept_
-    if len(fitted.classes_) == 2:  # the others have no example
-        coefficients, bias = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2
-    weights, offsets = np.zeros((features.shape[1], n_classes)), np.full(n_classes, float(bias.min()) - 1)
-    weights[:, fitted.classes_], offsets[fitted.classes_] = coefficients.T, bias
+    present = np.unique(target)
+    weights = np.zeros((features.shape[1], n_classes))
+    if len(present) < 2:
+        return weights, without_words(target, SINGLE_LABEL, n_classes)
+    # liblinear's Newton method; its penalty is on the bias, too: the factor keeps that small
+    learner = LogisticRegression(C=strength, solver="liblinear", intercept_scaling=_OF_BIAS, max_iter=1_000)
+    offsets = np.zeros(n_classes)
+    for one in present:
+        fitted = learner.fit(features, target == one)
+        weights[:, one], offsets[one] = fitted.coef_[0], fitted.intercept_[0]
+    offsets[~np.isin(np.arange(n_classes), present)] = offsets[present].min() - 1
     return weights, offsets
 
 

@@ -43,6 +43,7 @@ _MAX_WORK_OF_PARTS = 300_000_000  # of which a text has several times as many as
 _MAX_CORPUS = 5_000_000  # tokens of texts, labelled or not, that directions are learned from
 _SECONDS_PER_TOKEN, _SECONDS_PER_CLASS = 4e-6, 5e-7  # of a token, and for each class: one thread, measured
 _FEWEST = 200  # texts to learn from, however short the time is
+_MOST_BY_PLACES = 5_000  # texts to learn from: more have no need of places (docs/training.md)
 _MAX_PLACES = 700_000  # texts times classes that are learned from by their places too, some minutes
 _ENOUGH = 1_000  # labelled texts: of fewer a network learns less than an n-gram model does (docs/training.md)
 _TEXTS_OF_DOUBT = 4  # for values: so many texts speak for the shares that are expected
@@ -104,10 +105,10 @@ def fit_and_prove(
 ) -> Fitted:
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
-    The features are the presence of n-grams times their rarity (idf). Beside them stand the documents' places along the
-    directions in which all texts vary, labelled or not: few labels tell more about few directions than about many
-    words. How much the places count is chosen by labelled documents held out. With them stand the parts of words that
-    other words have too. Places and parts become part of the weights.
+    The features are the presence of n-grams times their rarity (idf). Beside them stand the parts of words that other
+    words have too and, unless labelled documents are many, the documents' places along the directions in which all
+    texts vary, labelled or not: few labels tell more about few directions than about many words. How much the places
+    count is chosen by labelled documents held out. Places and parts become part of the weights.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
@@ -127,7 +128,7 @@ def fit_and_prove(
     """
     limit = np.inf if seconds is None else seconds
     store, target = _sample(store, target, n_classes, limit, console)
-    by_places = len(store) * n_classes <= _MAX_PLACES
+    by_places = len(store) <= _MOST_BY_PLACES and len(store) * n_classes <= _MAX_PLACES
     corpus = _joined(store, unlabelled, n_classes, limit) if by_places and unlabelled is not None else store
     model = _without_weights(store, corpus, kind, n_classes)
     matrix = _columns_of(store, model)
