@@ -2,11 +2,13 @@
 
     python benchmarks/few_labels.py TASK/train.csv --unlabelled TASK/unlabelled.csv
     python benchmarks/few_labels.py runs/tasks/germeval2018/train.csv --lang de --labels 100 500 --draws 3
+    python benchmarks/few_labels.py runs/tasks/20news/train.csv --labels 8000 --draws 1 --hold-out last
 
-FILE has columns text and label. A quarter of it, at most 3,000 texts, is held out; labelled texts are drawn from the
-rest. The columns of the table are accuracies on the held-out texts, mean and standard deviation over the draws:
+FILE has columns text and label. A quarter of it, at most 3,000 texts, is held out, drawn at random, or the last ones of
+each class: the newest, in a file that is in the order of time. Labelled texts are drawn from the rest. The columns of
+the table are accuracies on the held-out texts, mean and standard deviation over the draws:
 
-- linear: TF-IDF and logistic regression, as in `results_linear.py`;
+- linear: TF-IDF and logistic regression, of several classes each against the rest;
 - words: the n-grams, which know of nothing but the labelled texts, and take each word for a thing of its own;
 - labelled: the same, to which words that are spelt alike tell something about one another;
 - all: the n-grams, which also see the other texts without their labels (and, not the held-out ones, those of
@@ -24,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from ulmfit.data.splitters import stratified_split
@@ -42,9 +45,15 @@ def read(path: Path, limit: int | None = None) -> list[tuple[str, str]]:
     return rows[:limit]
 
 
-def held_out_of(labels: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that labelled texts are drawn from, and those to check with."""
-    rest, held_out = (np.array(part) for part in stratified_split(labels, 0.25, 0))
+def held_out_of(labels: list[str], *, last: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that labelled texts are drawn from, and those to check with: drawn at random, or each class's last."""
+    if last:
+        order = np.argsort(labels, kind="stable")
+        _, starts, counts = np.unique(np.array(labels)[order], return_index=True, return_counts=True)
+        late = np.arange(len(order)) >= np.repeat(starts + counts - counts // 4, counts)
+        rest, held_out = np.sort(order[~late]), np.sort(order[late])
+    else:
+        rest, held_out = (np.array(part) for part in stratified_split(labels, 0.25, 0))
     return rest, np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
 
 
@@ -57,11 +66,12 @@ def main() -> None:
     parser.add_argument("--lang", default="en")
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1_000])
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--hold-out", choices=("random", "last"), default="random")
     given = parser.parse_args()
     rows = read(given.file)
     classes = sorted({label for _, label in rows})
     target = np.array([classes.index(label) for _, label in rows])
-    rest, held_out = held_out_of([label for _, label in rows])
+    rest, held_out = held_out_of([label for _, label in rows], last=given.hold_out == "last")
     further = read(given.unlabelled, given.most_unlabelled) if given.unlabelled else []
     tokenizer = Tokenizer(WordTokenizer(given.lang))
     texts = [*(rows[i][0] for i in rest), *(text for text, _ in further)]
@@ -76,7 +86,7 @@ def main() -> None:
             learned, goal = store.take(chosen), target[rest[chosen]]
             linear = make_pipeline(
                 TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-                LogisticRegression(C=100, max_iter=1_000),
+                OneVsRestClassifier(LogisticRegression(C=100, max_iter=1_000, solver="liblinear")),
             ).fit([rows[i][0] for i in rest[chosen]], goal)
             found["linear"].append(linear.score([rows[i][0] for i in held_out], target[held_out]))
             for name, letters, unlabelled in (

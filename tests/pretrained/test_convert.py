@@ -116,6 +116,7 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     (tmp_path / "words.pkl").write_bytes(pickle.dumps(["a", "b"]))
     (tmp_path / "few.pkl").write_bytes(pickle.dumps(["xxunk", "b"]))
+    (tmp_path / "twice.pkl").write_bytes(pickle.dumps([*EXPECTED["vocab"][:-1], "xxunk"]))
     for name, message in (
         ("text.pth", "damaged"),
         ("short.pth", "the end of the file is missing"),
@@ -128,6 +129,8 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
             convert_fastai(tmp_path / name, FILES / "vocab.pkl", tmp_path / "m")
     with pytest.raises(FormatError, match="holds no vocabulary"):
         convert_fastai(FILES / "learner.pth", tmp_path / "words.pkl", tmp_path / "m")
+    with pytest.raises(FormatError, match=r"holds words twice, .*: \['xxunk'\]"):
+        convert_fastai(FILES / "learner.pth", tmp_path / "twice.pkl", tmp_path / "m")
     with pytest.raises(FormatError, match="has 2: they do not belong together"):
         convert_fastai(FILES / "learner.pth", tmp_path / "few.pkl", tmp_path / "m")
     assert not (tmp_path / "m").exists()

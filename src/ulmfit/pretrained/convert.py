@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.foreign import Record, read_foreign, walk
 from ulmfit.text.tokenizers import Tokenizer
-from ulmfit.text.vocab import Vocab
+from ulmfit.text.vocab import FILLER, Vocab
 
 _LAYER = re.compile(r"rnns\.(\d+)\.(?:module\.)?(weight_ih_l0|weight_hh_l0|bias_ih_l0|bias_hh_l0)(_raw)?")
 
@@ -40,7 +42,8 @@ def convert_fastai(
         what was written.
 
     Raises:
-        FormatError: a file names something that could be run, is damaged, is no AWD-LSTM, or the two do not fit.
+        FormatError: a file names something that could be run, is damaged, is no AWD-LSTM, holds a word twice, or the
+            two do not fit.
         DataError: `out` is taken.
     """
     check_target(out, overwrite=overwrite)
@@ -111,18 +114,18 @@ def _words_of(content: Any, path: Path) -> list[str]:
     """The vocabulary: the first list of words with the unknown token in it."""
     for value in walk(content):
         if isinstance(value, list) and value and all(isinstance(w, str) for w in value) and "xxunk" in value:
-            return _distinct(value)
+            return _distinct(value, path)
     raise FormatError(f"{path} holds no vocabulary: expected a list of words with xxunk among them")
 
 
-def _distinct(words: list[str]) -> list[str]:
+def _distinct(words: list[str], path: Path) -> list[str]:
     """The entries that fastai pads a vocabulary with all have the same name; here each gets one of its own."""
-    seen: dict[str, int] = {}
-    result = []
-    for word in words:
-        n = seen[word] = seen.get(word, -1) + 1
-        result.append(f"{word}{n}" if n else word)
-    return result
+    twice = [word for word, n in Counter(words).items() if n > 1 and word != FILLER]
+    if twice:
+        more = " and more" if len(twice) > 5 else ""
+        raise FormatError(f"{path} holds words twice, so that it is not clear whose weights count: {twice[:5]}{more}")
+    number = count()
+    return [f"{word}{next(number)}" if word == FILLER else word for word in words]
 
 
 def _as_ours(
