@@ -57,10 +57,12 @@ def test_a_failed_write_leaves_the_checkpoint_before(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"c cannot be written: No space left on device; the one before is still whole"):
         save_checkpoint(lm_learner(), path, {"n": 2})
     assert read_about(path) == {"n": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
+    with pytest.raises(OSError, match=r"c/d cannot be written: \w[\w ]+$"):  # says nothing of names of its own
+        save_checkpoint(lm_learner(), path / "d")
 
 
 def test_checkpoints_are_saved_at_intervals(tmp_path):

@@ -33,18 +33,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: M
     Raises:
         OSError: the disk is full or not writable; the file before is still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path, seconds=60)  # a younger one may be another program's
-    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing"))
+    before = ""
     try:
-        save_file(_apart(tensors), folder / "new", {kind: json.dumps(facts, ensure_ascii=False)})
-        with (folder / "new").open("rb+") as file:
-            os.fsync(file.fileno())
-        (folder / "new").replace(path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        before = "; the one before is still whole" if path.is_file() else ""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(path, seconds=60)  # a younger one may be another program's
+        name = {"prefix": f".{path.name}.", "suffix": ".writing"}
+        with tempfile.TemporaryDirectory(dir=path.parent, ignore_cleanup_errors=True, **name) as folder:
+            new = Path(folder, "new")
+            save_file(_apart(tensors), new, {kind: json.dumps(facts, ensure_ascii=False)})
+            with new.open("rb+") as file:
+                os.fsync(file.fileno())
+            new.replace(path)
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{path} cannot be written: {reason}{before}") from error
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
