@@ -8,6 +8,7 @@ and writes them into docs/images. What the page prints on the way is printed.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import tempfile
@@ -21,6 +22,7 @@ PICTURES = ("lr-find", "schedule", "loss")
 
 def main() -> None:
     """Run the blocks of the page, and save each figure that they leave."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     mpl.use("svg")
     mpl.rcParams.update({"svg.hashsalt": "ulmfit", "svg.fonttype": "none"})  # the same file from the same curve
     from matplotlib import pyplot

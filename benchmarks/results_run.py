@@ -5,7 +5,8 @@
 Every system is a process of its own that reads the task's folder and writes its predictions for the test part; time,
 processor time and peak memory are those of the process and its children, imports included. `embeddings` and `fastai`
 run in environments of their own, which `environments.py` makes. The scores are made here, in one way for all. A run
-that is in the file already is not repeated, unless `--again` says so: the test part of a row is looked at once.
+that is in the file already is not repeated, unless `--again` says so: the test part of a row is looked at once. Rows
+that are to be in the documentation are added to `benchmarks/results.jsonl`, which `results_render.py` reads.
 `--budget`, `--base`, `--backward-base` and `--lm-epochs` are for `ulmfit train`, and stand in the row. A base that is
 a folder was made before the run: how long that took stands in the row, too, beside the time of the run.
 """
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--lm-epochs", help="of ulmfit's language model; 0 takes a base as it is")
     parser.add_argument("--folders", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--models", type=Path, default=Path("runs/models"))
-    parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
+    parser.add_argument("--out", type=Path, default=Path("runs/results.jsonl"), help="rows are added to this file")
     parser.add_argument("--environments", type=Path, default=FOLDER, help="where environments.py made them")
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()

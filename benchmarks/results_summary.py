@@ -20,19 +20,19 @@ _FEW = re.compile(r"imdb-(\d+)-test2000")
 def newest(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The runs of each system from each language model on one task that were not repeated since.
 
-    Of several settings those that were run last.
+    Of several settings those that were run last. Both directions count as `ulmfit`, a part of it does not.
     """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, runs in sorted(by_system(rows).items(), key=lambda item: rows.index(item[1][-1])):
         if not name.endswith("earlier"):
-            groups[runs[0]["system"].split("-")[0], runs[0].get("base") or ""] = runs
+            groups[runs[0]["system"].removesuffix("-bidirectional"), runs[0].get("base") or ""] = runs
     return groups
 
 
 def cell(runs: list[dict[str, Any]] | None, measure: str) -> str:
-    """Figure and time; nothing if there are no runs."""
+    """Figure and time, if there are runs."""
     if not runs:
-        return ""
+        return "not run"
     return f"{spread([row[measure] for row in runs])}, {minutes([row['seconds'] for row in runs])}{of_base(runs)}"
 
 
