@@ -48,13 +48,19 @@ def read(path: Path, limit: int | None = None) -> list[tuple[str, str]]:
 def held_out_of(labels: list[str], *, last: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """The rows that labelled texts are drawn from, and those to check with: drawn at random, or each class's last."""
     if last:
-        order = np.argsort(labels, kind="stable")
-        _, starts, counts = np.unique(np.array(labels)[order], return_index=True, return_counts=True)
-        late = np.arange(len(order)) >= np.repeat(starts + counts - counts // 4, counts)
-        rest, held_out = np.sort(order[~late]), np.sort(order[late])
+        of_class = [np.flatnonzero(np.array(labels) == label) for label in dict.fromkeys(labels)]
+        held_out = np.sort(np.concatenate([rows[len(rows) - len(rows) // 4 :] for rows in of_class]))
+        rest = np.setdiff1d(np.arange(len(labels)), held_out)
     else:
         rest, held_out = (np.array(part) for part in stratified_split(labels, 0.25, 0))
     return rest, np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
+
+
+def logistic(n_classes: int) -> LogisticRegression | OneVsRestClassifier:
+    """Logistic regression; of several classes each against the rest."""
+    if n_classes == 2:
+        return LogisticRegression(C=100, max_iter=1_000)
+    return OneVsRestClassifier(LogisticRegression(C=100, max_iter=1_000, solver="liblinear"))
 
 
 def main() -> None:
@@ -84,10 +90,8 @@ def main() -> None:
             chosen = np.random.default_rng(draw).permutation(len(rest))[:n]
             others = np.setdiff1d(np.arange(len(store)), chosen)
             learned, goal = store.take(chosen), target[rest[chosen]]
-            linear = make_pipeline(
-                TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-                OneVsRestClassifier(LogisticRegression(C=100, max_iter=1_000, solver="liblinear")),
-            ).fit([rows[i][0] for i in rest[chosen]], goal)
+            linear = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), logistic(len(classes)))
+            linear.fit([rows[i][0] for i in rest[chosen]], goal)
             found["linear"].append(linear.score([rows[i][0] for i in held_out], target[held_out]))
             for name, letters, unlabelled in (
                 ("words", False, None),

@@ -119,7 +119,11 @@ def _words_of(content: Any, path: Path) -> list[str]:
 
 
 def _distinct(words: list[str], path: Path) -> list[str]:
-    """The entries that fastai pads a vocabulary with all have the same name; here each gets one of its own."""
+    """The entries that fastai pads a vocabulary with all have the same name; here each gets one of its own.
+
+    Raises:
+        FormatError: another entry is there twice.
+    """
     twice = [word for word, n in Counter(words).items() if n > 1 and word != FILLER]
     if twice:
         more = " and more" if len(twice) > 5 else ""

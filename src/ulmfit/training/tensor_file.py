@@ -38,9 +38,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: M
         before = "; the one before is still whole" if path.is_file() else ""
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(path, seconds=60)  # a younger one may be another program's
-        name = {"prefix": f".{path.name}.", "suffix": ".writing"}
-        with tempfile.TemporaryDirectory(dir=path.parent, ignore_cleanup_errors=True, **name) as folder:
-            new = Path(folder, "new")
+        with tempfile.TemporaryDirectory(
+            ".writing", f".{path.name}.", path.parent, ignore_cleanup_errors=True
+        ) as apart:
+            new = Path(apart, "new")
             save_file(_apart(tensors), new, {kind: json.dumps(facts, ensure_ascii=False)})
             with new.open("rb+") as file:
                 os.fsync(file.fileno())
