@@ -39,6 +39,8 @@ def answer(makers: Mapping[str, Callable[..., Callable[[int], int]]]) -> None:
 
     The answer is a line with the seconds it took, what was worked through, and the peak memory in MB.
     """
+    if len(sys.argv) != 2 or not sys.argv[1].startswith("["):
+        sys.exit("this is run by model_speed.py")
     maker, arguments = json.loads(sys.argv[1])
     step = makers[maker](*arguments)
     for n, _ in enumerate(sys.stdin):

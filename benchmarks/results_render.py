@@ -13,19 +13,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from operator import truediv
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 import ablation_table
 from results_groups import MEASURES, SETTINGS, by_system, minutes, of_base, spread
+from results_plots import by_labels, quality_and_cost
 from results_summary import few_labels, other_tasks
 from rows import SPEED, rows_of
+from speed_tables import all_measures, best_known
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin, made by benchmarks/results_render.py -->", "<!-- {}: end -->"
-LESS_IS_BETTER = ("s", "ms", "MB")
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
@@ -52,12 +52,12 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def commands(rows: list[dict[str, Any]]) -> list[str]:
-    """What made the rows of one task: a command for each budget and base."""
-    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = defaultdict(list)
+    """What made the rows of one task: a command for each number of threads, budget and base."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[tuple(row.get(key) for key in SETTINGS)].append(row)
+        groups[row["threads"], *(row.get(key) for key in SETTINGS)].append(row)
     lines = []
-    for settings, some in groups.items():
+    for (threads, *settings), some in groups.items():
         names = dict.fromkeys(row["system"] for row in some)
         options = {
             "--seeds": 1 + max(row["seed"] for row in some),
@@ -68,39 +68,9 @@ def commands(rows: list[dict[str, Any]]) -> list[str]:
             f" {name} {value}" for name, value in options.items() if value and (name, value) != ("--seeds", 1)
         )
         task = f"--data FOLDER --tasks {rows[0]['task']}"
-        lines.append(f"    python benchmarks/results_run.py {task} --systems {' '.join(names)}{given}")
+        run = f"OMP_NUM_THREADS={threads} python benchmarks/results_run.py"
+        lines.append(f"    {run} {task} --systems {' '.join(names)}{given}")
     return lines
-
-
-def picture(rows: list[dict[str, Any]], path: Path) -> None:
-    """The first figure of each system against its processor time; the line joins those that no other beats in both."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    import matplotlib.pyplot as plt
-
-    measure = next(m for m in MEASURES if m in rows[0])
-    points = sorted(
-        (
-            mean(row["cpu_seconds"] + row.get("base_seconds", 0.0) for row in runs) / 60,
-            mean(row[measure] for row in runs),
-            name,
-        )
-        for name, runs in by_system(rows).items()
-    )
-    best = [(x, y) for i, (x, y, _) in enumerate(points) if all(y > earlier for _, earlier, _ in points[:i])]
-    with matplotlib.rc_context({"svg.hashsalt": "ulmfit", "svg.fonttype": "none"}):
-        figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
-        axes.plot(*zip(*best, strict=True), color="0.7", zorder=0, drawstyle="steps-post")
-        for x, y, name in points:
-            axes.scatter(x, y, color="C0" if name.startswith("ulmfit") else "C1")
-            axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
-        axes.set(xscale="log", xlabel="processor time, minutes", ylabel=measure.replace("_", " "))
-        axes.margins(x=0.2, y=0.15)
-        axes.spines[["top", "right"]].set_visible(False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
 
 
 def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -160,27 +130,6 @@ def ablation(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def speed(rows: list[dict[str, Any]]) -> str:
-    """The table of speed: medians of both, and the median of the ratios, or if turns differ the medians' ratio."""
-    lines = [
-        "| measure | unit | fastai | ulmfit | times as good | memory, fastai | memory, ulmfit | turns | commit |",
-        "|" + "---|" * 9,
-    ]
-    for row in rows:
-        own, peer = row["ulmfit"], row["fastai"]
-        pairs = list(zip(own, peer, strict=True)) if len(own) == len(peer) else [(median(own), median(peer))]
-        ratio = median(truediv(*(reversed(pair) if row["unit"] in LESS_IS_BETTER else pair)) for pair in pairs)
-        memory = [f"{m:,} MB" for m in reversed(row.get("memory", []))] or ["", ""]
-        figures = [row["unit"], rounded(median(peer)), rounded(median(own)), f"**{rounded(ratio)}**", *memory]
-        lines.append(f"| {' | '.join([row['measure'], *figures, str(len(own)), row['commit']])} |")
-    return "\n".join(lines) + "\n"
-
-
-def rounded(value: float) -> str:
-    """With three digits at least."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
 def placed(page: str, name: str, tables: str) -> str:
     """The page with its tables between the marks of that name."""
     begin, end = BEGIN.format(name), END.format(name)
@@ -206,9 +155,13 @@ def main() -> None:
         given.page: {
             "results": render(rows, rows_of(given.parts)),
             "ablation": ablation(rows_of(given.ablation)),
-            "speed": speed(rows_of(given.speed)),
+            "speed": all_measures(rows_of(given.speed)),
         },
-        given.readme: {"few labels": few_labels(rows), "other tasks": other_tasks(rows)},
+        given.readme: {
+            "few labels": few_labels(rows),
+            "other tasks": other_tasks(rows),
+            "speed": best_known(rows_of(given.speed)),
+        },
     }
     for page, named in tables.items():
         after = before = page.read_text(encoding="utf-8")
@@ -219,8 +172,10 @@ def main() -> None:
         if not given.check:
             page.write_text(after, encoding="utf-8")
     if not given.check:
+        images = given.page.parent / "images"
         for name, some in by_task(rows):
-            picture(some, given.page.parent / "images" / f"results-{name}.svg")
+            quality_and_cost(some, images / f"results-{name}.svg")
+        by_labels(rows, images / "results-labels.svg")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from environments import FOLDER, python_of
+from results_groups import SETTINGS
 from results_tasks import MULTI, REGRESSION, Task, prepare, read_part, read_task
 from rows import HERE, add_row, circumstances, rows_of
 from scipy.stats import spearmanr
@@ -38,7 +39,7 @@ ULMFIT = {
     "ulmfit-bidirectional": ["--bidirectional"],
 }
 APART = {"embeddings": "results_embeddings.py", "fastai": "results_fastai.py"}  # in environments of their own
-SYSTEMS = ("tfidf", "nb", *APART, *ULMFIT)
+SYSTEMS = ("tfidf", "nb", "lsa", *APART, *ULMFIT)
 
 
 def scores(task: Task, truth: list[str], predictions: list[str]) -> dict[str, float]:
@@ -85,6 +86,12 @@ def key_of(task: Task, system: str, seed: int, given: argparse.Namespace) -> dic
     return key | {"backward_base": backward_base and Path(backward_base).name, "lm_epochs": lm_epochs}
 
 
+def name_of(folder: Path, key: dict[str, Any]) -> str:
+    """What the model and the log of a run are called: with its settings, so that no other run has the same."""
+    settings = [f"{option.replace('_', '-')}-{key[option]}" for option in SETTINGS if key[option]]
+    return "-".join([folder.name, key["system"], str(key["seed"]), *settings])
+
+
 def seconds_of_bases(settings: dict[str, str | None]) -> dict[str, float]:
     """How long the language models took that the run starts from, if they were made for it."""
     folders = [Path(value) for option, value in settings.items() if value and option.endswith("base")]
@@ -94,10 +101,11 @@ def seconds_of_bases(settings: dict[str, str | None]) -> dict[str, float]:
     return {"base_seconds": sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in reports)}
 
 
-def command_of(system: str, folder: Path, answer: Path, seed: int, given: argparse.Namespace) -> list[str]:
+def command_of(key: dict[str, Any], folder: Path, answer: Path, given: argparse.Namespace) -> list[str]:
     """The command line of one run."""
+    system = key["system"]
     if system in ULMFIT:
-        model = given.models / f"{folder.name}-{system}-{seed}"
+        model = given.models / name_of(folder, key)
         command = [sys.executable, HERE / "results_ulmfit.py", folder, answer, "--model", model, *ULMFIT[system]]
         for option, value in settings_of(system, given).items():
             command += [f"--{option}", value] if value else []
@@ -106,9 +114,11 @@ def command_of(system: str, folder: Path, answer: Path, seed: int, given: argpar
         if not python.is_file():
             raise SystemExit(f"{system} runs in an environment of its own: python benchmarks/environments.py {system}")
         command = [python, HERE / APART[system], folder, answer]
+    elif system == "lsa":
+        command = [sys.executable, HERE / "results_lsa.py", folder, answer]
     else:
         command = [sys.executable, HERE / "results_linear.py", system, folder, answer]
-    return [*map(str, command), "--seed", str(seed)]
+    return [*map(str, command), "--seed", str(key["seed"])]
 
 
 def measured(command: list[str], log: Path) -> dict[str, float]:
@@ -161,8 +171,8 @@ def main() -> None:
                 row = key | seconds_of_bases(settings_of(system, given)) | {"rows": task.rows} | circumstances()
                 with tempfile.TemporaryDirectory() as temporary:
                     answer = Path(temporary) / "answer.json"
-                    command = command_of(system, folder, answer, seed, given)
-                    row |= measured(command, given.models / f"{folder.name}-{system}-{seed}.log")
+                    command = command_of(key, folder, answer, given)
+                    row |= measured(command, given.models / f"{name_of(folder, key)}.log")
                     predictions = json.loads(answer.read_text(encoding="utf-8"))
                 row |= {k: round(v, 4) for k, v in scores(task, read_part(folder, "test")[1], predictions).items()}
                 add_row(given.out, row)

@@ -12,9 +12,10 @@ NAMES = {
     "ulmfit": "ulmfit",
     "nb": "NB-weighted n-grams",
     "tfidf": "TF-IDF",
+    "lsa": "TF-IDF and SVD of all texts",
     "embeddings": "sentence embeddings (MiniLM)",
 }
-_FEW = re.compile(r"imdb-(\d+)-test2000")
+FEW = re.compile(r"imdb-(\d+)-test2000")
 
 
 def newest(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -38,7 +39,7 @@ def cell(runs: list[dict[str, Any]] | None, measure: str) -> str:
 
 def few_labels(rows: list[dict[str, Any]]) -> str:
     """Accuracy on IMDb by the number of labels."""
-    sizes = sorted({int(found[1]) for row in rows if (found := _FEW.fullmatch(row["task"]))})
+    sizes = sorted({int(found[1]) for row in rows if (found := FEW.fullmatch(row["task"]))})
     groups = {n: newest([row for row in rows if row["task"] == f"imdb-{n}-test2000"]) for n in sizes}
     keys = dict.fromkeys(key for found in groups.values() for key in found if key[0] in NAMES)
     first = {key: mean(row["accuracy"] for row in groups[sizes[0]].get(key, [{"accuracy": 0}])) for key in keys}
@@ -51,11 +52,14 @@ def few_labels(rows: list[dict[str, Any]]) -> str:
 
 def other_tasks(rows: list[dict[str, Any]]) -> str:
     """The first figure of each other task; of several runs of ulmfit the newest, whatever it started from."""
-    lines = [f"| task | measure | {' | '.join(NAMES.values())} |", "|" + "---|" * (len(NAMES) + 2)]
-    for task in sorted({row["task"] for row in rows if not _FEW.fullmatch(row["task"])}):
+    rows = [row for row in rows if not FEW.fullmatch(row["task"])]
+    ran = {row["system"] for row in rows}
+    names = {system: name for system, name in NAMES.items() if system in ran}
+    lines = [f"| task | measure | {' | '.join(names.values())} |", "|" + "---|" * (len(names) + 2)]
+    for task in sorted({row["task"] for row in rows}):
         found = newest([row for row in rows if row["task"] == task])
         measure = next(m for m in MEASURES if m in next(iter(found.values()))[0])
         last = {system: runs for (system, _), runs in found.items()}
-        cells = [cell(last.get(system), measure) for system in NAMES]
+        cells = [cell(last.get(system), measure) for system in names]
         lines.append(f"| {' | '.join([task, measure.replace('_', ' '), *cells])} |")
     return "\n".join(lines) + "\n"

@@ -40,6 +40,7 @@ class Task:
         kind: "single_label", "multi_label" (labels separated by spaces) or "regression".
         lang: language of the texts, as spaCy names it.
         seed: of the choice of labelled texts.
+        unlabelled: the most texts for the language model that were asked for, where there are any.
         rows: how many each part has.
         sha256: of each file.
     """
@@ -48,6 +49,7 @@ class Task:
     kind: str
     lang: str
     seed: int = 0
+    unlabelled: int | None = None
     rows: dict[str, int] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -160,7 +162,7 @@ def prepare(name: str, data: Path, out: Path, *, seed: int = 0, unlabelled: int 
         The folder.
 
     Raises:
-        SystemExit: there is no such task.
+        SystemExit: there is no such task, or it is there with another number of texts for the language model.
     """
     if few := _LABELLED_REVIEWS.fullmatch(name):
         n, n_test = int(few[1]), None if few[2] is None else int(few[2])
@@ -173,13 +175,19 @@ def prepare(name: str, data: Path, out: Path, *, seed: int = 0, unlabelled: int 
         raise SystemExit(f"there is no task {name!r}; there are imdb-N, imdb-N-testM and {', '.join(FIXED)}")
     folder = out / f"{name}{label}"
     if (folder / "task.json").is_file():
+        if read_task(folder).unlabelled not in (None, unlabelled):
+            raise SystemExit(
+                f"{folder} was made with --unlabelled {read_task(folder).unlabelled}, and {unlabelled} are wanted now; "
+                "remove it, or take another folder for the tasks"
+            )
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     rows, sums = {}, {}
     for part, table in parts().items():
         if table:
             rows[part], sums[part] = len(table), _write(folder / f"{part}.csv", table, part != "unlabelled")
-    task = Task(name=name, kind=kind, lang=lang, seed=seed, rows=rows, sha256=sums)
+    limit = unlabelled if "unlabelled" in rows else None
+    task = Task(name=name, kind=kind, lang=lang, seed=seed, unlabelled=limit, rows=rows, sha256=sums)
     (folder / "task.json").write_text(json.dumps(asdict(task), indent=1) + "\n", encoding="utf-8")
     return folder
 
@@ -207,6 +215,14 @@ def read_known(folder: Path) -> tuple[list[str], list[str]]:
     """Texts and labels that a system may learn from: of the training part and, where there is one, the dev part."""
     parts = [read_part(folder, part) for part in ("train", "dev") if _there(folder, part)]
     return [text for texts, _ in parts for text in texts], [label for _, labels in parts for label in labels]
+
+
+def read_unlabelled(folder: Path) -> list[str]:
+    """Texts for the language model beside those of the training part; none, if the task has none."""
+    if not _there(folder, "unlabelled"):
+        return []
+    with (folder / "unlabelled.csv").open(encoding="utf-8", newline="") as file:
+        return [row["text"] for row in csv.DictReader(file)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,10 +28,25 @@ def add_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def circumstances() -> dict[str, Any]:
-    """Commit, day, threads and machine."""
-    threads = int(os.environ.get("OMP_NUM_THREADS", processors()))
-    today = datetime.now(UTC).date().isoformat()
-    return {"commit": commit(), "date": today, "threads": threads, "machine": platform.platform()}
+    """Commit, day, threads, machine and its processor."""
+    return {
+        "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", processors())),
+        "machine": platform.platform(),
+        "processor": processor(),
+    }
+
+
+def processor() -> str:
+    """Its name and, where that is told, whether it computes in bfloat16 itself, which training takes."""
+    path = Path("/proc/cpuinfo")
+    if not path.is_file():
+        return platform.processor()
+    fields = (line.partition(":") for line in path.read_text(encoding="utf-8").splitlines())
+    told = {name.strip(): value.strip() for name, _, value in fields}
+    name, flags = told.get("model name", platform.machine()), told.get("flags", told.get("Features", ""))
+    return name + (", bfloat16" if "bf16" in flags else "")
 
 
 def processors() -> int:

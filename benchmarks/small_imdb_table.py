@@ -2,7 +2,7 @@
 
     python benchmarks/imdb_small.py --data FOLDER
     ulmfit train runs/imdb-2000/train.csv --test runs/imdb-2000/test.csv --lm-data runs/imdb-2000/unlabelled.csv \
-        --lm-epochs 2 --out runs/imdb-model
+        --size small --base none --time-budget 28m --out runs/imdb-model
     python benchmarks/linear_baselines.py runs/imdb-2000/train.csv runs/imdb-2000/test.csv
     python benchmarks/small_imdb_table.py runs/imdb-model runs/linear_baselines.json
 

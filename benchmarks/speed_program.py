@@ -8,6 +8,7 @@ weights. Prints one line of JSON: name, unit and value of each measure.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -37,7 +38,12 @@ def size_mb(path: Path) -> float:
 
 def main() -> None:
     """Take every measure once."""
-    package, folder, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("package", choices=["fastai", "ulmfit"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("work", type=Path)
+    given = parser.parse_args()
+    package, folder, work = given.package, given.folder, given.work
     library: Any = import_module(f"{package}.text.all")
     resource: Any = import_module("resource")  # which Windows does not have
     found: list[tuple[str, str, float]] = []

@@ -3,7 +3,9 @@
     python benchmarks/environments.py fastai
     python benchmarks/speed_run.py --data FOLDER
 
-Float32, as fastai computes on a CPU. In every program the two take turns. The rows of another run are replaced.
+In every program the two take turns. fastai computes in float32 on a CPU; the models of this library are measured in
+float32 and, where the processor multiplies it, in bfloat16, which they take by themselves for training. The rows of
+another run are replaced.
 """
 
 from __future__ import annotations
@@ -15,17 +17,7 @@ import tempfile
 from pathlib import Path
 
 from environments import FOLDER, python_of
-from rows import HERE, SPEED
-
-MODELS = [
-    "lm-train-10344",
-    "lm-train-60008",
-    "lm-eval-10344",
-    "classifier-unfrozen",
-    "classifier-frozen",
-    "classifier-forward",
-    "next-word-60008",
-]
+from rows import HERE, SPEED, processor
 
 
 def main() -> None:
@@ -38,12 +30,13 @@ def main() -> None:
     peer = python_of("fastai", given.environments)
     if not peer.is_file():
         sys.exit("fastai runs in an environment of its own: python benchmarks/environments.py fastai")
+    precision = [] if "bfloat16" in processor() else ["--precision", "fp32"]
     commands = [
         ["star_import.py"],
         ["tokenize_speed.py", "--data", given.data],
         ["data_loaders.py", "--data", given.data],
         ["speed_whole.py", "--data", given.data],
-        ["model_speed.py", *MODELS, "--precision", "fp32", "--turns", "4"],
+        ["model_speed.py", "--turns", "4", *precision],
     ]
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.jsonl"
