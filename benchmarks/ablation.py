@@ -37,6 +37,7 @@ from ulmfit.data.loaders import ClassifierLoader
 from ulmfit.data.sources import Examples
 from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.ngrams import NGrams
+from ulmfit.inference.reading import Reading
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import size_config
 from ulmfit.models.language_model import LanguageModel
@@ -52,7 +53,7 @@ from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.losses import LabelSmoothingCrossEntropy
 from ulmfit.training.ngram_stage import PseudoLabels
 from ulmfit.training.ngrams import fit_ngrams, fit_shares
-from ulmfit.training.parts import Stores, Texts, prepare_texts
+from ulmfit.training.parts import Stores, Texts, Wide, prepare_texts
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 from ulmfit.training.schedules import Schedule, constant, one_cycle, slanted_triangular
 from ulmfit.training.tracking import SaveBest
@@ -141,9 +142,9 @@ class Draw:
     answers: dict[str, Logits] = field(default_factory=dict)
 
     @cached_property
-    def stores(self) -> Stores:
+    def wide(self) -> Wide:
         """The task as ids; the vocabulary of the base is that of texts without one, too."""
-        return Stores.build(
+        return Wide.build(
             self.texts.train[0],
             self.texts.valid[0],
             self.texts.unlabelled,
@@ -155,9 +156,14 @@ class Draw:
         )
 
     @cached_property
-    def held_out(self) -> TokenStore:
+    def stores(self) -> Stores:
+        """The same for the network."""
+        return self.wide.narrowed()
+
+    @cached_property
+    def held_out(self) -> Reading:
         """The texts to measure on."""
-        return TokenStore.build(self.check[0], self.base.tokenizer, vocab=self.stores.vocab)
+        return Reading.of_texts(self.check[0], self.base.tokenizer, self.stores.vocab)
 
     def loader(self, documents: TokenStore, variant: Variant) -> ClassifierLoader:
         """Documents to answer for."""
@@ -185,7 +191,7 @@ class Draw:
         """The n-gram model of the recipe."""
         target = self.texts.target.encode(self.texts.train[1], "the labels")
         kind, n_out, task = self.base.tokenizer.tok.kind, self.texts.target.n_out, self.texts.task
-        return fit_ngrams(self.stores.train, target, task, n_out, kind, QUIET, unlabelled=self.stores.unlabelled)
+        return fit_ngrams(self.wide.train, target, task, n_out, kind, QUIET, unlabelled=self.wide.unlabelled)
 
     def believed(self, source: str) -> tuple[Texts, Stores]:
         """The task with labels that the recipe's network, or the n-grams, give to further texts."""
@@ -193,7 +199,7 @@ class Draw:
             learn = self.trained(VARIANTS[RECIPE], self.texts, self.stores)
             given = logits(learn, self.loader(self.stores.unlabelled, VARIANTS[RECIPE]))
         else:
-            given = self.ngrams.outputs(self.stores.unlabelled)
+            given = self.ngrams.outputs(self.wide.unlabelled)
         chances = softmax(given, axis=1)
         sure = np.flatnonzero(chances.max(1) >= self.threshold)
         pseudo = PseudoLabels(rows=sure, classes=chances[sure].argmax(1))
@@ -230,8 +236,8 @@ class Draw:
         facts: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 1)}
         if variant.own_labels:
             facts["own_labels"] = task[0].n_pseudo
-        network = self.answers[name] = logits(learn, self.loader(self.held_out, variant))
-        checked = logits(learn, self.loader(self.stores.valid, variant)), self.ngrams.outputs(self.stores.valid)
+        network = self.answers[name] = logits(learn, self.loader(self.held_out.narrowed(), variant))
+        checked = logits(learn, self.loader(self.stores.valid, variant)), self.ngrams.outputs(self.wide.valid)
         target = self.texts.target.encode(self.texts.valid[1], "the labels")
         shares = fit_shares(*checked, target, self.texts.task, len(self.texts.train[0]))
         joined = replace(self.ngrams, shares=shares).join(network, self.ngrams.outputs(self.held_out))

@@ -30,8 +30,12 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from ulmfit.data.splitters import stratified_split
+from ulmfit.inference.reading import Reading
+from ulmfit.pretrained.transfer import occurrences
 from ulmfit.text import Tokenizer, TokenStore, WordTokenizer
+from ulmfit.text.vocab import make_vocab
 from ulmfit.training.ngrams import fit_ngrams
+from ulmfit.training.recipes import MAX_VOCAB, Recipe
 
 MOST_HELD_OUT = 3_000
 QUIET = Console(quiet=True)
@@ -54,6 +58,13 @@ def held_out_of(labels: list[str], *, last: bool = False) -> tuple[np.ndarray, n
     else:
         rest, held_out = (np.array(part) for part in stratified_split(labels, 0.25, 0))
     return rest, np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
+
+
+def as_read(learned: list[str], others: list[str], tokenizer: Tokenizer) -> tuple[Reading, Reading]:
+    """Texts to learn from and others as `ulmfit train` reads them, with a vocabulary of those to learn from."""
+    wide = TokenStore.of_every_word(learned, tokenizer)
+    vocab = make_vocab(occurrences(wide.ids, wide.vocab), Recipe().min_freq, MAX_VOCAB["small"])
+    return Reading(wide, vocab), Reading.of_texts(others, tokenizer, vocab)
 
 
 def logistic(n_classes: int) -> LogisticRegression | OneVsRestClassifier:
@@ -81,8 +92,7 @@ def main() -> None:
     further = read(given.unlabelled, given.most_unlabelled) if given.unlabelled else []
     tokenizer = Tokenizer(WordTokenizer(given.lang))
     texts = [*(rows[i][0] for i in rest), *(text for text, _ in further)]
-    store = TokenStore.build(texts, tokenizer, min_freq=2, max_vocab=20_000)
-    check = TokenStore.build([rows[i][0] for i in held_out], tokenizer, vocab=store.vocab)
+    store, check = as_read(texts, [rows[i][0] for i in held_out], tokenizer)
     table = Table("labels", "linear", "words", "labelled", "all", box=None)
     for n in given.labels:
         found: dict[str, list[float]] = {"linear": [], "words": [], "labelled": [], "all": []}

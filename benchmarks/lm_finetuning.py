@@ -21,7 +21,7 @@ from ulmfit.cli.options import parse_duration
 from ulmfit.training.bases import find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
-from ulmfit.training.parts import Stores
+from ulmfit.training.parts import Wide
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 
 
@@ -45,7 +45,7 @@ def main() -> None:
         base = find_bases(learned, QUIET, given.base).forward
         if base is None:
             raise SystemExit(f"{given.base} is no base")
-        stores = Stores.build(
+        stores = Wide.build(
             learned,
             [rows[i][0] for i in held_out[: given.held_out]],
             [],
@@ -54,7 +54,7 @@ def main() -> None:
             max_vocab=max(MAX_VOCAB["small"], len(base.vocab)),
             console=QUIET,
             base=base.vocab,
-        )
+        ).narrowed()
         for rate, frozen, lm_bs in product(given.rates, given.frozen, given.rows):
             recipe = Recipe(lm_lr=rate, lm_bs=lm_bs, seed=draw)
             _, _, report = train_language_model(

@@ -13,12 +13,13 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from few_labels import as_read
 from rich.console import Console
 from rich.table import Table
 from scipy.special import log_softmax
 
 from ulmfit.data.splitters import stratified_split
-from ulmfit.text import Tokenizer, TokenStore, WordTokenizer
+from ulmfit.text import Tokenizer, WordTokenizer
 from ulmfit.training.ngrams import fit_ngrams
 
 STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -32,8 +33,7 @@ def figures(path: str, lang: str) -> list[str]:
     learn, held_out = stratified_split([label for _, label in rows], 0.25, 0)
     target = np.array([classes.index(label) for _, label in rows])
     tokenizer = Tokenizer(WordTokenizer(lang))
-    store = TokenStore.build([rows[i][0] for i in learn], tokenizer, min_freq=2, max_vocab=20_000)
-    check = TokenStore.build([rows[i][0] for i in held_out], tokenizer, vocab=store.vocab)
+    store, check = as_read([rows[i][0] for i in learn], [rows[i][0] for i in held_out], tokenizer)
     found = []
     for strength in STRENGTHS:
         ngrams = fit_ngrams(

@@ -7,9 +7,11 @@ from collections import Counter
 import torch
 
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
+from ulmfit.inference.reading import Reading
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig
 from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import make_vocab
 
@@ -52,3 +54,8 @@ def language_model(texts: list[str], config: AWDLSTMConfig | None = None) -> Bun
         vocab=vocab,
         metrics={"perplexity": 50.0},
     )
+
+
+def as_read(store: TokenStore) -> Reading:
+    """Documents by a model whose vocabulary is that of the store."""
+    return Reading(store, store.vocab)

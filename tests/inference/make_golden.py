@@ -17,9 +17,9 @@ from rich.console import Console
 from ulmfit.inference.bundle import CLASSIFIER, Bundle, save_bundle
 from ulmfit.inference.folder import FORMAT_VERSION
 from ulmfit.inference.predictor import Predictor
+from ulmfit.inference.reading import Reading
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig
-from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import make_vocab
 from ulmfit.training.ngrams import fit_ngrams
@@ -48,8 +48,8 @@ def main() -> None:
         card="# Golden",
     )
     twin = replace(bundle, weights=back.state_dict(), backwards=True, ulmfit_version="0.0")
-    store = TokenStore.build(TEXTS * 2, tokenizer, vocab=vocab)
-    ngrams = fit_ngrams(store, np.array([1, 2, 0] * 2), "single_label", 3, "word", Console(quiet=True))
+    reading = Reading.of_texts(TEXTS * 2, tokenizer, vocab)
+    ngrams = fit_ngrams(reading, np.array([1, 2, 0] * 2), "single_label", 3, "word", Console(quiet=True))
     ngrams = replace(ngrams, shares=np.array([0.75, 1.25]))
     bundle = replace(bundle, backward=twin, ngrams=ngrams, ulmfit_version="0.0")
     save_bundle(bundle, folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import as_read
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -17,6 +18,7 @@ from ulmfit.inference.explain import explain
 from ulmfit.inference.loading import load
 from ulmfit.inference.ngrams import NGRAMS, NGrams, keys_by_document, longest_that_fits
 from ulmfit.inference.predictor import Predictor
+from ulmfit.inference.reading import Part, Reading
 from ulmfit.text.all import load_learner
 from ulmfit.text.store import TokenStore
 from ulmfit.training import ngrams as learning
@@ -38,7 +40,7 @@ def chains(ids: list[int], longest: int) -> set[tuple[int, ...]]:
 def test_every_document_has_its_chains_each_once(documents: list[list[int]], longest: int):
     ids = np.array([i for document in documents for i in document], np.int64)
     offsets = np.append(0, np.cumsum([len(document) for document in documents]))
-    of, keys = keys_by_document(ids, offsets, 7, longest, np.array([0]))
+    of, keys = keys_by_document(Part(ids, ids, offsets), 7, longest, np.array([0]))
     seen: dict[int, tuple[int, ...]] = {}
     for number, document in enumerate(documents):
         wanted = chains([i for i in document if i != 0], longest)
@@ -65,7 +67,7 @@ def fitted(bundle: Bundle, task: str = "single_label") -> NGrams:
         "multi_label": np.stack([LABELS, 1 - LABELS, np.ones(8)], 1),
         "regression": LABELS * 9.0,
     }[task]
-    return fit_ngrams(store, target, task, 1 if task == "regression" else 3, "word", QUIET)
+    return fit_ngrams(as_read(store), target, task, 1 if task == "regression" else 3, "word", QUIET)
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def voiced(example: Bundle) -> Bundle:
     good, bad = words[:2]
     texts = [f"{good} {words[i]} {words[i + 1]}" for i in range(2, 8)] + [f"{bad} {words[i]}" for i in range(2, 8)]
     store = TokenStore.build(texts, example.tokenizer, vocab=example.vocab)
-    ngrams = fit_ngrams(store, np.array([0] * 4 + [2] * 2 + [1] * 6), "single_label", 3, "word", QUIET)
+    ngrams = fit_ngrams(as_read(store), np.array([0] * 4 + [2] * 2 + [1] * 6), "single_label", 3, "word", QUIET)
     return replace(example, ngrams=replace(ngrams, shares=np.array([0.7, 1.5])))
 
 
@@ -83,7 +85,7 @@ def test_numbers_are_a_sum_over_the_different_chains(voiced: Bundle):
     assert voiced.ngrams is not None
     words = [word for word in voiced.vocab.itos if word.isalpha() and not word.startswith("xx")]
     store = TokenStore.build([f"{words[0]} {words[2]} {words[0]}", "zzz"], voiced.tokenizer, vocab=voiced.vocab)
-    found = voiced.ngrams.outputs(store)
+    found = voiced.ngrams.outputs(as_read(store))
     kept = [int(i) for i in store[0] if i not in voiced.ngrams.skipped]
     rows = []
     for chain in chains(kept, voiced.ngrams.longest):
@@ -109,7 +111,7 @@ def test_answers_are_those_of_both_halves_in_their_shares(voiced: Bundle):
 
 def test_a_folder_keeps_them_and_says_so(voiced: Bundle, example: Bundle, tmp_path: Path):
     save_bundle(voiced, tmp_path / "m")
-    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 3
+    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 4
     np.testing.assert_array_equal(load(tmp_path / "m").outputs(TEXTS), Predictor(voiced).outputs(TEXTS))
     save_bundle(example, tmp_path / "without")
     assert not (tmp_path / "without" / NGRAMS).exists()
@@ -137,8 +139,7 @@ def test_contributions_add_up_and_are_explained(voiced: Bundle):
     assert ngrams is not None
     words = [word for word in voiced.vocab.itos if word.isalpha() and not word.startswith("xx")]
     text = f"{words[0]} {words[2]} {words[3]} {words[0]}"
-    ids = voiced.vocab.numericalize(predictor.tokens(text))
-    of_ngrams = ngrams.contributions(ids, len(voiced.vocab), 1)
+    of_ngrams = ngrams.contributions(predictor.tokens(text), voiced.vocab, 1)
     _, numbers = predictor.halves([text])
     assert numbers is not None
     assert of_ngrams.sum() + ngrams.bias[1] == pytest.approx(numbers[0, 1], rel=1e-4)
@@ -146,6 +147,96 @@ def test_contributions_add_up_and_are_explained(voiced: Bundle):
     with_them = np.array(explain(predictor, text, label=voiced.labels[1]).contributions)
     without = np.array(explain(Predictor(replace(voiced, ngrams=None)), text, label=voiced.labels[1]).contributions)
     np.testing.assert_allclose(with_them, 0.7 * without + 1.5 * of_ngrams, atol=1e-5)
+
+
+SPELT = ["teachers", "teachable", "sailors", "sailing"], [0, 0, 2, 2]
+
+
+def test_words_that_no_text_had_are_known_by_their_letters(spelt: Bundle):
+    outputs = Predictor(spelt).halves(SPELT[0])[1]
+    assert outputs is not None
+    assert not any(word in spelt.vocab for word in SPELT[0])
+    assert outputs[:, [0, 2]].argmax(1).tolist() == [0, 0, 1, 1]
+    assert spelt.ngrams is not None
+    without = replace(spelt, ngrams=replace(spelt.ngrams, spelling=None))
+    alike = Predictor(without).halves(SPELT[0])[1]
+    np.testing.assert_array_equal(alike, np.tile(alike[0], (4, 1)))  # one unknown word is the other
+
+
+@pytest.fixture
+def spelt(example: Bundle) -> Bundle:
+    """The example with n-grams whose words its vocabulary lacks, but for a few."""
+    texts = ["teacher teaches", "teach teaching", "sailor sails", "sail sailed", "parcel late"] * 3
+    reading = Reading.of_texts(texts, example.tokenizer, example.vocab)
+    ngrams = fit_ngrams(reading, np.array([0, 0, 2, 2, 1] * 3), "single_label", 3, "word", QUIET)
+    return replace(example, ngrams=replace(ngrams, shares=np.array([0.7, 1.5])))
+
+
+def test_a_word_without_an_entry_counts_like_one_with(spelt: Bundle):
+    ngrams, predictor = spelt.ngrams, Predictor(spelt)
+    assert ngrams is not None
+    assert ngrams.spelling is not None
+    text = "late sailors teach late sailors; parcel"
+    tokens = predictor.tokens(text)
+    assert "sailors" not in spelt.vocab
+    assert "parcel" in spelt.vocab
+    for output in range(3):
+        contributions = ngrams.contributions(tokens, spelt.vocab, output)
+        numbers = predictor.halves([text])[1]
+        assert numbers is not None
+        assert contributions.sum() + ngrams.bias[output] == pytest.approx(numbers[0, output], abs=1e-5)
+    alone = np.array([predictor.outputs([text])[0] for text in SPELT[0]])
+    np.testing.assert_allclose(predictor.outputs(SPELT[0]), alone, atol=1e-5)
+    assert explain(predictor, "sailors", label=spelt.labels[2]).contributions[-1] != 0
+
+
+def test_what_is_spelt_is_kept_in_the_folder(spelt: Bundle, tmp_path: Path):
+    save_bundle(spelt, tmp_path / "m")
+    np.testing.assert_array_equal(load(tmp_path / "m").outputs(SPELT[0]), Predictor(spelt).outputs(SPELT[0]))
+
+
+@pytest.mark.parametrize("change", ["missing", "parts", "names", "shapes", "classes"])
+def test_damaged_spellings_are_refused(spelt: Bundle, tmp_path: Path, change: str):
+    from safetensors.numpy import load_file, save_file
+
+    assert spelt.ngrams is not None
+    spelt.ngrams.save(tmp_path)
+    arrays = load_file(tmp_path / NGRAMS)
+    if change == "missing":
+        del arrays["rarity"]
+    elif change == "parts":
+        arrays["parts"] = arrays["parts"][:-3].copy()
+    elif change == "names":
+        arrays["parts"] = np.frombuffer(b"[1, 2]", np.uint8)
+    elif change == "shapes":
+        arrays["part_weights"] = arrays["part_weights"][:-1].copy()
+    else:
+        arrays["part_weights"] = arrays["part_weights"][:, :1].copy()
+    save_file(arrays, tmp_path / NGRAMS)
+    with pytest.raises(FormatError, match=r"ngrams\.safetensors is damaged"):
+        NGrams.load(tmp_path, len(spelt.vocab))
+
+
+def test_marks_and_words_with_an_ngram_are_not_strange(example: Bundle):
+    store = TokenStore.of_every_word(["late PARCEL tram", "late late boat"], example.tokenizer)
+    known = np.zeros(len(example.vocab), bool)
+    known[example.vocab.stoi["late"]] = True
+    strange = Reading(store, example.vocab).strange(known)
+    assert sorted(strange.words) == ["boat", "parcel", "tram"]  # no xxup, and not the beginning
+    assert (strange.number >= 0).sum() == 3
+    assert [store.vocab[i] for i in np.argsort(strange.number)[-3:]] == [*strange.words]
+    part = next(Reading(store, example.vocab).parts())
+    wanted = [example.vocab.stoi.get(store.vocab[i], example.vocab.unk_idx) for i in part.entries.tolist()]
+    assert part.ids.tolist() == wanted
+
+
+def test_documents_come_in_pieces_of_whole_ones(example: Bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ulmfit.inference.reading._PART", 7)
+    reading = Reading.of_texts(TEXTS, example.tokenizer, example.vocab)
+    parts = list(reading.parts())
+    assert len(parts) > 2
+    assert sum(len(part.offsets) - 1 for part in parts) == len(TEXTS)
+    assert np.concatenate([part.entries for part in parts]).tolist() == reading.store.ids.tolist()
 
 
 @pytest.mark.parametrize("task", ["single_label", "multi_label", "regression"])
@@ -156,8 +247,8 @@ def test_they_learn_what_words_tell(task: str):
     target = {"single_label": LABELS, "multi_label": np.stack([LABELS, 1 - LABELS], 1), "regression": LABELS * 9.0}[
         task
     ]
-    ngrams = fit_ngrams(store, target, task, 1 if task == "regression" else 2, "word", QUIET)
-    found = ngrams.outputs(store)
+    ngrams = fit_ngrams(as_read(store), target, task, 1 if task == "regression" else 2, "word", QUIET)
+    found = ngrams.outputs(as_read(store))
     if task == "regression":
         assert np.corrcoef(found[:, 0], target)[0, 1] > 0.9
         assert found.mean() == pytest.approx(4.5, abs=1)
@@ -169,10 +260,11 @@ def test_they_learn_what_words_tell(task: str):
 
 
 def test_a_class_that_all_texts_or_none_have(example: Bundle):
-    three = fitted(example).outputs(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    reading = as_read(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    three = fitted(example).outputs(reading)
     assert three.shape == (8, 3)
     assert (three.argmax(1) != 0).all()
-    several = fitted(example, "multi_label").outputs(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    several = fitted(example, "multi_label").outputs(reading)
     assert (several[:, 2] > 0).all()
 
 
@@ -180,10 +272,10 @@ def test_texts_without_a_frequent_word_leave_the_bias(example: Bundle, monkeypat
     monkeypatch.setattr(learning, "_MANY_TOKENS", 1)
     store = TokenStore(np.array([20, 21], np.uint16), np.array([0, 1, 2]), example.vocab)
     for task, target in (("single_label", np.array([0, 1])), ("regression", np.array([1.0, 3.0]))):
-        ngrams = fit_ngrams(store, target, task, 2 if task == "single_label" else 1, "word", QUIET)
+        ngrams = fit_ngrams(as_read(store), target, task, 2 if task == "single_label" else 1, "word", QUIET)
         assert len(ngrams.keys) == 0
-        assert np.isfinite(ngrams.outputs(store)).all()
-        assert np.isfinite(ngrams.contributions(store[0], len(example.vocab), 0)).all()
+        assert np.isfinite(ngrams.outputs(as_read(store))).all()
+        assert np.isfinite(ngrams.contributions(["of", "of"], example.vocab, 0)).all()
 
 
 def test_more_than_fits_is_a_sample_and_said(monkeypatch: pytest.MonkeyPatch):
@@ -193,7 +285,7 @@ def test_more_than_fits_is_a_sample_and_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(learning, "_MAX_TOKENS", store.n_tokens // 4)
     monkeypatch.setattr(learning, "_MAX_WEIGHTS", 14)
     out = StringIO()
-    ngrams = fit_ngrams(store, np.tile(LABELS, 20), "single_label", 2, "word", Console(file=out, width=200))
+    ngrams = fit_ngrams(as_read(store), np.tile(LABELS, 20), "single_label", 2, "word", Console(file=out, width=200))
     assert "a sample of 40 of the 160 texts" in out.getvalue()
     assert len(ngrams.keys) == 7
 
@@ -205,13 +297,22 @@ def test_a_short_time_takes_a_sample_of_200_texts_at_least():
     for seconds, learned in ((1e-9, 200), (1.0, 800)):
         out = StringIO()
         console = Console(file=out, width=200)
-        fit_ngrams(store, np.tile(LABELS, 100), "single_label", 2, "word", console, seconds=seconds)
+        fit_ngrams(as_read(store), np.tile(LABELS, 100), "single_label", 2, "word", console, seconds=seconds)
         assert ("a sample of 200 of the 800 texts" in out.getvalue()) == (learned == 200)
         assert f"of {learned} texts" in out.getvalue()
     out = StringIO()
     console = Console(file=out, width=200)
     labels = np.tile(LABELS, 100)
-    fit_ngrams(store, labels, "single_label", 2, "word", console, unlabelled=store, seconds=store.n_tokens * 5e-6)
+    fit_ngrams(
+        as_read(store),
+        labels,
+        "single_label",
+        2,
+        "word",
+        console,
+        unlabelled=as_read(store),
+        seconds=store.n_tokens * 5e-6,
+    )
     assert "of 800 texts" in out.getvalue()
     assert "of 1,600" not in out.getvalue()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundles import classifier
+from bundles import as_read, classifier
 from rich.console import Console
 
 from ulmfit.errors import ConfigError, DataError, FormatError
@@ -85,7 +85,7 @@ def test_tasks_directions_and_calibration(tmp_path: Path, task: str):
     store = TokenStore.build(texts * 2, bundle.tokenizer, vocab=bundle.vocab)
     n, several = (1, np.array([1.0, 2, 1, 2])) if task == "regression" else (3, np.array([[0, 1, 1], [1, 0, 0]] * 2))
     target = np.array([0, 1, 2, 1]) if task == "single_label" else several
-    ngrams = fit_ngrams(store, target, task, n, "word", Console(quiet=True))
+    ngrams = fit_ngrams(as_read(store), target, task, n, "word", Console(quiet=True))
     bundle = replace(bundle, backward=twin, calibration=calibration, ngrams=ngrams)
     export(bundle, tmp_path / "m")
     exported = load(tmp_path / "m")

@@ -6,10 +6,12 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from bundles import as_read
 from rich.console import Console
 from scipy.sparse import csr_matrix
 
 import ulmfit.training.ngrams as learning
+from ulmfit.inference.reading import Reading
 from ulmfit.text import Tokenizer, TokenStore
 from ulmfit.training.latent import Latent, frequent
 from ulmfit.training.ngrams import fit_ngrams
@@ -27,14 +29,15 @@ def stories(words: list[str], n: int, seed: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stores() -> tuple[TokenStore, TokenStore, TokenStore]:
+def stores() -> tuple[Reading, Reading, Reading]:
     """Two labelled texts in two words each, 200 without labels, and 40 to check with that lack the labelled words."""
     texts = stories(SEA, 100, 0) + stories(KITCHEN, 100, 1)
     tokenizer = Tokenizer()
     unlabelled = TokenStore.build(texts, tokenizer, min_freq=1)
     labelled = TokenStore.build(["ship sail", "bread oven"] * 3, tokenizer, vocab=unlabelled.vocab)
     check = stories(SEA[2:], 20, 2) + stories(KITCHEN[2:], 20, 3)
-    return labelled, unlabelled, TokenStore.build(check, tokenizer, vocab=unlabelled.vocab)
+    checked = TokenStore.build(check, tokenizer, vocab=unlabelled.vocab)
+    return as_read(labelled), as_read(unlabelled), as_read(checked)
 
 
 TARGETS = {
@@ -49,7 +52,7 @@ def test_words_without_a_label_are_known_by_their_company(stores, task: str):
     labelled, unlabelled, check = stores
     n_classes = 1 if task == "regression" else 2
 
-    def right(**further: TokenStore) -> float:
+    def right(**further: Reading) -> float:
         found = fit_ngrams(labelled, TARGETS[task], task, n_classes, "word", QUIET, **further).outputs(check)
         difference = found[:, 0] if task == "regression" else found[:, 1] - found[:, 0]
         return float(((difference > 0) == (np.arange(40) >= 20)).mean())
@@ -132,6 +135,6 @@ def test_labelled_texts_without_a_word_leave_the_bias(stores, task: str):
     _, unlabelled, check = stores
     empty = TokenStore(np.full(6, unlabelled.vocab.stoi["xxbos"], np.uint16), np.arange(7), unlabelled.vocab)
     model = fit_ngrams(
-        empty, TARGETS[task], task, 1 if task == "regression" else 2, "word", QUIET, unlabelled=unlabelled
+        as_read(empty), TARGETS[task], task, 1 if task == "regression" else 2, "word", QUIET, unlabelled=unlabelled
     )
     np.testing.assert_allclose(model.outputs(check), np.broadcast_to(model.bias, (40, len(model.bias))))

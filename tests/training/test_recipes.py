@@ -22,7 +22,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.job import train_and_measure
 from ulmfit.training.lm_stage import default_lm_epochs
-from ulmfit.training.parts import Stores, prepare_texts, sample
+from ulmfit.training.parts import Wide, prepare_texts, sample
 from ulmfit.training.recipes import Recipe, train_text_classifier
 
 
@@ -119,9 +119,9 @@ def test_what_training_costs_is_measured_on_few_texts_too(tiny_models):
     config = AWDLSTMConfig(emb_sz=20, n_hid=20, n_layers=2)
     for n in (4, 16, 17, 31, 200):
         texts = prepare_texts(examples(n), examples(4), (), valid_pct=0.1, seed=0)
-        stores = Stores.build(
+        stores = Wide.build(
             texts.train[0], texts.valid[0], [], Tokenizer(), min_freq=1, max_vocab=1_000, console=Console(quiet=True)
-        )
+        ).narrowed()
         cost = seconds_per_token(classifier_learner(texts, stores, config, Recipe()))
         assert 0 < cost < 1
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bundles import as_read
 from rich.console import Console
 from scipy.sparse import csr_matrix
 
 import ulmfit.training.ngrams as learning
+from ulmfit.inference.spelling import parts_of
 from ulmfit.text import Tokenizer, TokenStore
 from ulmfit.training.ngrams import fit_ngrams
-from ulmfit.training.word_parts import WordParts, parts_of
+from ulmfit.training.word_parts import WordParts
 
 QUIET = Console(quiet=True)
 
@@ -32,12 +34,12 @@ def test_parts_are_the_chains_of_three_to_five_letters(word: str, parts: list[st
 
 def test_each_word_is_as_long_as_the_next_and_rare_parts_count_more():
     words = ["teacher", "teaching", "sailor", "", "sailing", "xyz"]
-    matrix = WordParts.of(words, 6, 1_000).matrix.toarray()
+    matrix = WordParts.of(words, 1_000).matrix.toarray()
     np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), [1, 1, 1, 0, 1, 0], rtol=1e-6)  # xyz shares nothing
     shared = (matrix > 0).astype(int) @ (matrix > 0).T.astype(int)
     assert shared[0, 1] == len(set(parts_of("teacher")) & set(parts_of("teaching")))
     assert shared[0, 2] == 0
-    ends = WordParts.of(["aing", "bing", "cing", "aone", "eone"], 5, 1_000).matrix.toarray()
+    ends = WordParts.of(["aing", "bing", "cing", "aone", "eone"], 1_000).matrix.toarray()
     assert sorted(np.unique(ends[3][ends[3] > 0]).round(6)) == sorted(np.unique(ends[4][ends[4] > 0]).round(6))
     ing, one = ends[0].max() * np.linalg.norm(ends[0]), ends[3].max()
     assert one == pytest.approx(1 / np.sqrt((ends[3] > 0).sum()))
@@ -46,36 +48,36 @@ def test_each_word_is_as_long_as_the_next_and_rare_parts_count_more():
 
 def test_the_most_frequent_parts_are_taken():
     words = ["aing", "bing", "cing", "aone", "eone"]
-    few = WordParts.of(words, 5, 3).matrix
+    few = WordParts.of(words, 3).matrix
     assert few.shape == (5, 3)
     assert few[:3].getnnz() == 9  # those of "ing", that three words have
     assert few[3:].getnnz() == 0
-    assert WordParts.of(words, 5, 0).matrix.shape == (5, 0)
+    assert WordParts.of(words, 0).matrix.shape == (5, 0)
 
 
 def test_weights_of_parts_become_weights_of_words():
     rng = np.random.default_rng(0)
-    parts = WordParts.of(["teacher", "teaching", "", "sailor", "sailing"], 7, 1_000)
+    parts = WordParts.of(["teacher", "teaching", "", "sailor", "sailing", "", ""], 1_000)
     features = csr_matrix((rng.random((20, 7)) < 0.5) * rng.random((20, 7)), dtype=np.float32)
     of_texts = parts.of_texts(features)
     assert of_texts.shape[1] > 5
     weights = rng.normal(size=(7 + of_texts.shape[1], 3))
-    folded = parts.folded(weights)
+    folded = parts.folded(weights[:7], weights[7:])
     np.testing.assert_allclose(features @ folded, features @ weights[:7] + of_texts @ weights[7:], atol=1e-5)
     np.testing.assert_array_equal(folded[5:], weights[5:7])  # chains of words have no parts
 
 
 def test_parts_that_all_words_have_tell_nothing():
-    np.testing.assert_array_equal(WordParts.of(["cat", "cats"], 2, 1_000).matrix.toarray(), np.zeros((2, 3)))
+    np.testing.assert_array_equal(WordParts.of(["cat", "cats"], 1_000).matrix.toarray(), np.zeros((2, 3)))
     store = TokenStore.build(["cat", "cats"] * 4, Tokenizer(), min_freq=1)
-    model = fit_ngrams(store, np.array([0, 1] * 4), "single_label", 2, "word", QUIET)
-    assert model.outputs(store).argmax(1).tolist() == [0, 1] * 4
+    model = fit_ngrams(as_read(store), np.array([0, 1] * 4), "single_label", 2, "word", QUIET)
+    assert model.outputs(as_read(store)).argmax(1).tolist() == [0, 1] * 4
 
 
 def test_without_words_there_are_none():
-    parts = WordParts.of(["", ""], 3, 1_000)
+    parts = WordParts.of(["", "", ""], 1_000)
     assert parts.of_texts(csr_matrix(np.eye(3, dtype=np.float32))).shape == (3, 0)
-    np.testing.assert_array_equal(parts.folded(np.ones((3, 2))), np.ones((3, 2)))
+    np.testing.assert_array_equal(parts.folded(np.ones((3, 2)), np.zeros((0, 2))), np.ones((3, 2)))
 
 
 TARGETS = {
@@ -92,7 +94,7 @@ def in_order(kind: str, task: str) -> float:
     check = ["teachers", "teach", "teachable", "sailors", "sail", "sailed"]
     whole = TokenStore.build([*labelled, *check * 2], Tokenizer(), min_freq=1)
     store, unlabelled, held_out = (
-        TokenStore.build(texts, Tokenizer(), vocab=whole.vocab) for texts in (labelled, check * 2, check)
+        as_read(TokenStore.build(texts, Tokenizer(), vocab=whole.vocab)) for texts in (labelled, check * 2, check)
     )
     target, n_classes = TARGETS[task]
     name = "single_label" if task == "three classes" else task
@@ -113,5 +115,5 @@ def test_marks_are_not_words():
     """`xxrep` and `xxwrep` are spelt alike, and mean another thing."""
     texts = ["a xxrep b", "c xxwrep d"]
     store = TokenStore.build(texts, Tokenizer(), min_freq=1)
-    model = learning._without_weights(store, store, "word", 2)
-    assert not learning._parts(store, model, "word", 2).matrix.nnz
+    model = learning._without_weights(as_read(store), as_read(store), "word", 2)
+    assert not WordParts.of(learning._words_of(model, store.vocab), 1_000).matrix.nnz

@@ -5,6 +5,7 @@ N documents, C classes (for regression, numbers).
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.calibrate import Calibration, probabilities
 from ulmfit.inference.ngrams import NGrams
+from ulmfit.inference.reading import Reading
 from ulmfit.text.store import TokenStore
+from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.vocab import Vocab
 
 _LIKELY = 0.5
 _MOST_THREADS = 1_024
@@ -67,6 +71,7 @@ class TextPredictor(ABC):
         self, labels: tuple[str, ...], task: str, calibration: Calibration, ngrams: NGrams | None = None
     ) -> None:
         self.labels, self.task, self.calibration, self.ngrams = labels, task, calibration, ngrams
+        self._tokenizing = threading.Lock()  # the tokenizer remembers what it has cut
 
     @property
     @abstractmethod
@@ -83,16 +88,25 @@ class TextPredictor(ABC):
         """The tokens of a text, in reading order."""
 
     @abstractmethod
-    def _read(self, texts: list[str], batch_size: int) -> tuple[list[NDArray[np.float32]], TokenStore]:
-        """The numbers (N, C) of each direction's network for texts that were checked, and the texts as ids."""
+    def _read(self, texts: list[str], batch_size: int) -> tuple[list[NDArray[np.float32]], Reading]:
+        """The numbers (N, C) of each direction's network for texts that were checked, and the texts as read."""
+
+    def _cut(self, texts: list[str], tokenizer: Tokenizer, vocabs: list[Vocab]) -> tuple[list[TokenStore], Reading]:
+        """Texts as ids of each direction's vocabulary, and as the n-grams read them."""
+        with self._tokenizing:
+            if self.ngrams is None:
+                stores = [TokenStore.build(texts, tokenizer, vocab=vocab) for vocab in vocabs]
+                return stores, Reading(stores[0], vocabs[0])
+            wide = TokenStore.of_every_word(texts, tokenizer)
+        return [wide.with_vocab(vocab) for vocab in vocabs], Reading(wide, vocabs[0])
 
     def _halves(self, texts: list[str], batch_size: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         if not isinstance(batch_size, Integral) or batch_size < 1:
             raise ConfigError(f"batch_size={batch_size!r} must be a whole number of at least 1")
         if not texts:
             return np.empty((0, self.n_outputs), dtype=np.float32), None
-        of_each, store = self._read(texts, batch_size)
-        return average(of_each, self.task), None if self.ngrams is None else self.ngrams.outputs(store)
+        of_each, reading = self._read(texts, batch_size)
+        return average(of_each, self.task), None if self.ngrams is None else self.ngrams.outputs(reading)
 
     def _outputs(self, texts: list[str], batch_size: int) -> NDArray[np.float32]:
         network, ngrams = self._halves(texts, batch_size)

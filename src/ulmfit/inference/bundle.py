@@ -9,7 +9,7 @@
     README.md           model card
     manifest.json       size and sha256 of all of these
     backward/           format version 2: such a folder for the model that reads from the end, if there is one
-    ngrams.safetensors  format version 3: the n-grams beside the network, if there are any
+    ngrams.safetensors  format version 3: the n-grams beside the network, if there are any; 4: what parts of words tell
 
 A folder is written beside its final place and renamed into it, so that a model is never half there.
 """
@@ -109,6 +109,10 @@ class Bundle:
     ulmfit_version: str = __version__
     name: str = ""
 
+    def __post_init__(self) -> None:
+        if self.backward is not None and self.backward.tokenizer != self.tokenizer:
+            raise ConfigError("the two directions of a model cut texts differently")
+
 
 def save_bundle(
     bundle: Bundle, path: Path, *, overwrite: bool = False, extra: Mapping[str, Callable[[Path], None]] | None = None
@@ -173,7 +177,7 @@ def _write(bundle: Bundle, folder: Path) -> None:
 def oldest_version(bundle: Bundle) -> int:
     """The first version of the format whose readers do not pass over a part of the model."""
     if bundle.ngrams is not None:
-        return 3
+        return 3 if bundle.ngrams.spelling is None else 4
     return 1 if bundle.backward is None else 2
 
 

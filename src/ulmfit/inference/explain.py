@@ -112,7 +112,7 @@ def explain(predictor: TextPredictor, text: str, *, label: str | None = None) ->
     contributions = np.mean(of_each, axis=0)
     if predictor.ngrams is not None:
         vocab, (network, ngrams) = predictor.bundle.vocab, predictor.ngrams.shares
-        of_ngrams = predictor.ngrams.contributions(vocab.numericalize(tokens), len(vocab), labels.index(label))
+        of_ngrams = predictor.ngrams.contributions(tokens, vocab, labels.index(label))
         contributions = network * contributions + ngrams * of_ngrams
     return Explanation(label, prediction, tuple(tokens), tuple(contributions.tolist()))
 

@@ -3,7 +3,7 @@
 With few labels such models are hard to beat, and they err on other texts than a network does: together they are better
 than either. Nothing here needs torch.
 
-N documents, T tokens, V vocabulary, C classes, K n-grams.
+N documents, T tokens, V vocabulary, C classes, K n-grams, J words that are none of them.
 
 Source: Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification"; Mesnil et al.
 2014, "Ensemble of Generative and Discriminative Techniques for Sentiment Analysis of Movie Reviews" (a recurrent
@@ -12,7 +12,8 @@ network beside it).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.errors import FormatError
-from ulmfit.text.rules import BOS, TK_MAJ, TK_UP
-from ulmfit.text.store import TokenStore
+from ulmfit.inference.reading import Ints, Part, Reading, Strange
+from ulmfit.inference.spelling import Floats, Spelling
+from ulmfit.text.rules import BOS, SPECIAL_TOKENS, TK_MAJ, TK_UP
 from ulmfit.text.vocab import Vocab
 
 NGRAMS = "ngrams.safetensors"
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-
-_PART = 500_000  # tokens whose n-grams are held at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +35,8 @@ class NGrams:
     """A linear model on the presence of n-grams.
 
     A text's numbers are the bias and the sum of the weights of its different n-grams, each times its scale, divided by
-    the root of the sum of the squares of these scales.
+    the root of the sum of the squares of these scales. A word that is no n-gram counts as one with the weights of its
+    spelling, if something has been learned of spellings.
 
     Args:
         longest: the largest number of tokens in an n-gram.
@@ -48,6 +46,7 @@ class NGrams:
         weights: (K, C).
         bias: (C,).
         shares: (2,) the factors of the network's numbers and of these.
+        spelling: what the parts of a word tell.
     """
 
     longest: int
@@ -57,61 +56,89 @@ class NGrams:
     weights: Floats
     bias: Floats
     shares: NDArray[np.float64]
+    spelling: Spelling | None = None
 
-    def outputs(self, store: TokenStore) -> Floats:
-        """The numbers (N, C) for the documents of a store of the model's vocabulary."""
-        parts = [self.features(part, len(store.vocab)) @ self.weights for part in portions(store)]
+    def outputs(self, reading: Reading) -> Floats:
+        """The numbers (N, C) for documents, read with the model's vocabulary."""
+        weights, strange, scale = self.weights, None, 0.0
+        if self.spelling is not None:
+            strange, scale = reading.strange(self.known(len(reading.vocab))), self.spelling.scale
+            weights = np.concatenate([weights, self.spelling.of_words(strange.words)])
+        parts = [features @ weights for features in self.features(reading, strange, scale)]
         return (np.concatenate(parts) + self.bias).astype(np.float32)
 
-    def features(self, part: tuple[Ints, Ints], n_words: int) -> Any:
-        """The scaled presence of n-grams in documents, a sparse matrix (N, K) with rows of length 1 (or 0).
+    def known(self, n_words: int) -> NDArray[np.bool_]:
+        """Whether each word of the vocabulary is an n-gram (V,)."""
+        known = np.zeros(n_words, bool)
+        known[self.keys[self.keys <= n_words] - 1] = True
+        return known
+
+    def features(self, reading: Reading, strange: Strange | None = None, strange_scale: float = 0.0) -> Iterator[Any]:
+        """The scaled presence of n-grams in documents, a sparse matrix with rows of length 1 (or 0) for each part.
 
         Args:
-            part: ids and offsets, as `portions` gives them.
-            n_words: entries V of the vocabulary.
+            reading: the documents.
+            strange: the words that are no n-grams; None to pass over them.
+            strange_scale: what the presence of each of these counts.
+
+        Yields:
+            matrices of N rows, and K columns or, with the strange words, K + J.
         """
         from scipy.sparse import csr_matrix
 
-        ids, offsets = part
-        document, key = keys_by_document(ids, offsets, n_words, self.longest, self.skipped)
-        column = find(self.keys, key)
-        document, column = document[column >= 0], column[column >= 0]
-        n = len(offsets) - 1
-        values = self.scale[column]
-        lengths = np.sqrt(np.bincount(document, values.astype(np.float64) ** 2, minlength=n))
-        values = (values / lengths[document]).astype(np.float32)
-        places = np.append(0, np.cumsum(np.bincount(document, minlength=n)))
-        return csr_matrix((values, column, places), shape=(n, len(self.keys)))
+        scale = self.scale
+        if strange is not None:
+            scale = np.append(scale, np.full(len(strange.words), strange_scale, np.float32))
+        for part in reading.parts():
+            document, key = keys_by_document(part, len(reading.vocab), self.longest, self.skipped)
+            column = find(self.keys, key)
+            document, column = document[column >= 0], column[column >= 0]
+            if strange is not None:
+                of, word = strange_by_document(part, strange)
+                document, column = np.append(document, of), np.append(column, len(self.keys) + word)
+            n = len(part.offsets) - 1
+            lengths = np.sqrt(np.bincount(document, scale[column].astype(np.float64) ** 2, minlength=n))
+            values = (scale[column] / lengths[document]).astype(np.float32)
+            yield csr_matrix((values, (document, column)), shape=(n, len(scale)))
 
     def join(self, network: Floats, ngrams: Floats) -> Floats:
         """The numbers (N, C) of the whole model from those of its two halves."""
         joined: Floats = (self.shares[0] * network + self.shares[1] * ngrams).astype(np.float32)
         return joined
 
-    def contributions(self, ids: NDArray[Any], n_words: int, output: int) -> Floats:
+    def contributions(self, tokens: Sequence[str], vocab: Vocab, output: int) -> Floats:
         """What each token of a text (T,) adds to one of its numbers, before the share.
 
         The weight of an n-gram is divided among its occurrences and their tokens: all contributions and the bias make
         the number.
         """
-        kept, found = _occurrences(ids.astype(np.int64), n_words, self)
-        columns = np.concatenate([column for column, _ in found])
-        known, counts = np.unique(columns[columns >= 0], return_counts=True)
-        times = dict(zip(known.tolist(), counts.tolist(), strict=True))
-        result = np.zeros(len(ids))
-        for column, length in found:
-            for place in np.flatnonzero(column >= 0):
-                k = int(column[place])
-                result[kept[place : place + length]] += self.scale[k] * self.weights[k, output] / (times[k] * length)
-        result /= np.linalg.norm(self.scale[known]) if len(known) else 1
-        return result.astype(np.float32)
+        ids = vocab.numericalize(tokens)
+        found = _occurrences(ids, len(vocab), self)
+        columns = np.concatenate([column for column, _, _ in found])
+        times = Counter(columns[columns >= 0].tolist())
+        result, square = np.zeros(len(ids)), float((self.scale[[*times]].astype(np.float64) ** 2).sum())
+        for column, places, length in found:
+            for i in np.flatnonzero(column >= 0):
+                k = int(column[i])
+                result[places[i : i + length]] += self.scale[k] * self.weights[k, output] / (times[k] * length)
+        if self.spelling is not None:
+            not_known = ~self.known(len(vocab))[ids] | (ids == vocab.unk_idx)
+            strange = {n: tokens[n] for n in np.flatnonzero(not_known).tolist() if tokens[n] not in SPECIAL_TOKENS}
+            often = Counter(strange.values())
+            weights = dict(zip(often, self.spelling.of_words([*often])[:, output].tolist(), strict=True))
+            for n, word in strange.items():
+                result[n] += self.spelling.scale * weights[word] / often[word]
+            square += len(often) * self.spelling.scale**2
+        return (result / (np.sqrt(square) or 1)).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the file of a model folder."""
         from safetensors.numpy import save
 
-        values = {field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)}
+        names = [field.name for field in fields(self) if field.name not in ("longest", "spelling")]
+        values = {name: np.ascontiguousarray(getattr(self, name)) for name in names}
         values["longest"] = np.array([self.longest], np.int64)
+        values |= {} if self.spelling is None else self.spelling.arrays()
         (folder / NGRAMS).write_bytes(save(values))
 
     @classmethod
@@ -130,8 +157,9 @@ class NGrams:
 
         try:
             values: dict[str, Any] = dict(load((folder / NGRAMS).read_bytes()))
+            spelling = Spelling.of_arrays(values)
             values["longest"] = int(values["longest"][0])
-            ngrams = cls(**values)
+            ngrams = cls(**values, spelling=spelling)
             _check(ngrams, n_words)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
             raise FormatError(f"{folder / NGRAMS} is damaged: {type(error).__name__}: {error}") from error
@@ -144,6 +172,7 @@ def _check(ngrams: NGrams, n_words: int) -> None:
         not ngrams.keys.shape == ngrams.scale.shape == (n,)
         or ngrams.bias.shape != (classes,)
         or ngrams.shares.shape != (2,)
+        or (ngrams.spelling is not None and ngrams.spelling.weights.shape[1] != classes)
     ):
         raise ValueError("its arrays do not belong together")
     if ngrams.longest < 1 or np.any(np.diff(ngrams.keys) <= 0):
@@ -168,17 +197,25 @@ def keys_of(ids: Ints, n_words: int, length: int) -> Ints:
     return keys
 
 
+def keys_with(word: int, keys: Ints, n_words: int) -> NDArray[np.bool_]:
+    """Which n-grams (K,) hold a word, by its id."""
+    found, rest = np.zeros(len(keys), bool), keys
+    while rest.any():
+        found |= rest % (n_words + 1) == word + 1
+        rest = rest // (n_words + 1)
+    return found
+
+
 def longest_that_fits(n_words: int, wanted: int) -> int:
     """The largest number of tokens, at most `wanted`, whose n-grams have numbers of 63 bits."""
     return max(n for n in range(1, wanted + 1) if n == 1 or (n_words + 1) ** n < 2**63)
 
 
-def keys_by_document(ids: Ints, offsets: Ints, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
+def keys_by_document(part: Part, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
     """All n-grams of documents.
 
     Args:
-        ids: (T,) of all documents one after the other.
-        offsets: (N + 1,) where each begins.
+        part: the documents.
         n_words: entries V of the vocabulary.
         longest: the largest number of tokens.
         skipped: ids to leave out.
@@ -186,16 +223,30 @@ def keys_by_document(ids: Ints, offsets: Ints, n_words: int, longest: int, skipp
     Returns:
         documents and keys, one pair for each document and different n-gram in it, in rising order.
     """
-    of = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    keep = ~np.isin(ids, skipped)
-    ids, of = ids[keep], of[keep]
+    keep = ~np.isin(part.ids, skipped)
+    ids, of = part.ids[keep], _documents(part)[keep]
     documents, keys = [], []
     for length in range(1, longest + 1):
         found = keys_of(ids, n_words, length)
         whole = of[: len(found)] == of[length - 1 :]  # begins and ends in the same document
         documents.append(of[: len(found)][whole])
         keys.append(found[whole])
-    document, key = np.concatenate(documents), np.concatenate(keys)
+    return _each_once(np.concatenate(documents), np.concatenate(keys))
+
+
+def strange_by_document(part: Part, strange: Strange) -> tuple[Ints, Ints]:
+    """Documents and the numbers of the strange words in them, one pair for each different one."""
+    number = strange.number[part.entries]
+    return _each_once(_documents(part)[number >= 0], number[number >= 0])
+
+
+def _documents(part: Part) -> Ints:
+    """The document of each token (T,)."""
+    return np.repeat(np.arange(len(part.offsets) - 1), np.diff(part.offsets))
+
+
+def _each_once(document: Ints, key: Ints) -> tuple[Ints, Ints]:
+    """Each different pair once, in rising order."""
     order = np.lexsort((key, document))
     document, key = document[order], key[order]
     first = np.ones(len(key), bool)
@@ -211,22 +262,11 @@ def find(keys: Ints, wanted: Ints) -> Ints:
     return np.where(keys[place] == wanted, place, -1)
 
 
-def portions(store: TokenStore) -> Iterator[tuple[Ints, Ints]]:
-    """A store as pieces of ids and offsets, each of about half a million tokens, of whole documents."""
-    start, n = 0, len(store)
-    while start < n:
-        stop = int(np.searchsorted(store.offsets, store.offsets[start] + _PART, side="right")) - 1
-        stop = min(n, max(stop, start + 1))
-        offsets = store.offsets[start : stop + 1]
-        yield np.asarray(store.ids[offsets[0] : offsets[-1]]).astype(np.int64), offsets - offsets[0]
-        start = stop
-
-
-def _occurrences(ids: Ints, n_words: int, of: NGrams) -> tuple[Ints, list[tuple[Ints, int]]]:
-    """Where the tokens that count stand; for each length, the columns (or -1) of the n-grams that begin there."""
+def _occurrences(ids: Ints, n_words: int, of: NGrams) -> list[tuple[Ints, Ints, int]]:
+    """For each length the columns (or -1) of the n-grams that begin at tokens that count, and where these stand."""
     kept = np.flatnonzero(~np.isin(ids, of.skipped))
     lengths = range(1, of.longest + 1)
-    return kept, [(find(of.keys, keys_of(ids[kept], n_words, length)), length) for length in lengths]
+    return [(find(of.keys, keys_of(ids[kept], n_words, length)), kept, length) for length in lengths]
 
 
 def from_config(folder: Path, config: Mapping[str, Any], n_words: int) -> NGrams | None:

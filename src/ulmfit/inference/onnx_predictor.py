@@ -5,7 +5,6 @@ N documents, B batch, T steps of a chunk, F features of a step, C classes.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from ulmfit.inference.answers import TextPredictor, check_threads
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.folder import VOCAB, check_manifest, read_config
 from ulmfit.inference.ngrams import from_config
+from ulmfit.inference.reading import Reading
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -118,7 +118,6 @@ class OnnxPredictor(TextPredictor):
         ngrams = from_config(self.path, config, len(self.directions[0].vocab))
         super().__init__(tuple(config["labels"]), str(config["task"]), calibration, ngrams)
         self.tokenizer = Tokenizer.load(self.path)
-        self._tokenizing = threading.Lock()  # the tokenizer remembers what it has cut
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), threads=self.threads), (self.path,)
@@ -133,11 +132,10 @@ class OnnxPredictor(TextPredictor):
         with self._tokenizing:
             return self.tokenizer(text)
 
-    def _read(self, texts: list[str], batch_size: int) -> tuple[list[Floats], TokenStore]:
-        with self._tokenizing:
-            stores = [TokenStore.build(texts, self.tokenizer, vocab=one.vocab) for one in self.directions]
+    def _read(self, texts: list[str], batch_size: int) -> tuple[list[Floats], Reading]:
+        stores, reading = self._cut(texts, self.tokenizer, [one.vocab for one in self.directions])
         pairs = zip(stores, self.directions, strict=True)
-        return [direction.logits(store, batch_size) for store, direction in pairs], stores[0]
+        return [direction.logits(store, batch_size) for store, direction in pairs], reading
 
 
 def _direction(folder: Path, threads: int) -> Direction:

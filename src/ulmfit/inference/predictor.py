@@ -5,7 +5,6 @@ N documents, C classes (for regression, numbers).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +19,7 @@ from ulmfit.inference.answers import TextPredictor, check_threads
 from ulmfit.inference.bundle import CLASSIFIER, Bundle, load_bundle
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.network import classifier_of
+from ulmfit.inference.reading import Reading
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.text.store import TokenStore
 
@@ -44,7 +44,6 @@ class Predictor(TextPredictor):
         self.threads = threads
         directions = [bundle] if bundle.backward is None else [bundle, bundle.backward]
         self.directions: list[tuple[Bundle, TextClassifier]] = [(one, classifier_of(one)) for one in directions]
-        self._tokenizing = threading.Lock()  # the tokenizer remembers what it has cut
 
     def __reduce__(self) -> tuple[Callable[[Bundle], Predictor], tuple[Bundle]]:
         return partial(type(self), threads=self.threads), (self.bundle,)
@@ -63,11 +62,10 @@ class Predictor(TextPredictor):
         """Numbers that the model gives for a text."""
         return self.directions[0][1].n_classes
 
-    def _read(self, texts: list[str], batch_size: int) -> tuple[list[NDArray[np.float32]], TokenStore]:
-        with self._tokenizing:
-            stores = [TokenStore.build(texts, one.tokenizer, vocab=one.vocab) for one, _ in self.directions]
+    def _read(self, texts: list[str], batch_size: int) -> tuple[list[NDArray[np.float32]], Reading]:
+        stores, reading = self._cut(texts, self.bundle.tokenizer, [one.vocab for one, _ in self.directions])
         pairs = zip(stores, self.directions, strict=True)
-        return [self._direction(store, batch_size, *direction) for store, direction in pairs], stores[0]
+        return [self._direction(store, batch_size, *direction) for store, direction in pairs], reading
 
     def _direction(
         self, store: TokenStore, batch_size: int, bundle: Bundle, model: TextClassifier

@@ -29,6 +29,7 @@ Progress = Callable[[int, int | None], None]
 
 _FORMAT, _FORMAT_VERSION = "ulmfit-store", 2
 _META, _IDS, _OFFSETS, _VOCAB = "store.json", "ids.bin", "offsets.bin", "vocab.json"
+_NO_LIMIT = 2**31 - 1  # of a vocabulary
 _BLOCK = 1 << 20  # ids that are exchanged at once
 _SAMPLES, _SAMPLE = 64, 4096  # blocks of bytes whose checksum is compared on opening
 
@@ -89,6 +90,20 @@ class TokenStore:
         """These documents and then those of another store with the same vocabulary, in memory."""
         offsets = np.append(self.offsets, self.offsets[-1] + other.offsets[1:])
         return TokenStore(np.concatenate([self.ids, other.ids]), offsets, self.vocab)
+
+    def with_vocab(self, vocab: Vocab) -> TokenStore:
+        """The same documents with the ids of another vocabulary, in memory; tokens that it lacks become unknown."""
+        if vocab is self.vocab:
+            return self
+        return TokenStore(vocab.numericalize(self.vocab.itos).astype(vocab.dtype)[self.ids], self.offsets, vocab)
+
+    def cut(self, row: int) -> tuple[TokenStore, TokenStore]:
+        """The documents before one, and those from it on; nothing is copied."""
+        start = self.offsets[row]
+        return (
+            TokenStore(self.ids[:start], self.offsets[: row + 1], self.vocab),
+            TokenStore(self.ids[start:], self.offsets[row:] - start, self.vocab),
+        )
 
     def __repr__(self) -> str:
         return f"TokenStore({len(self):,} documents, {self.n_tokens:,} tokens, {len(self.vocab):,} entries)"
@@ -154,6 +169,11 @@ class TokenStore:
             new.mkdir()
             job.in_files(content.passing(texts), new)
             return publish(new, root / content.hexdigest(), _open_if_sound)
+
+    @classmethod
+    def of_every_word(cls, texts: Iterable[str], tokenizer: Tokenizer) -> TokenStore:
+        """Tokenize texts, in memory, with a vocabulary that has every token; of 300,000 and more the frequent ones."""
+        return cls.build(texts, tokenizer, min_freq=1, max_vocab=_NO_LIMIT)
 
     def select(self, rows: NDArray[np.int64], cache_dir: Path | None = None) -> TokenStore:
         """Take some of the documents.

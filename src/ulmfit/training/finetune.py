@@ -19,7 +19,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.facts import peak_memory_mb
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.manifest import fingerprint_texts, run_manifest
-from ulmfit.training.parts import Stores
+from ulmfit.training.parts import Wide
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 from ulmfit.training.run_files import RunFiles
@@ -67,7 +67,7 @@ def finetune(
         raise ConfigError("lm_epochs=0: there is nothing to learn without an epoch")
     texts = [t for path in data for t in load_texts(path, text=text, encoding=encoding).texts]
     train, valid = RandomSplitter(recipe.valid_pct, recipe.seed)(texts)
-    stores = Stores.build(
+    stores = Wide.build(
         [],
         [texts[i] for i in valid],
         [texts[i] for i in train],
@@ -76,7 +76,7 @@ def finetune(
         max_vocab=recipe.max_vocab or max(MAX_VOCAB[recipe.size], len(start.vocab)),
         console=console,
         base=start.vocab,
-    )
+    ).narrowed()
     with files.guard():
         model, history, report = train_language_model(
             stores, start.config, recipe, clock, console, start, backwards=start.backwards

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.inference.ngrams import Floats, Ints
+from ulmfit.inference.reading import Ints
+from ulmfit.inference.spelling import Floats
 
 _MOST = 200
 MOST_NGRAMS = 100_000  # of which directions are made: with 200 of them 80 MB

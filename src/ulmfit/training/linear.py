@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
-from ulmfit.inference.ngrams import Floats, Ints
+from ulmfit.inference.reading import Ints
+from ulmfit.inference.spelling import Floats
 
 _RATIO_STRENGTH, _RARITY_STRENGTH, _PENALTY = 0.5, 100.0, 0.1
 _OF_BIAS = 10.0  # what stands for the bias beside rows of length 1

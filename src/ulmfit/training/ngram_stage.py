@@ -10,12 +10,12 @@ import numpy as np
 from rich.console import Console
 
 from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL
-from ulmfit.inference.ngrams import Ints, NGrams
-from ulmfit.text.store import TokenStore
+from ulmfit.inference.ngrams import NGrams
+from ulmfit.inference.reading import Ints, Reading
 from ulmfit.training.clock import Clock
 from ulmfit.training.manifest import fingerprint_texts
 from ulmfit.training.ngrams import Proof, fit_and_prove, sure_answers
-from ulmfit.training.parts import Stores, Texts, sample
+from ulmfit.training.parts import Texts, Wide, sample
 from ulmfit.training.progress import say
 
 _SHARE = 0.5  # of the time left, at most, for n-grams
@@ -44,7 +44,7 @@ class PseudoLabels:
 
 
 def pseudo_label(
-    ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore, console: Console, clock: Clock
+    ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: Reading, console: Console, clock: Clock
 ) -> PseudoLabels | None:
     """Texts without labels that the network may learn from, with the classes that the n-grams give them.
 
@@ -56,7 +56,7 @@ def pseudo_label(
         ngrams: of one class for each text.
         proof: that their sure answers are right.
         texts: the task.
-        unlabelled: its texts without labels, as ids.
+        unlabelled: its texts without labels, as ids of every word.
         console: where to say how many.
         clock: of the run; one that goes on has the same texts and classes as before.
 
@@ -93,7 +93,7 @@ def _why_none(proof: Proof) -> str:
     )
 
 
-def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore) -> dict[str, list[int]]:
+def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: Reading) -> dict[str, list[int]]:
     """The fields of the pseudo-labels, which may be empty."""
     none: dict[str, list[int]] = {"rows": [], "classes": []}
     if not proof.holds:
@@ -114,7 +114,7 @@ def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: TokenStore)
 
 
 def learn_ngrams(
-    texts: Texts, stores: Stores, kind: str, console: Console, clock: Clock
+    texts: Texts, wide: Wide, kind: str, console: Console, clock: Clock
 ) -> tuple[NGrams, Proof, NGrams | None]:
     """Learn from the training part; and, for the finished model, from the texts that were split off, too.
 
@@ -125,7 +125,7 @@ def learn_ngrams(
 
     Args:
         texts: the task.
-        stores: the same as ids.
+        wide: the same as ids of every word.
         kind: of the tokenizer.
         console: where to say what has been learned.
         clock: of the run.
@@ -138,22 +138,22 @@ def learn_ngrams(
         task=texts.task,
         n_classes=texts.target.n_out,
         kind=kind,
-        unlabelled=stores.unlabelled,
+        unlabelled=wide.unlabelled,
         seconds=None if clock.budget is None else clock.share(_SHARE),
     )
     started = time.perf_counter()
-    first = fit(stores.train, texts.target.encode(texts.train[1], "the labels"), console=console)
+    first = fit(wide.train, texts.target.encode(texts.train[1], "the labels"), console=console)
     used = time.perf_counter() - started
-    if not texts.split_off or texts.task == MULTI_LABEL or first.n_learned < len(stores.train):
+    if not texts.split_off or texts.task == MULTI_LABEL or first.n_learned < len(wide.train):
         return first.model, first.proof, None
-    again = _MARGIN * used * (1 + stores.valid.n_tokens / max(1, stores.train.n_tokens))
+    again = _MARGIN * used * (1 + wide.valid.n_tokens / max(1, wide.train.n_tokens))
     seconds: float | None = fit.keywords["seconds"]
     if not clock.recall(float(seconds is None or used + again <= seconds)):  # as before, in a run that goes on
         say(console, "The time is short: the n-grams learn from the training part alone, not from the texts held out")
         return first.model, first.proof, None
     target = texts.target.encode([*texts.train[1], *texts.valid[1]], "the labels")
-    second = fit(stores.train.joined(stores.valid), target, console=Console(quiet=True))
-    if second.n_learned < len(stores.train) + len(stores.valid):
+    second = fit(wide.train.joined(wide.valid), target, console=Console(quiet=True))
+    if second.n_learned < len(wide.train) + len(wide.valid):
         return first.model, first.proof, None
-    say(console, f"For the finished model also from the {len(stores.valid):,} texts held out, once it is measured")
+    say(console, f"For the finished model also from the {len(wide.valid):,} texts held out, once it is measured")
     return first.model, first.proof, second.model

@@ -13,17 +13,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
-from ulmfit.inference.ngrams import (
-    Floats,
-    Ints,
-    NGrams,
-    keys_by_document,
-    longest_that_fits,
-    portions,
-    skipped_ids,
-)
+from ulmfit.inference.ngrams import NGrams, keys_by_document, keys_with, longest_that_fits, skipped_ids
+from ulmfit.inference.reading import Ints, Reading, Strange
+from ulmfit.inference.spelling import Floats, Spelling
 from ulmfit.text.rules import SPECIAL_TOKENS
-from ulmfit.text.store import TokenStore
+from ulmfit.text.vocab import Vocab
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
 from ulmfit.training.linear import Choice, Target, choose_share, fit_linear, without_words
 from ulmfit.training.parts import sample
@@ -84,21 +78,21 @@ class Fitted:
 
 
 def fit_ngrams(
-    store: TokenStore, target: Target, task: str, n_classes: int, kind: str, console: Console, **settings: Any
+    reading: Reading, target: Target, task: str, n_classes: int, kind: str, console: Console, **settings: Any
 ) -> NGrams:
     """Learn from labelled documents; arguments as for `fit_and_prove`."""
-    return fit_and_prove(store, target, task, n_classes, kind, console, **settings).model
+    return fit_and_prove(reading, target, task, n_classes, kind, console, **settings).model
 
 
 def fit_and_prove(
-    store: TokenStore,
+    reading: Reading,
     target: Target,
     task: str,
     n_classes: int,
     kind: str,
     console: Console,
     *,
-    unlabelled: TokenStore | None = None,
+    unlabelled: Reading | None = None,
     strength: float = STRENGTH,
     letters: bool = True,
     seconds: float | None = None,
@@ -106,20 +100,21 @@ def fit_and_prove(
     """Learn from labelled documents, by what is best for each kind of task (docs/training.md).
 
     The features are the presence of n-grams times their rarity (idf). Beside them stand the parts of words that other
-    words have too and, unless labelled documents are many, the documents' places along the directions in which all
-    texts vary, labelled or not: few labels tell more about few directions than about many words. How much the places
-    count is chosen by labelled documents held out. Places and parts become part of the weights.
+    words have too, those among them that the vocabulary lacks, and, unless labelled documents are many, the documents'
+    places along the directions in which all texts vary, labelled or not: few labels tell more about few directions than
+    about many words. How much the places count is chosen by labelled documents held out. Places and parts become part
+    of the weights; what the parts tell is kept for words that are not among the n-grams.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
     Args:
-        store: N documents.
+        reading: N documents.
         target: class ids (N,), 0 and 1 (N, C), or values (N,).
         task: "single_label", "multi_label" or "regression".
         n_classes: C; 1 for values.
         kind: of the tokenizer: what an n-gram is made of.
         console: where to say how many there are.
-        unlabelled: further documents, of the same vocabulary.
+        unlabelled: further documents, of the same vocabularies.
         strength: factor on how closely the examples are followed; the inverse of regularization.
         letters: whether words teach something about words that are spelt alike.
         seconds: that it may take, roughly; None for no other limit than its own.
@@ -127,31 +122,41 @@ def fit_and_prove(
     Source: those of `ulmfit.training.linear`, `ulmfit.training.latent` and `ulmfit.training.word_parts`.
     """
     limit = np.inf if seconds is None else seconds
-    store, target = _sample(store, target, n_classes, limit, console)
-    by_places = len(store) <= _MOST_BY_PLACES and len(store) * n_classes <= _MAX_PLACES
-    corpus = _joined(store, unlabelled, n_classes, limit) if by_places and unlabelled is not None else store
-    model = _without_weights(store, corpus, kind, n_classes)
-    matrix = _columns_of(store, model)
-    latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
-    places = latent.places(matrix)
-    weights, bias, share = np.zeros((matrix.shape[1], n_classes)), without_words(target, task, n_classes), np.float32(0)
-    proof = Proof()
-    if matrix.nnz:
-        parts = _parts(store, model, kind if letters else "", n_classes)
-        features = [matrix, parts.of_texts(matrix)]
+    reading, target = _sample(reading, target, n_classes, limit, console)
+    by_places = len(reading) <= _MOST_BY_PLACES and len(reading) * n_classes <= _MAX_PLACES
+    corpus = _joined(reading, unlabelled, n_classes, limit) if by_places and unlabelled is not None else reading
+    by_letters = letters and kind == "word" and reading.n_tokens * n_classes <= _MAX_WORK_OF_PARTS
+    model = _without_weights(reading, corpus, kind, n_classes, with_unknown=not by_letters)
+    n, rarest = len(model.keys), float(_rarity(1, len(corpus)))
+    known = model.known(len(reading.vocab))
+    strange, all_strange = (some.strange(known) if by_letters else None for some in (reading, corpus))
+    matrix = _columns_of(reading, model, strange, rarest)
+    words, lexicon = [""] * n, set[str]()
+    if strange and all_strange:
+        words = [*_words_of(model, reading.vocab), *strange.words]
+        lexicon = {*reading.vocab.itos, *all_strange.words}.difference(SPECIAL_TOKENS)
+    parts = WordParts.of(words, _MAX_WEIGHTS // n_classes, lexicon)
+    features = [matrix[:, :n], parts.of_texts(matrix)]
+    latent = Latent.of(_columns_of(corpus, model, all_strange, rarest)[:, :n] if by_places else features[0][:0])
+    places = latent.places(features[0])
+    weights, bias, share = np.zeros((n, n_classes)), without_words(target, task, n_classes), np.float32(0)
+    proof, spelling = Proof(), None
+    if any(some.nnz for some in features):
         choice = choose_share(features, places, target, task, n_classes, strength)
         share = choice.share
         proof = _proof(choice, target, task)
         of_features, of_places, bias = fit_linear(features, places * share, target, task, n_classes, strength)
-        weights = parts.folded(of_features)
+        weights, of_parts = parts.folded(of_features[:n], of_features[n:]), of_features[n:].astype(np.float32)
         latent.add_to(weights, of_places * share)
+        if by_letters:
+            spelling = Spelling(parts=parts.parts, rarity=parts.rarity, weights=of_parts, scale=rarest)
     say(
         console,
-        f"N-grams: {len(model.keys):,} tokens and chains of up to {model.longest}, of {len(store):,} texts"
+        f"N-grams: {n:,} tokens and chains of up to {model.longest}, of {len(reading):,} texts"
         + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else ""),
     )
-    model = replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
-    return Fitted(model, proof, len(store))
+    model = replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32), spelling=spelling)
+    return Fitted(model, proof, len(reading))
 
 
 def sure_answers(outputs: Floats | NDArray[np.float64]) -> tuple[Ints, Ints]:
@@ -209,53 +214,55 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_lea
     return shares
 
 
-def _parts(store: TokenStore, model: NGrams, kind: str, n_classes: int) -> WordParts:
-    """What the words among the n-grams are spelt with; nothing of other tokens, and where it would take too long."""
-    if kind != "word" or store.n_tokens * n_classes > _MAX_WORK_OF_PARTS:
-        return WordParts.of([], len(model.keys), 0)
-    single = model.keys[model.keys <= len(store.vocab)]  # the first, as keys rise
-    words = [store.vocab.itos[key - 1] for key in single.tolist()]
-    words = ["" if word in SPECIAL_TOKENS else word for word in words]
-    return WordParts.of(words, len(model.keys), _MAX_WEIGHTS // n_classes)
+def _words_of(model: NGrams, vocab: Vocab) -> list[str]:
+    """The n-grams (K) that are one word as they are written, '' for the others."""
+    single = model.keys[model.keys <= len(vocab)]  # the first, as keys rise
+    words = ["" if (word := vocab[key - 1]) in SPECIAL_TOKENS else word for key in single.tolist()]
+    return words + [""] * (len(model.keys) - len(words))
 
 
 def _sample(
-    store: TokenStore, target: Target, n_classes: int, seconds: float, console: Console
-) -> tuple[TokenStore, Target]:
+    reading: Reading, target: Target, n_classes: int, seconds: float, console: Console
+) -> tuple[Reading, Target]:
     """As many documents as may be learned from, drawn at random."""
     in_time = seconds / (_SECONDS_PER_TOKEN + _SECONDS_PER_CLASS * n_classes)
-    fewest = _FEWEST * store.n_tokens / len(store)
+    fewest = _FEWEST * reading.n_tokens / len(reading)
     most = min(_MAX_TOKENS, _MAX_WORK // n_classes, max(fewest, in_time))
-    if store.n_tokens <= most:
-        return store, target
-    n = max(2, round(len(store) * most / store.n_tokens))
-    rows = sample(len(store), n)
-    say(console, f"The n-grams learn from a sample of {n:,} of the {len(store):,} texts, drawn at random")
-    return store.take(rows), target[rows]
+    if reading.n_tokens <= most:
+        return reading, target
+    n = max(2, round(len(reading) * most / reading.n_tokens))
+    rows = sample(len(reading), n)
+    say(console, f"The n-grams learn from a sample of {n:,} of the {len(reading):,} texts, drawn at random")
+    return reading.take(rows), target[rows]
 
 
-def _joined(store: TokenStore, unlabelled: TokenStore, n_classes: int, seconds: float) -> TokenStore:
-    """The documents of one store and as many of another as may be learned from, drawn at random."""
-    left = seconds - store.n_tokens * (_SECONDS_PER_TOKEN + _SECONDS_PER_CLASS * n_classes)
-    most = max(0, int(min(_MAX_CORPUS - store.n_tokens, left / _SECONDS_PER_TOKEN)))
+def _joined(reading: Reading, unlabelled: Reading, n_classes: int, seconds: float) -> Reading:
+    """Documents and as many of others as may be learned from, drawn at random."""
+    left = seconds - reading.n_tokens * (_SECONDS_PER_TOKEN + _SECONDS_PER_CLASS * n_classes)
+    most = max(0, int(min(_MAX_CORPUS - reading.n_tokens, left / _SECONDS_PER_TOKEN)))
     if unlabelled.n_tokens > most:
         n = max(min(1, most), int(len(unlabelled) * most / unlabelled.n_tokens))
         unlabelled = unlabelled.take(sample(len(unlabelled), n))
-    return store.joined(unlabelled)
+    return reading.joined(unlabelled)
 
 
-def _without_weights(store: TokenStore, corpus: TokenStore, kind: str, n_classes: int) -> NGrams:
+def _without_weights(
+    reading: Reading, corpus: Reading, kind: str, n_classes: int, *, with_unknown: bool = True
+) -> NGrams:
     """A model of the n-grams that labelled documents hold, and of others that several texts of the corpus hold.
 
-    If there are too many, those of the most texts are taken.
+    If there are too many, those of the most texts are taken. Unknown words, which are all one to a vocabulary, are
+    among them unless something else tells of these words.
     """
-    n_words, skipped = len(store.vocab), skipped_ids(store.vocab)
+    n_words, skipped = len(reading.vocab), skipped_ids(reading.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
     keys, counts = _counted(corpus, n_words, longest, skipped)
-    there, times = (keys, counts) if corpus is store else _counted(store, n_words, longest, skipped)
-    learned = np.isin(keys, there[times >= (1 if store.n_tokens <= _MANY_TOKENS else 2)])
-    if corpus is not store:
+    there, times = (keys, counts) if corpus is reading else _counted(reading, n_words, longest, skipped)
+    learned = np.isin(keys, there[times >= (1 if reading.n_tokens <= _MANY_TOKENS else 2)])
+    if corpus is not reading:
         learned[frequent(counts, MOST_NGRAMS)] = True
+    if not with_unknown:
+        learned &= ~keys_with(reading.vocab.unk_idx, keys, n_words)
     keys, counts = keys[learned], counts[learned]
     most = max(1, _MAX_WEIGHTS // n_classes)
     if len(keys) > most:
@@ -265,24 +272,29 @@ def _without_weights(store: TokenStore, corpus: TokenStore, kind: str, n_classes
         longest=longest,
         skipped=skipped,
         keys=keys,
-        scale=(np.log((1 + len(corpus)) / (1 + counts)) + 1).astype(np.float32),
+        scale=_rarity(counts, len(corpus)).astype(np.float32),
         weights=np.zeros((len(keys), n_classes), np.float32),
         bias=np.zeros(n_classes, np.float32),
         shares=np.array([0.5, 0.5]),
     )
 
 
-def _counted(store: TokenStore, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
-    """The n-grams of a store's documents as rising keys, and how many documents hold each."""
+def _rarity(counts: Any, n: int) -> Any:
+    """What the presence of n-grams counts (idf) that so many of n texts hold."""
+    return np.log((1 + n) / (1 + counts)) + 1
+
+
+def _counted(reading: Reading, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
+    """The n-grams of documents as rising keys, and how many documents hold each."""
     found = [
-        np.unique(keys_by_document(*part, n_words, longest, skipped)[1], return_counts=True) for part in portions(store)
+        np.unique(keys_by_document(part, n_words, longest, skipped)[1], return_counts=True) for part in reading.parts()
     ]
     keys, place = np.unique(np.concatenate([k for k, _ in found]), return_inverse=True)
     return keys, np.bincount(place, np.concatenate([c for _, c in found]), len(keys)).astype(np.int64)
 
 
-def _columns_of(store: TokenStore, model: NGrams) -> Any:
-    """The features (N, K) of all documents, sparse."""
+def _columns_of(reading: Reading, model: NGrams, strange: Strange | None = None, strange_scale: float = 0.0) -> Any:
+    """The features of all documents in one sparse matrix."""
     from scipy.sparse import vstack
 
-    return vstack([model.features(part, len(store.vocab)) for part in portions(store)], format="csr")
+    return vstack(list(model.features(reading, strange, strange_scale)), format="csr")

@@ -16,14 +16,15 @@ from ulmfit.data.sources import Examples, check_classes
 from ulmfit.data.splitters import RandomSplitter, stratified_split
 from ulmfit.data.targets import Measurement, MultiCategoryBlock, MultiLabel, SingleLabel, Target
 from ulmfit.errors import DataError
+from ulmfit.inference.reading import Reading
 from ulmfit.pretrained.transfer import occurrences, widen
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
-from ulmfit.text.vocab import Vocab
+from ulmfit.text.vocab import Vocab, make_vocab
 from ulmfit.training.progress import say
 
 FEW = 50  # with fewer texts to check with, the standard error of an accuracy of 0.85 is above 5 points
-_NO_LIMIT = 2**31
+_PARTS = ("lm", "train", "valid", "unlabelled")
 _MARGIN = 0.1  # of the range of the values to learn from, on either side
 
 
@@ -196,6 +197,29 @@ class Stores:
         """The same with some of the texts to choose by."""
         return replace(self, valid=self.valid.take(rows))
 
+
+@dataclass(frozen=True, kw_only=True)
+class Wide:
+    """The task as ids of every word, also of those that the vocabulary of the network lacks: what n-grams learn from.
+
+    Args:
+        lm: the training part and then the texts without labels.
+        train: what the classifier learns from.
+        valid: what is chosen by.
+        unlabelled: the texts without labels.
+    """
+
+    lm: Reading
+    train: Reading
+    valid: Reading
+    unlabelled: Reading
+
+    def narrowed(self) -> Stores:
+        """The same as ids of the network's vocabulary."""
+        lm = self.lm.narrowed()
+        train, unlabelled = lm.cut(len(self.train))
+        return Stores(lm=lm, train=train, valid=self.valid.narrowed(), unlabelled=unlabelled)
+
     @classmethod
     def build(
         cls,
@@ -208,24 +232,25 @@ class Stores:
         max_vocab: int,
         console: Console,
         base: Vocab | None = None,
-    ) -> Stores:
+    ) -> Self:
         """Tokenize all parts; the vocabulary is made from the texts to learn from, and holds that of the base."""
         started = time.perf_counter()
         all_texts = [*train, *unlabelled]
+        tokenizer.fit(all_texts)  # not by the texts to choose by
+        lm, checked = TokenStore.of_every_word([*all_texts, *valid], tokenizer).cut(len(all_texts))
+        counts = occurrences(lm.ids, lm.vocab)
         if base is None:
-            lm = TokenStore.build(all_texts, tokenizer, min_freq=min_freq, max_vocab=max_vocab)
+            vocab = make_vocab(counts, min_freq, max_vocab)
         else:
-            lm = TokenStore.build(all_texts, tokenizer, min_freq=1, max_vocab=_NO_LIMIT)
-            lm = _with_vocab(lm, widen(occurrences(lm.ids, lm.vocab), base, min_freq=min_freq, max_vocab=max_vocab))
-        checked = TokenStore.build(valid, tokenizer, vocab=lm.vocab)
-        unknown = float((np.asarray(lm.ids) == lm.vocab.unk_idx).mean())
+            vocab = widen(counts, base, min_freq=min_freq, max_vocab=max_vocab)
+        unknown = sum(n for word, n in counts.items() if word not in vocab) / max(1, lm.n_tokens)
         say(
             console,
-            f"{len(all_texts):,} texts, {lm.n_tokens:,} tokens, vocabulary {len(lm.vocab):,} words "
+            f"{len(all_texts):,} texts, {lm.n_tokens:,} tokens, vocabulary {len(vocab):,} words "
             f"({unknown:.1%} of the tokens are not in it), {time.perf_counter() - started:.0f} s",
         )
-        known, others = _cut(lm, len(train))
-        return cls(lm=lm, train=known, valid=checked, unlabelled=others)
+        known, others = lm.cut(len(train))
+        return cls(**{n: Reading(part, vocab) for n, part in zip(_PARTS, (lm, known, checked, others), strict=True)})
 
 
 def sample(n: int, wanted: int) -> NDArray[np.int64]:
@@ -234,18 +259,3 @@ def sample(n: int, wanted: int) -> NDArray[np.int64]:
     At random, because rows may come in turns: every second one of two classes in turn is of one class.
     """
     return np.sort(np.random.default_rng(0).permutation(n)[:wanted])
-
-
-def _with_vocab(store: TokenStore, vocab: Vocab) -> TokenStore:
-    """The same documents with the ids of another vocabulary."""
-    ids = vocab.numericalize(store.vocab.itos).astype(vocab.dtype)[store.ids]
-    return TokenStore(ids, store.offsets, vocab)
-
-
-def _cut(store: TokenStore, n: int) -> tuple[TokenStore, TokenStore]:
-    """The first n documents of a store, and the others."""
-    start = store.offsets[n]
-    return (
-        TokenStore(store.ids[:start], store.offsets[: n + 1], store.vocab),
-        TokenStore(store.ids[start:], store.offsets[n:] - start, store.vocab),
-    )

@@ -34,7 +34,7 @@ from ulmfit.training.classifier_stages import (
 from ulmfit.training.clock import Clock
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.ngram_stage import PseudoLabels, learn_ngrams, pseudo_label
-from ulmfit.training.parts import FEW, Stores, Texts, sample
+from ulmfit.training.parts import FEW, Stores, Texts, Wide, sample
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
 
@@ -207,7 +207,7 @@ def _one_direction(
     else:
         tokenizer = own_tokenizer(recipe.tokenizer, recipe.lang, texts.train[0], console)
         config = size_config(recipe.size)
-    stores = Stores.build(
+    wide = Wide.build(
         texts.train[0],
         texts.valid[0],
         texts.unlabelled,
@@ -217,6 +217,7 @@ def _one_direction(
         console=console,
         base=None if base is None else base.vocab,
     )
+    stores = wide.narrowed()
     per_token, per_text = 0.0, 0.0  # seconds of training, and of a forward pass
     if clock.budget is not None:
         per_token = seconds_per_token(classifier_learner(texts, stores, config, recipe, backwards=backwards))
@@ -224,9 +225,10 @@ def _one_direction(
         clock.reserve += per_text * n_evaluated
     ngrams, final_ngrams, proof = None, None, None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
-        ngrams, proof, final_ngrams = learn_ngrams(texts, stores, tokenizer.tok.kind, console, clock)
+        ngrams, proof, final_ngrams = learn_ngrams(texts, wide, tokenizer.tok.kind, console, clock)
         if recipe.pseudo_labels:
-            pseudo = pseudo_label(ngrams, proof, texts, stores.unlabelled, console, clock)
+            pseudo = pseudo_label(ngrams, proof, texts, wide.unlabelled, console, clock)
+    del wide  # four bytes for each token
     if pseudo is not None:
         texts, stores = pseudo.added(texts), stores.with_unlabelled(pseudo.rows)
     needed = 0.0
