@@ -21,6 +21,7 @@ QUIET = Console(quiet=True)
     ("word", "parts"),
     [
         ("", []),
+        ("x" * 101, []),
         ("a", ["<a>"]),
         ("ab", ["<ab", "<ab>", "ab>"]),
         ("näh", ["<nä", "<näh", "<näh>", "näh", "näh>", "äh>"]),

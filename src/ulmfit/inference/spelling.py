@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 _SHORTEST, _LONGEST = 3, 5  # letters, the marks of a word's two ends included
+_MOST_LETTERS = 100  # of a word; what is longer is data, such as a file that was written into a mail
 _FILE = ("parts", "rarity", "part_weights", "unknown_scale")
 
 
@@ -74,8 +75,11 @@ class Spelling:
 
 
 def parts_of(word: str) -> list[str]:
-    """The different chains of letters of a word between the marks of its two ends, sorted; of '' none."""
-    marked = f"<{word}>" if word else ""
+    """The different chains of letters of a word between the marks of its two ends, sorted.
+
+    There are none of '', and of more than a hundred letters, which are no word.
+    """
+    marked = f"<{word}>" if 0 < len(word) <= _MOST_LETTERS else ""
     lengths = range(_SHORTEST, _LONGEST + 1)
     return sorted({marked[i : i + n] for n in lengths for i in range(len(marked) - n + 1)})
 
