@@ -51,6 +51,14 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def chance(rows: list[dict[str, Any]]) -> str:
+    """How far chance moves an accuracy on so many texts."""
+    if "accuracy" not in rows[0]:
+        return ""
+    best = max(row["accuracy"] for row in rows)
+    return f"; the standard error of the best accuracy is {(best * (1 - best) / rows[0]['rows']['test']) ** 0.5:.4f}"
+
+
 def commands(rows: list[dict[str, Any]]) -> list[str]:
     """What made the rows of one task: a command for each number of threads, budget and base."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -101,7 +109,7 @@ def render(rows: list[dict[str, Any]], alone: list[dict[str, Any]]) -> str:
     lines: list[str] = []
     for name, some in by_task(rows):
         task, unlabelled, parts = some[0]["task"], some[0]["unlabelled"], some[0]["rows"]
-        sizes = ", ".join(f"{n:,} {part}" for part, n in parts.items())
+        sizes = ", ".join(f"{n:,} {part}" for part, n in parts.items()) + chance(some)
         lines += [f"### {task}" + (f", {unlabelled:,} texts without labels" if unlabelled else ""), "", sizes, ""]
         lines += [
             *table(some),

@@ -15,7 +15,7 @@ from rich.console import Console
 from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
 from ulmfit.inference.ngrams import NGrams, keys_by_document, keys_with, longest_that_fits, skipped_ids
 from ulmfit.inference.reading import Ints, Reading, Strange
-from ulmfit.inference.spelling import Floats, Spelling
+from ulmfit.inference.spelling import Floats
 from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.vocab import Vocab
 from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
@@ -127,29 +127,18 @@ def fit_and_prove(
     corpus = _joined(reading, unlabelled, n_classes, limit) if by_places and unlabelled is not None else reading
     by_letters = letters and kind == "word" and reading.n_tokens * n_classes <= _MAX_WORK_OF_PARTS
     model = _without_weights(reading, corpus, kind, n_classes, with_unknown=not by_letters)
-    n, rarest = len(model.keys), float(_rarity(1, len(corpus)))
-    known = model.known(len(reading.vocab))
-    strange, all_strange = (some.strange(known) if by_letters else None for some in (reading, corpus))
-    matrix = _columns_of(reading, model, strange, rarest)
-    words, lexicon = [""] * n, set[str]()
-    if strange and all_strange:
-        words = [*_words_of(model, reading.vocab), *strange.words]
-        lexicon = {*reading.vocab.itos, *all_strange.words}.difference(SPECIAL_TOKENS)
-    parts = WordParts.of(words, _MAX_WEIGHTS // n_classes, lexicon)
-    features = [matrix[:, :n], parts.of_texts(matrix)]
-    latent = Latent.of(_columns_of(corpus, model, all_strange, rarest)[:, :n] if by_places else features[0][:0])
-    places = latent.places(features[0])
+    seen = _Seen.of(reading, corpus, model, by_letters=by_letters, by_places=by_places)
+    n, places = len(model.keys), seen.latent.places(seen.features[0])
     weights, bias, share = np.zeros((n, n_classes)), without_words(target, task, n_classes), np.float32(0)
     proof, spelling = Proof(), None
-    if any(some.nnz for some in features):
-        choice = choose_share(features, places, target, task, n_classes, strength)
+    if any(some.nnz for some in seen.features):
+        choice = choose_share(seen.features, places, target, task, n_classes, strength)
         share = choice.share
         proof = _proof(choice, target, task)
-        of_features, of_places, bias = fit_linear(features, places * share, target, task, n_classes, strength)
-        weights, of_parts = parts.folded(of_features[:n], of_features[n:]), of_features[n:].astype(np.float32)
-        latent.add_to(weights, of_places * share)
-        if by_letters:
-            spelling = Spelling(parts=parts.parts, rarity=parts.rarity, weights=of_parts, scale=rarest)
+        of_features, of_places, bias = fit_linear(seen.features, places * share, target, task, n_classes, strength)
+        weights = seen.parts.folded(of_features[:n], of_features[n:])
+        seen.latent.add_to(weights, of_places * share)
+        spelling = seen.parts.spelling(of_features[n:], seen.rarest) if by_letters else None
     say(
         console,
         f"N-grams: {n:,} tokens and chains of up to {model.longest}, of {len(reading):,} texts"
@@ -212,6 +201,40 @@ def fit_shares(network: Floats, ngrams: Floats, target: Target, task: str, n_lea
     found = minimize(loss, expected_logs, method="L-BFGS-B", bounds=[(np.log(belief) - 5.0, 3.0), (-5.0, 3.0)])
     shares: NDArray[np.float64] = 0.5 * np.exp(found.x)
     return shares
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is learned from.
+
+    Args:
+        features: of the labelled documents: of n-grams (N, K), and of the parts of words (N, P), sparse.
+        parts: of the words; none, if words are not divided.
+        latent: the directions in which all documents vary; none, if places are left out.
+        rarest: what the presence of a word that is no n-gram counts.
+    """
+
+    features: list[Any]
+    parts: WordParts
+    latent: Latent
+    rarest: float
+
+    @classmethod
+    def of(cls, reading: Reading, corpus: Reading, model: NGrams, *, by_letters: bool, by_places: bool) -> _Seen:
+        """The features of labelled documents, and what they and the rest of a corpus have in common."""
+        n, rarest = len(model.keys), float(_rarity(1, len(corpus)))
+        if not by_letters:
+            matrix, parts = _columns_of(reading, model), WordParts.of([""] * n, 0)
+            latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
+            return cls([matrix, parts.of_texts(matrix)], parts, latent, rarest)
+        known = model.known(len(reading.vocab))
+        strange, others = reading.strange(known), corpus.strange(known)
+        lexicon = {*reading.vocab.itos, *others.words}.difference(SPECIAL_TOKENS)
+        words = [*_words_of(model, reading.vocab), *strange.words]
+        parts = WordParts.of(words, _MAX_WEIGHTS // model.weights.shape[1], lexicon)
+        matrix = _columns_of(reading, model, strange, rarest)
+        latent = Latent.of(_columns_of(corpus, model, others, rarest)[:, :n] if by_places else matrix[:0, :n])
+        return cls([matrix[:, :n], parts.of_texts(matrix)], parts, latent, rarest)
 
 
 def _words_of(model: NGrams, vocab: Vocab) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.inference.spelling import Floats, parts_of, rows_of_parts
+from ulmfit.inference.spelling import Floats, Spelling, parts_of, rows_of_parts
 from ulmfit.training.latent import frequent
 
 
@@ -63,3 +63,8 @@ class WordParts:
         """Weights of the first n-grams (k, C) with those of parts (P, C) in them."""
         whole: NDArray[np.float64] = weights + self.matrix[: len(weights)] @ of_parts
         return whole
+
+    def spelling(self, of_parts: NDArray[np.float64], scale: float) -> Spelling:
+        """What the parts tell, from their weights (P, C), for words that count as much as `scale`."""
+        weights = of_parts.astype(np.float32)
+        return Spelling(parts=self.parts, rarity=self.rarity, weights=weights, scale=scale)
