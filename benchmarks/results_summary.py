@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from statistics import mean
 from typing import Any
 
@@ -51,10 +52,13 @@ def few_labels(rows: list[dict[str, Any]]) -> str:
 
 
 def other_tasks(rows: list[dict[str, Any]]) -> str:
-    """The first figure of each other task; of several runs of ulmfit the newest, whatever it started from."""
+    """The first figure of each other task, of systems that ran on several.
+
+    Of several runs of ulmfit the newest, whatever it started from.
+    """
     rows = [row for row in rows if not FEW.fullmatch(row["task"])]
-    ran = {row["system"] for row in rows}
-    names = {system: name for system, name in NAMES.items() if system in ran}
+    ran = Counter(system for system, _ in {(row["system"], row["task"]) for row in rows})
+    names = {system: name for system, name in NAMES.items() if ran[system] > 1}
     lines = [f"| task | measure | {' | '.join(names.values())} |", "|" + "---|" * (len(names) + 2)]
     for task in sorted({row["task"] for row in rows}):
         found = newest([row for row in rows if row["task"] == task])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ulmfit.errors import DataError, FormatError
+from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle, load_bundle, save_bundle
 from ulmfit.inference.folder import FORMAT_VERSION, check_target
 from ulmfit.inference.predictor import Predictor
@@ -19,6 +19,7 @@ from ulmfit.models.language_model import LanguageModel
 from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
+from ulmfit.text.words import WordTokenizer
 
 
 def test_round_trip(tmp_path: Path, example: Bundle):
@@ -293,6 +294,12 @@ def test_a_folder_without_a_task_is_of_one_class_for_each_text(tmp_path: Path, e
     rewrite(tmp_path / "m", "config.json", {"task": "parsing"})
     with pytest.raises(FormatError, match="task 'parsing' is none of single_label"):
         load_bundle(tmp_path / "m")
+
+
+def test_directions_that_cut_texts_differently_are_refused(example: Bundle):
+    twin = replace(example, backwards=True, tokenizer=Tokenizer(WordTokenizer("de")))
+    with pytest.raises(ConfigError, match="the two directions of a model cut texts differently"):
+        replace(example, backward=twin)
 
 
 def test_both_directions_are_one_folder_that_earlier_programs_refuse(tmp_path: Path, example: Bundle):

@@ -18,7 +18,7 @@ from ulmfit.inference.explain import explain
 from ulmfit.inference.loading import load
 from ulmfit.inference.ngrams import NGRAMS, NGrams, keys_by_document, longest_that_fits
 from ulmfit.inference.predictor import Predictor
-from ulmfit.inference.reading import Part, Reading
+from ulmfit.inference.reading import Piece, Reading
 from ulmfit.text.all import load_learner
 from ulmfit.text.store import TokenStore
 from ulmfit.training import ngrams as learning
@@ -40,7 +40,7 @@ def chains(ids: list[int], longest: int) -> set[tuple[int, ...]]:
 def test_every_document_has_its_chains_each_once(documents: list[list[int]], longest: int):
     ids = np.array([i for document in documents for i in document], np.int64)
     offsets = np.append(0, np.cumsum([len(document) for document in documents]))
-    of, keys = keys_by_document(Part(ids, ids, offsets), 7, longest, np.array([0]))
+    of, keys = keys_by_document(Piece(ids, ids, offsets), 7, longest, np.array([0]))
     seen: dict[int, tuple[int, ...]] = {}
     for number, document in enumerate(documents):
         wanted = chains([i for i in document if i != 0], longest)
@@ -160,7 +160,7 @@ def test_words_that_no_text_had_are_known_by_their_letters(spelt: Bundle):
     assert spelt.ngrams is not None
     without = replace(spelt, ngrams=replace(spelt.ngrams, spelling=None))
     alike = Predictor(without).halves(SPELT[0])[1]
-    np.testing.assert_array_equal(alike, np.tile(alike[0], (4, 1)))  # one unknown word is the other
+    np.testing.assert_allclose(alike, np.tile(spelt.ngrams.bias, (4, 1)), atol=1e-6)  # no n-gram is of unknown words
 
 
 @pytest.fixture
@@ -185,9 +185,42 @@ def test_a_word_without_an_entry_counts_like_one_with(spelt: Bundle):
         numbers = predictor.halves([text])[1]
         assert numbers is not None
         assert contributions.sum() + ngrams.bias[output] == pytest.approx(numbers[0, output], abs=1e-5)
-    alone = np.array([predictor.outputs([text])[0] for text in SPELT[0]])
-    np.testing.assert_allclose(predictor.outputs(SPELT[0]), alone, atol=1e-5)
     assert explain(predictor, "sailors", label=spelt.labels[2]).contributions[-1] != 0
+
+
+def test_words_are_known_alone_as_among_many_others(spelt: Bundle, monkeypatch: pytest.MonkeyPatch):
+    texts = ["late sailors teach teachable sailing", "teachers; parcel sailing sailors", *SPELT[0]]
+    predictor = Predictor(spelt)
+    alone = [np.concatenate([half[0] for half in predictor.halves([text])]) for text in texts]
+    monkeypatch.setattr("ulmfit.inference.reading._PIECE", 20)
+    monkeypatch.setattr("ulmfit.text.counting.MAX_TYPES", 10)
+    monkeypatch.setattr("ulmfit.text.counting.Types.__init__.__defaults__", (10,))
+    many = [" ".join(f"w{i}x{j}" for j in range(20)) for i in range(40)]
+    found = np.concatenate(predictor.halves([*many, *texts, *many]), 1)[len(many) : len(many) + len(texts)]
+    np.testing.assert_allclose(found, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label", "regression"])
+def test_new_words_are_known_in_every_task(example: Bundle, task: str):
+    texts = ["teacher teaches", "teach teaching", "sailor sails", "sail sailed"] * 3
+    sea = np.array([0, 0, 1, 1] * 3)
+    target = {"single_label": sea, "multi_label": np.stack([1 - sea, sea], 1), "regression": sea * 2.0 - 1}[task]
+    n = 1 if task == "regression" else 2
+    ngrams = fit_ngrams(Reading.of_texts(texts, example.tokenizer, example.vocab), target, task, n, "word", QUIET)
+    outputs = ngrams.outputs(Reading.of_texts(SPELT[0], example.tokenizer, example.vocab))
+    score = outputs[:, 0] if n == 1 else outputs[:, 1] - outputs[:, 0]
+    assert score[:2].max() < score[2:].min()
+
+
+def test_without_letters_the_folder_is_one_that_earlier_programs_read(spelt: Bundle, tmp_path: Path):
+    reading = Reading.of_texts(TEXTS, spelt.tokenizer, spelt.vocab)
+    ngrams = fit_ngrams(reading, LABELS + 1, "single_label", 3, "char", QUIET)
+    assert ngrams.spelling is None
+    save_bundle(replace(spelt, ngrams=ngrams), tmp_path / "m")
+    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 3
+    np.testing.assert_array_equal(
+        load(tmp_path / "m").outputs(TEXTS), Predictor(replace(spelt, ngrams=ngrams)).outputs(TEXTS)
+    )
 
 
 def test_what_is_spelt_is_kept_in_the_folder(spelt: Bundle, tmp_path: Path):
@@ -195,7 +228,13 @@ def test_what_is_spelt_is_kept_in_the_folder(spelt: Bundle, tmp_path: Path):
     np.testing.assert_array_equal(load(tmp_path / "m").outputs(SPELT[0]), Predictor(spelt).outputs(SPELT[0]))
 
 
-@pytest.mark.parametrize("change", ["missing", "parts", "names", "shapes", "classes"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("missing", "parts", "names", "twice", "deep", "shapes", "classes"),
+        *("not finite", "kind", "scale", "rarity", "longest"),
+    ],
+)
 def test_damaged_spellings_are_refused(spelt: Bundle, tmp_path: Path, change: str):
     from safetensors.numpy import load_file, save_file
 
@@ -207,7 +246,21 @@ def test_damaged_spellings_are_refused(spelt: Bundle, tmp_path: Path, change: st
     elif change == "parts":
         arrays["parts"] = arrays["parts"][:-3].copy()
     elif change == "names":
-        arrays["parts"] = np.frombuffer(b"[1, 2]", np.uint8)
+        arrays["parts"] = np.frombuffer(json.dumps([1] * len(arrays["rarity"])).encode(), np.uint8)
+    elif change == "twice":
+        arrays["parts"] = np.frombuffer(json.dumps(["abc"] * len(arrays["rarity"])).encode(), np.uint8)
+    elif change == "deep":
+        arrays["parts"] = np.frombuffer(b"[" * 200_000, np.uint8)
+    elif change == "not finite":
+        arrays["part_weights"] = np.full_like(arrays["part_weights"], np.nan)
+    elif change == "kind":
+        arrays["keys"] = arrays["keys"].astype(np.float64)
+    elif change == "scale":
+        arrays["unknown_scale"] = np.zeros(1, np.float32)
+    elif change == "rarity":
+        arrays["rarity"] = -arrays["rarity"]
+    elif change == "longest":
+        arrays["longest"] = np.array([10**9])
     elif change == "shapes":
         arrays["part_weights"] = arrays["part_weights"][:-1].copy()
     else:
@@ -225,15 +278,15 @@ def test_marks_and_words_with_an_ngram_are_not_strange(example: Bundle):
     assert sorted(strange.words) == ["boat", "parcel", "tram"]  # no xxup, and not the beginning
     assert (strange.number >= 0).sum() == 3
     assert [store.vocab[i] for i in np.argsort(strange.number)[-3:]] == [*strange.words]
-    part = next(Reading(store, example.vocab).parts())
+    part = next(Reading(store, example.vocab).pieces())
     wanted = [example.vocab.stoi.get(store.vocab[i], example.vocab.unk_idx) for i in part.entries.tolist()]
     assert part.ids.tolist() == wanted
 
 
 def test_documents_come_in_pieces_of_whole_ones(example: Bundle, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ulmfit.inference.reading._PART", 7)
+    monkeypatch.setattr("ulmfit.inference.reading._PIECE", 7)
     reading = Reading.of_texts(TEXTS, example.tokenizer, example.vocab)
-    parts = list(reading.parts())
+    parts = list(reading.pieces())
     assert len(parts) > 2
     assert sum(len(part.offsets) - 1 for part in parts) == len(TEXTS)
     assert np.concatenate([part.entries for part in parts]).tolist() == reading.store.ids.tolist()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundles import as_read, classifier
+from bundles import classifier
 from rich.console import Console
 
 from ulmfit.errors import ConfigError, DataError, FormatError
@@ -22,9 +22,9 @@ from ulmfit.inference.explain import explain
 from ulmfit.inference.info import print_info
 from ulmfit.inference.loading import load
 from ulmfit.inference.predictor import Predictor
+from ulmfit.inference.reading import Reading
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig
-from ulmfit.text.store import TokenStore
 from ulmfit.training.ngrams import fit_ngrams
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -82,10 +82,11 @@ def test_tasks_directions_and_calibration(tmp_path: Path, task: str):
     calibration = {"temperature": 2.0, "thresholds": {"praise": 0.3} if task == "multi_label" else {}}
     twin = replace(bundle, backwards=True, weights={k: v * 1.1 for k, v in bundle.weights.items()})
     texts = ["The parcel came late.", "Wonderful coffee!"]
-    store = TokenStore.build(texts * 2, bundle.tokenizer, vocab=bundle.vocab)
+    texts += ["The parcels were late again.", "Coffees and chargers"]  # words that nothing was learned of
+    reading = Reading.of_texts(texts[:2] * 2, bundle.tokenizer, bundle.vocab)
     n, several = (1, np.array([1.0, 2, 1, 2])) if task == "regression" else (3, np.array([[0, 1, 1], [1, 0, 0]] * 2))
     target = np.array([0, 1, 2, 1]) if task == "single_label" else several
-    ngrams = fit_ngrams(as_read(store), target, task, n, "word", Console(quiet=True))
+    ngrams = fit_ngrams(reading, target, task, n, "word", Console(quiet=True))
     bundle = replace(bundle, backward=twin, calibration=calibration, ngrams=ngrams)
     export(bundle, tmp_path / "m")
     exported = load(tmp_path / "m")

@@ -187,6 +187,19 @@ def test_both_directions_are_trained_and_averaged(tiny_models):
     assert "from their end" in out.getvalue()
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_direction_without_a_base_cuts_texts_as_the_other_does(tiny_models, backwards: bool):
+    parts, quiet = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0), Console(quiet=True)
+    recipe = Recipe(lm_epochs=0.05, epochs=1, bidirectional=True, ngrams=False)
+    german = train_text_classifier(parts, replace(recipe, lang="de"), quiet)
+    base = german.backward_language_model if backwards else german.language_model
+    given = {"backward_base": base} if backwards else {"base": base}
+    trained = train_text_classifier(parts, recipe, quiet, **given)
+    assert trained.classifier.backward is not None
+    assert trained.classifier.backward.tokenizer == trained.classifier.tokenizer == german.classifier.tokenizer
+    assert trained.classifier.tokenizer != Tokenizer()
+
+
 def test_a_run_says_how_to_repeat_it(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/usr/bin/ulmfit", "train", "/home/someone/a.csv", "--out", "there/m"])
     texts = prepare_texts(examples(20), None, (), valid_pct=0.2, seed=0)

@@ -21,7 +21,7 @@ QUIET = Console(quiet=True)
     ("word", "parts"),
     [
         ("", []),
-        ("x" * 101, []),
+        ("x" * 51, []),
         ("a", ["<a>"]),
         ("ab", ["<ab", "<ab>", "ab>"]),
         ("näh", ["<nä", "<näh", "<näh>", "näh", "näh>", "äh>"]),
@@ -54,6 +54,16 @@ def test_the_most_frequent_parts_are_taken():
     assert few[:3].getnnz() == 9  # those of "ing", that three words have
     assert few[3:].getnnz() == 0
     assert WordParts.of(words, 0).matrix.shape == (5, 0)
+
+
+def test_a_part_that_a_word_shares_with_one_of_the_language_counts_and_many_are_bounded(monkeypatch):
+    alone = WordParts.of(["sailing", "teach"], 1_000)
+    assert alone.matrix.nnz == 0
+    shared = WordParts.of(["sailing", "teach"], 1_000, ["teacher", "boat"])
+    assert shared.matrix.getnnz(1).tolist() == [0, len({*parts_of("teach")} & {*parts_of("teacher")})]
+    assert set(shared.parts) == {*parts_of("teach")} & {*parts_of("teacher")}
+    monkeypatch.setattr("ulmfit.training.word_parts._MOST_FOUND", 1)
+    assert WordParts.of(["teach", "teacher", "teaches"], 1_000).matrix.nnz == 0  # the first alone was divided
 
 
 def test_weights_of_parts_become_weights_of_words():

@@ -1,7 +1,7 @@
 """A linear model of which words and word pairs a text holds, whose numbers are added to the network's.
 
 With few labels such models are hard to beat, and they err on other texts than a network does: together they are better
-than either. Nothing here needs torch.
+than either. Words that are none of its n-grams it knows by their letters. Nothing here needs torch.
 
 N documents, T tokens, V vocabulary, C classes, K n-grams, J words that are none of them.
 
@@ -22,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.errors import FormatError
-from ulmfit.inference.reading import Ints, Part, Reading, Strange
+from ulmfit.inference.reading import Ints, Piece, Reading, Strange
 from ulmfit.inference.spelling import Floats, Spelling
 from ulmfit.text.rules import BOS, SPECIAL_TOKENS, TK_MAJ, TK_UP
 from ulmfit.text.vocab import Vocab
 
 NGRAMS = "ngrams.safetensors"
+
+_LONGEST = 63  # tokens of an n-gram, as even of a vocabulary of one word no longer ones have numbers of 63 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +62,26 @@ class NGrams:
 
     def outputs(self, reading: Reading) -> Floats:
         """The numbers (N, C) for documents, read with the model's vocabulary."""
-        weights, strange, scale = self.weights, None, 0.0
-        if self.spelling is not None:
-            strange, scale = reading.strange(self.known(len(reading.vocab))), self.spelling.scale
-            weights = np.concatenate([weights, self.spelling.of_words(strange.words)])
-        parts = [features @ weights for features in self.features(reading, strange, scale)]
+        spelling = self.spelling
+        if spelling is None:
+            parts = [features @ self.weights for features, _ in self.features(reading)]
+        else:
+            strange = reading.strange(self.known(len(reading.vocab)))
+            spelt = spelling.of_words(strange.words)
+            both = self.features(reading, strange, spelling.scale)
+            parts = [features @ self.weights + of_strange @ spelt for features, of_strange in both]
         return (np.concatenate(parts) + self.bias).astype(np.float32)
 
     def known(self, n_words: int) -> NDArray[np.bool_]:
         """Whether each word of the vocabulary is an n-gram (V,)."""
         known = np.zeros(n_words, bool)
-        known[self.keys[self.keys <= n_words] - 1] = True
+        known[self.keys[: np.searchsorted(self.keys, n_words, side="right")] - 1] = True
         return known
 
-    def features(self, reading: Reading, strange: Strange | None = None, strange_scale: float = 0.0) -> Iterator[Any]:
-        """The scaled presence of n-grams in documents, a sparse matrix with rows of length 1 (or 0) for each part.
+    def features(
+        self, reading: Reading, strange: Strange | None = None, strange_scale: float = 0.0
+    ) -> Iterator[tuple[Any, Any]]:
+        """The scaled presence of n-grams in documents, in rows of length 1 (or 0), for one piece after the other.
 
         Args:
             reading: the documents.
@@ -82,24 +89,24 @@ class NGrams:
             strange_scale: what the presence of each of these counts.
 
         Yields:
-            matrices of N rows, and K columns or, with the strange words, K + J.
+            sparse matrices (N, K) and (N, J), which together have these rows.
         """
         from scipy.sparse import csr_matrix
 
-        scale = self.scale
-        if strange is not None:
-            scale = np.append(scale, np.full(len(strange.words), strange_scale, np.float32))
-        for part in reading.parts():
-            document, key = keys_by_document(part, len(reading.vocab), self.longest, self.skipped)
+        for piece in reading.pieces():
+            n = len(piece.offsets) - 1
+            document, key = keys_by_document(piece, len(reading.vocab), self.longest, self.skipped)
             column = find(self.keys, key)
             document, column = document[column >= 0], column[column >= 0]
-            if strange is not None:
-                of, word = strange_by_document(part, strange)
-                document, column = np.append(document, of), np.append(column, len(self.keys) + word)
-            n = len(part.offsets) - 1
-            lengths = np.sqrt(np.bincount(document, scale[column].astype(np.float64) ** 2, minlength=n))
-            values = (scale[column] / lengths[document]).astype(np.float32)
-            yield csr_matrix((values, (document, column)), shape=(n, len(scale)))
+            values = self.scale[column]
+            of, word = strange_by_document(piece, strange) if strange is not None else (document[:0], column[:0])
+            squares = np.bincount(document, values.astype(np.float64) ** 2, minlength=n)
+            lengths = np.sqrt(squares + np.bincount(of, minlength=n) * strange_scale**2)
+            strangely = (strange_scale / lengths[of]).astype(np.float32)
+            yield (
+                csr_matrix(((values / lengths[document]).astype(np.float32), (document, column)), (n, len(self.keys))),
+                csr_matrix((strangely, (of, word)), (n, 0 if strange is None else len(strange.words))),
+            )
 
     def join(self, network: Floats, ngrams: Floats) -> Floats:
         """The numbers (N, C) of the whole model from those of its two halves."""
@@ -122,8 +129,8 @@ class NGrams:
                 k = int(column[i])
                 result[places[i : i + length]] += self.scale[k] * self.weights[k, output] / (times[k] * length)
         if self.spelling is not None:
-            not_known = ~self.known(len(vocab))[ids] | (ids == vocab.unk_idx)
-            strange = {n: tokens[n] for n in np.flatnonzero(not_known).tolist() if tokens[n] not in SPECIAL_TOKENS}
+            lacking = np.flatnonzero(~self.known(len(vocab))[ids]).tolist()
+            strange = {n: tokens[n] for n in lacking if tokens[n] not in SPECIAL_TOKENS}
             often = Counter(strange.values())
             weights = dict(zip(often, self.spelling.of_words([*often])[:, output].tolist(), strict=True))
             for n, word in strange.items():
@@ -161,12 +168,20 @@ class NGrams:
             values["longest"] = int(values["longest"][0])
             ngrams = cls(**values, spelling=spelling)
             _check(ngrams, n_words)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
             raise FormatError(f"{folder / NGRAMS} is damaged: {type(error).__name__}: {error}") from error
         return ngrams
 
 
 def _check(ngrams: NGrams, n_words: int) -> None:
+    whole = {"keys": ngrams.keys, "skipped": ngrams.skipped}
+    real = {name: getattr(ngrams, name) for name in ("scale", "weights", "bias", "shares")}
+    if ngrams.spelling is not None:
+        real |= {"rarity": ngrams.spelling.rarity, "part_weights": ngrams.spelling.weights}
+    for kind, arrays in (("i", whole), ("f", real)):
+        for name, array in arrays.items():
+            if array.dtype.kind != kind or not np.isfinite(array).all():
+                raise ValueError(f"its {name} are no finite numbers of their kind")
     n, classes = ngrams.weights.shape
     if (
         not ngrams.keys.shape == ngrams.scale.shape == (n,)
@@ -175,8 +190,10 @@ def _check(ngrams: NGrams, n_words: int) -> None:
         or (ngrams.spelling is not None and ngrams.spelling.weights.shape[1] != classes)
     ):
         raise ValueError("its arrays do not belong together")
-    if ngrams.longest < 1 or np.any(np.diff(ngrams.keys) <= 0):
+    if not 1 <= ngrams.longest <= _LONGEST or np.any(np.diff(ngrams.keys) <= 0):
         raise ValueError("its keys are none")
+    if (ngrams.scale <= 0).any():
+        raise ValueError("its n-grams are counted by numbers that are not above 0")
     if n and (ngrams.keys[0] < 1 or ngrams.keys[-1] >= (n_words + 1) ** ngrams.longest):
         raise ValueError(f"its keys are of another vocabulary than that of {n_words} words")
 
@@ -211,11 +228,11 @@ def longest_that_fits(n_words: int, wanted: int) -> int:
     return max(n for n in range(1, wanted + 1) if n == 1 or (n_words + 1) ** n < 2**63)
 
 
-def keys_by_document(part: Part, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
+def keys_by_document(piece: Piece, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
     """All n-grams of documents.
 
     Args:
-        part: the documents.
+        piece: the documents.
         n_words: entries V of the vocabulary.
         longest: the largest number of tokens.
         skipped: ids to leave out.
@@ -223,8 +240,8 @@ def keys_by_document(part: Part, n_words: int, longest: int, skipped: Ints) -> t
     Returns:
         documents and keys, one pair for each document and different n-gram in it, in rising order.
     """
-    keep = ~np.isin(part.ids, skipped)
-    ids, of = part.ids[keep], _documents(part)[keep]
+    keep = ~np.isin(piece.ids, skipped)
+    ids, of = piece.ids[keep], _documents(piece)[keep]
     documents, keys = [], []
     for length in range(1, longest + 1):
         found = keys_of(ids, n_words, length)
@@ -234,15 +251,15 @@ def keys_by_document(part: Part, n_words: int, longest: int, skipped: Ints) -> t
     return _each_once(np.concatenate(documents), np.concatenate(keys))
 
 
-def strange_by_document(part: Part, strange: Strange) -> tuple[Ints, Ints]:
+def strange_by_document(piece: Piece, strange: Strange) -> tuple[Ints, Ints]:
     """Documents and the numbers of the strange words in them, one pair for each different one."""
-    number = strange.number[part.entries]
-    return _each_once(_documents(part)[number >= 0], number[number >= 0])
+    number = strange.number[piece.entries]
+    return _each_once(_documents(piece)[number >= 0], number[number >= 0])
 
 
-def _documents(part: Part) -> Ints:
+def _documents(piece: Piece) -> Ints:
     """The document of each token (T,)."""
-    return np.repeat(np.arange(len(part.offsets) - 1), np.diff(part.offsets))
+    return np.repeat(np.arange(len(piece.offsets) - 1), np.diff(piece.offsets))
 
 
 def _each_once(document: Ints, key: Ints) -> tuple[Ints, Ints]:

@@ -19,11 +19,11 @@ from ulmfit.text.vocab import Vocab
 
 Ints = NDArray[np.int64]
 
-_PART = 500_000  # tokens that are held at once
+_PIECE = 500_000  # tokens that are held at once
 
 
 @dataclass(frozen=True)
-class Part:
+class Piece:
     """Some of the documents, in memory.
 
     Args:
@@ -91,27 +91,27 @@ class Reading:
         """The words that occur and are not known; special tokens are none.
 
         Args:
-            known: (V,) whether each word of the model's vocabulary is.
+            known: (V,) whether each word of the model's vocabulary is; the unknown one stands for all that it lacks.
         """
         entries = self.store.vocab
         occurs = np.zeros(len(entries), bool)
         occurs[self.store.ids] = True
-        lacking = np.flatnonzero(occurs & (~known[self._ids] | (self._ids == self.vocab.unk_idx)))
+        lacking = np.flatnonzero(occurs & ~known[self._ids])
         lacking = lacking[[entries[i] not in SPECIAL_TOKENS for i in lacking.tolist()]]
         number = np.full(len(entries), -1)
         number[lacking] = np.arange(len(lacking))
         return Strange(tuple(entries.decode(lacking)), number)
 
-    def parts(self) -> Iterator[Part]:
+    def pieces(self) -> Iterator[Piece]:
         """The documents in pieces of about half a million tokens, each of whole ones."""
         store = self.store
         start, n = 0, len(store)
         while start < n:
-            stop = int(np.searchsorted(store.offsets, store.offsets[start] + _PART, side="right")) - 1
+            stop = int(np.searchsorted(store.offsets, store.offsets[start] + _PIECE, side="right")) - 1
             stop = min(n, max(stop, start + 1))
             offsets = store.offsets[start : stop + 1]
             entries = np.asarray(store.ids[offsets[0] : offsets[-1]]).astype(np.int64)
-            yield Part(self._ids[entries], entries, offsets - offsets[0])
+            yield Piece(self._ids[entries], entries, offsets - offsets[0])
             start = stop
 
     @cached_property

@@ -9,7 +9,8 @@ chains of letters.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 _SHORTEST, _LONGEST = 3, 5  # letters, the marks of a word's two ends included
-_MOST_LETTERS = 100  # of a word; what is longer is data, such as a file that was written into a mail
+_MOST_LETTERS = 50  # of a word; what is longer is data, such as a file that was written into a mail
 _FILE = ("parts", "rarity", "part_weights", "unknown_scale")
 
 
@@ -42,7 +43,7 @@ class Spelling:
 
     def of_words(self, words: Sequence[str]) -> Floats:
         """The weights (J, C) of words."""
-        found: Floats = rows_of_parts([parts_of(word) for word in words], self._place, self.rarity) @ self.weights
+        found: Floats = rows_of_parts(map(parts_of, words), self._place, self.rarity) @ self.weights
         return found
 
     @cached_property
@@ -69,36 +70,42 @@ class Spelling:
         names = json.loads(parts.tobytes())
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("its parts of words are none")
-        if not len(names) == len(rarity) == len(weights) or rarity.ndim != 1 or weights.ndim != 2:
+        if len({*names}) < len(names):
+            raise ValueError("it names a part of words twice")
+        n = len(names)
+        if (rarity.shape, weights.shape[:1], weights.ndim, scale.shape) != ((n,), (n,), 2, (1,)):
             raise ValueError("its parts of words and their weights do not belong together")
+        if (rarity < 0).any() or not 0 < scale[0] < np.inf:
+            raise ValueError("what its words count is no number above 0")
         return cls(parts=tuple(names), rarity=rarity, weights=weights, scale=float(scale[0]))
 
 
 def parts_of(word: str) -> list[str]:
     """The different chains of letters of a word between the marks of its two ends, sorted.
 
-    There are none of '', and of more than a hundred letters, which are no word.
+    There are none of '', and of more than fifty letters, which are no word.
     """
     marked = f"<{word}>" if 0 < len(word) <= _MOST_LETTERS else ""
     lengths = range(_SHORTEST, _LONGEST + 1)
     return sorted({marked[i : i + n] for n in lengths for i in range(len(marked) - n + 1)})
 
 
-def rows_of_parts(found: Sequence[Sequence[str]], place: Mapping[str, int], rarity: Floats) -> Any:
+def rows_of_parts(found: Iterable[Sequence[str]], place: Mapping[str, int], rarity: Floats) -> Any:
     """How much each part counts in each word, a sparse matrix (J, P) with rows of length 1, or 0 without a part.
 
     Args:
-        found: the parts of each word.
+        found: the parts of each word; only one word's are held.
         place: the columns of those that count.
         rarity: (P,) how much.
     """
     from scipy.sparse import csr_matrix
 
-    columns = [[place[part] for part in parts if part in place] for parts in found]
-    column = np.fromiter((c for row in columns for c in row), np.int64)
-    ends = np.cumsum([0, *map(len, columns)])
-    values = rarity[column].astype(np.float32)
-    row = np.repeat(np.arange(len(found)), np.diff(ends))
-    lengths = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, minlength=len(found)))
+    columns, until = array("q"), array("q", [0])
+    for parts in found:
+        columns.extend([place[part] for part in parts if part in place])
+        until.append(len(columns))
+    column, ends, n = np.array(columns, np.int64), np.array(until, np.int64), len(until) - 1
+    values, row = rarity[column].astype(np.float32), np.repeat(np.arange(n), np.diff(ends))
+    lengths = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, minlength=n))
     lengths[lengths == 0] = 1  # of words whose every part all others have
-    return csr_matrix(((values / lengths[row]).astype(np.float32), column, ends), shape=(len(found), len(rarity)))
+    return csr_matrix(((values / lengths[row]).astype(np.float32), column, ends), shape=(n, len(rarity)))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.batching import batches, refuse_one_text
 from ulmfit.text.cache import ContentHash, publish, usable_folder
-from ulmfit.text.counting import Types
+from ulmfit.text.counting import MAX_TYPES, Types
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.text.workers import encode_parallel
@@ -172,8 +172,10 @@ class TokenStore:
 
     @classmethod
     def of_every_word(cls, texts: Iterable[str], tokenizer: Tokenizer) -> TokenStore:
-        """Tokenize texts, in memory, with a vocabulary that has every token; of 300,000 and more the frequent ones."""
-        return cls.build(texts, tokenizer, min_freq=1, max_vocab=_NO_LIMIT)
+        """Tokenize texts, in memory, with a vocabulary that has every token, however many there are."""
+        refuse_one_text(texts)
+        tokenizer.fit(texts)
+        return _Job(tokenizer, None, 1, _NO_LIMIT, None, 1, None, _length(texts), _NO_LIMIT).in_memory(texts)
 
     def select(self, rows: NDArray[np.int64], cache_dir: Path | None = None) -> TokenStore:
         """Take some of the documents.
@@ -330,6 +332,7 @@ class _Job:
     workers: int
     progress: Progress | None
     total: int | None
+    max_types: int = MAX_TYPES
 
     def encoded(
         self, texts: Iterable[str], types: Types, lengths: list[NDArray[np.int64]]
@@ -355,7 +358,7 @@ class _Job:
         return vocab, lambda ids: table[ids]
 
     def in_memory(self, texts: Iterable[str]) -> TokenStore:
-        types, lengths = Types(), [np.zeros(1, dtype=np.int64)]
+        types, lengths = Types(self.max_types), [np.zeros(1, dtype=np.int64)]
         parts = list(self.encoded(texts, types, lengths))
         vocab, exchange = self.finish(types)
         offsets = np.cumsum(np.concatenate(lengths), dtype=np.int64)

@@ -222,19 +222,19 @@ class _Seen:
     @classmethod
     def of(cls, reading: Reading, corpus: Reading, model: NGrams, *, by_letters: bool, by_places: bool) -> _Seen:
         """The features of labelled documents, and what they and the rest of a corpus have in common."""
-        n, rarest = len(model.keys), float(_rarity(1, len(corpus)))
+        rarest = float(_rarity(1, len(corpus)))
         if not by_letters:
-            matrix, parts = _columns_of(reading, model), WordParts.of([""] * n, 0)
-            latent = Latent.of(_columns_of(corpus, model) if by_places else matrix[:0])
+            (matrix, _), parts = _columns_of(reading, model), WordParts.of([""] * len(model.keys), 0)
+            latent = Latent.of(_columns_of(corpus, model)[0] if by_places else matrix[:0])
             return cls([matrix, parts.of_texts(matrix)], parts, latent, rarest)
         known = model.known(len(reading.vocab))
         strange, others = reading.strange(known), corpus.strange(known)
         lexicon = {*reading.vocab.itos, *others.words}.difference(SPECIAL_TOKENS)
         words = [*_words_of(model, reading.vocab), *strange.words]
         parts = WordParts.of(words, _MAX_WEIGHTS // model.weights.shape[1], lexicon)
-        matrix = _columns_of(reading, model, strange, rarest)
-        latent = Latent.of(_columns_of(corpus, model, others, rarest)[:, :n] if by_places else matrix[:0, :n])
-        return cls([matrix[:, :n], parts.of_texts(matrix)], parts, latent, rarest)
+        matrix, of_strange = _columns_of(reading, model, strange, rarest)
+        latent = Latent.of(_columns_of(corpus, model, others, rarest)[0] if by_places else matrix[:0])
+        return cls([matrix, parts.of_texts(matrix, of_strange)], parts, latent, rarest)
 
 
 def _words_of(model: NGrams, vocab: Vocab) -> list[str]:
@@ -310,14 +310,18 @@ def _rarity(counts: Any, n: int) -> Any:
 def _counted(reading: Reading, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
     """The n-grams of documents as rising keys, and how many documents hold each."""
     found = [
-        np.unique(keys_by_document(part, n_words, longest, skipped)[1], return_counts=True) for part in reading.parts()
+        np.unique(keys_by_document(piece, n_words, longest, skipped)[1], return_counts=True)
+        for piece in reading.pieces()
     ]
     keys, place = np.unique(np.concatenate([k for k, _ in found]), return_inverse=True)
     return keys, np.bincount(place, np.concatenate([c for _, c in found]), len(keys)).astype(np.int64)
 
 
-def _columns_of(reading: Reading, model: NGrams, strange: Strange | None = None, strange_scale: float = 0.0) -> Any:
-    """The features of all documents in one sparse matrix."""
+def _columns_of(
+    reading: Reading, model: NGrams, strange: Strange | None = None, strange_scale: float = 0.0
+) -> tuple[Any, Any]:
+    """The features of all documents: of n-grams (N, K) and of strange words (N, J)."""
     from scipy.sparse import vstack
 
-    return vstack(list(model.features(reading, strange, strange_scale)), format="csr")
+    of_ngrams, of_strange = zip(*model.features(reading, strange, strange_scale), strict=True)
+    return vstack(of_ngrams, format="csr"), vstack(of_strange, format="csr")

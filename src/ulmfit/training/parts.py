@@ -24,7 +24,6 @@ from ulmfit.text.vocab import Vocab, make_vocab
 from ulmfit.training.progress import say
 
 FEW = 50  # with fewer texts to check with, the standard error of an accuracy of 0.85 is above 5 points
-_PARTS = ("lm", "train", "valid", "unlabelled")
 _MARGIN = 0.1  # of the range of the values to learn from, on either side
 
 
@@ -250,7 +249,12 @@ class Wide:
             f"({unknown:.1%} of the tokens are not in it), {time.perf_counter() - started:.0f} s",
         )
         known, others = lm.cut(len(train))
-        return cls(**{n: Reading(part, vocab) for n, part in zip(_PARTS, (lm, known, checked, others), strict=True)})
+        return cls(
+            lm=Reading(lm, vocab),
+            train=Reading(known, vocab),
+            valid=Reading(checked, vocab),
+            unlabelled=Reading(others, vocab),
+        )
 
 
 def sample(n: int, wanted: int) -> NDArray[np.int64]:

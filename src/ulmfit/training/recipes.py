@@ -20,7 +20,7 @@ from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import CLASSIFIER, LANGUAGE_MODEL, Bundle
 from ulmfit.inference.ngrams import NGrams
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
-from ulmfit.text.tokenizers import AUTO, kind_problems
+from ulmfit.text.tokenizers import AUTO, Tokenizer, kind_problems
 from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
@@ -178,10 +178,14 @@ def train_text_classifier(
         return _one_direction(texts, recipe, console, base, clock, n_evaluated)[0]
     half = Clock(clock.share(0.5), clock.files)
     say(console, "\nFirst direction: from the start of the texts")
-    forward, pseudo = _one_direction(texts, recipe, console, base, half, n_evaluated)
+    other = None if backward_base is None else backward_base.tokenizer
+    forward, pseudo = _one_direction(texts, recipe, console, base, half, n_evaluated, tokenizer=other)
     say(console, "\nSecond direction: from their end")
     back, _ = _one_direction(
-        texts, recipe, console, backward_base, clock, 2 * n_evaluated, backwards=True, pseudo=pseudo
+        *(texts, recipe, console, backward_base, clock, 2 * n_evaluated),
+        backwards=True,
+        pseudo=pseudo,
+        tokenizer=forward.classifier.tokenizer,
     )
     return Trained(
         classifier=replace(forward.classifier, backward=back.classifier),
@@ -201,12 +205,14 @@ def _one_direction(
     *,
     backwards: bool = False,
     pseudo: PseudoLabels | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[Trained, PseudoLabels | None]:
+    """One of the two directions; without a base it cuts texts as `tokenizer` does, if there is one."""
+    config = size_config(recipe.size) if base is None else base.config
     if base is not None:
-        tokenizer, config = base.tokenizer, base.config
-    else:
+        tokenizer = base.tokenizer
+    elif tokenizer is None:
         tokenizer = own_tokenizer(recipe.tokenizer, recipe.lang, texts.train[0], console)
-        config = size_config(recipe.size)
     wide = Wide.build(
         texts.train[0],
         texts.valid[0],
@@ -228,7 +234,7 @@ def _one_direction(
         ngrams, proof, final_ngrams = learn_ngrams(texts, wide, tokenizer.tok.kind, console, clock)
         if recipe.pseudo_labels:
             pseudo = pseudo_label(ngrams, proof, texts, wide.unlabelled, console, clock)
-    del wide  # four bytes for each token
+    del wide  # for each token two bytes or four, and each word
     if pseudo is not None:
         texts, stores = pseudo.added(texts), stores.with_unlabelled(pseudo.rows)
     needed = 0.0

@@ -5,6 +5,7 @@ K words and other n-grams, P parts, N documents, C classes.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from ulmfit.inference.spelling import Floats, Spelling, parts_of, rows_of_parts
 from ulmfit.training.latent import frequent
+
+_MOST_FOUND = 5_000_000  # parts of words: some seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,26 +41,35 @@ class WordParts:
         """The parts that two words have or more, each counted by its rarity (idf); the rows have length 1 or 0.
 
         Args:
-            words: K as they are written; '' for what is not divided.
+            words: K as they are written, '' for what is not divided; when five million parts were found, the others
+                are not divided either.
             most: parts; of more the most frequent ones are taken.
             lexicon: further words of the language: a part that a word shares with one of these counts, too.
         """
-        found = [parts_of(word) for word in words]
         numbers: dict[str, int] = {}
-        columns = [numbers.setdefault(part, len(numbers)) for parts in found for part in parts]
+        columns = array("q")
+        divided = 0
+        for word in words:
+            if len(columns) < _MOST_FOUND:
+                columns.extend([numbers.setdefault(part, len(numbers)) for part in parts_of(word)])
+                divided += 1
         further = {*lexicon}.difference(words)
-        columns += [numbers[part] for word in sorted(further) for part in parts_of(word) if part in numbers]
+        for word in sorted(further):
+            if len(columns) < 2 * _MOST_FOUND:
+                columns.extend([numbers[part] for part in parts_of(word) if part in numbers])
         counts = np.bincount(np.array(columns, np.int64), minlength=len(numbers))
         kept = frequent(counts, most)
         rarity = np.log((1 + sum(map(bool, words)) + len(further)) / (1 + counts[kept])).astype(np.float32)
         names = list(numbers)
         parts = tuple(names[i] for i in kept.tolist())
+        found = (parts_of(word) if i < divided else [] for i, word in enumerate(words))
         matrix = rows_of_parts(found, {part: i for i, part in enumerate(parts)}, rarity)
         return cls(matrix=matrix, parts=parts, rarity=rarity)
 
-    def of_texts(self, features: Any) -> Any:
-        """How much each part counts in texts (N, P), sparse, by their n-grams (N, K)."""
-        return features @ self.matrix
+    def of_texts(self, *features: Any) -> Any:
+        """How much each part counts in texts (N, P), sparse, by their n-grams (N, K), in one matrix or several."""
+        ends = np.cumsum([0, *(some.shape[1] for some in features)])
+        return sum(some @ self.matrix[a:b] for some, a, b in zip(features, ends, ends[1:], strict=False))
 
     def folded(self, weights: NDArray[np.float64], of_parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weights of the first n-grams (k, C) with those of parts (P, C) in them."""
