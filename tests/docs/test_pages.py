@@ -176,16 +176,6 @@ def test_links_between_pages_lead_somewhere() -> None:
                 assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
 
 
-def test_the_speeds_of_readme_are_those_of_the_page_on_models() -> None:
-    table = text_of("README.md").partition("### Speed")[2].partition("## Documents")[0]
-    lines = [line for line in table.splitlines() if line.startswith("| ")]
-    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines[1:]]
-    there = [line for line in text_of("docs/models.md").splitlines() if line.startswith("| ")]
-    assert len(rows) >= 4
-    for row in rows:
-        assert any(all(f" {figure} " in line for figure in row) for line in there), row
-
-
 def shown() -> list[str]:
     """The modules, classes and functions that the reference shows."""
     return [name for page in pages() for name in re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE)]
