@@ -1,10 +1,11 @@
 """What the matrix products of each row of model_speed.py bound it to, and what share of that was reached.
 
-    python benchmarks/model_bounds.py --bf16 750 --fp32 330 lm-train-10344=3344,1907 classifier-frozen=41.9,20.3
+    python benchmarks/model_bounds.py --measure
+    python benchmarks/model_bounds.py --bf16 730 --fp32 358
 
-GFLOP/s are those that a large product reaches on the machine (`--measure` measures them here); after a row come the
-figures of bfloat16 and float32 from model_speed.py. Work is counted in products alone: 2 operations for each weight and
-token, as many again for each of both gradients. Softmax, gates, masks and the optimizer come on top of it.
+GFLOP/s are those that a large product reaches on the machine, which `--measure` prints; the figures are the medians of
+`speed.jsonl`. Work is counted in products alone: 2 operations for each weight and token, as many again for each of both
+gradients. Softmax, gates, masks and the optimizer come on top of it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from __future__ import annotations
 import argparse
 import time
 from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 from model_inputs import documents
-from rich.console import Console
-from rich.table import Table
+from rows import SPEED, rows_of
 
 from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.models.products import linear
 
-DOCUMENTS, BATCHES = 32, 6
-PER_TEXT = {"one-text-235": 235, "one-text-8": 8}
+DOCUMENTS = 32
+BOUND = ("lm-", "classifier-")  # rows that are bound by products; the others read weights
 
 
 def encoder_weights(config: EncoderConfig) -> int:
@@ -31,18 +34,16 @@ def encoder_weights(config: EncoderConfig) -> int:
     return sum(4 * n_out * (n_in + n_out) for n_in, n_out in pairwise(sizes))
 
 
-def operations(row: str) -> float:
-    """GFLOP of the products for one token, document or text."""
+def operations(row: str, turn: int) -> float:
+    """GFLOP of the products for one token, or for one document of a turn's batch."""
     encoder = 2 * encoder_weights(size_config("base"))
-    words = int(row.rpartition("-")[2]) if row.startswith(("lm-", "next-")) else 0
+    words = int(row.rpartition("-")[2]) if row.startswith("lm-") else 0
     token = encoder + 2 * words * size_config("base").emb_sz
     if row.startswith("lm-train"):
         return 3 * token / 1e9
-    if row.startswith(("lm-eval", "next-word")):
+    if row.startswith("lm-eval"):
         return token / 1e9
-    if row in PER_TEXT:
-        return PER_TEXT[row] * encoder / 1e9
-    lengths = [len(document) for step in range(BATCHES) for document in documents(10_344, DOCUMENTS, step)]
+    lengths = [len(document) for document in documents(10_344, DOCUMENTS, turn)]
     return (3 if row == "classifier-unfrozen" else 1) * encoder * sum(lengths) / len(lengths) / 1e9
 
 
@@ -57,26 +58,34 @@ def rate(dtype: torch.dtype) -> float:
     return 2 * a.shape[0] * a.shape[1] * b.shape[0] / min(seconds) / 1e9
 
 
+def reached(rows: list[dict[str, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Of the AWD-LSTM with one softmax, by row and precision: its median, and GFLOP/s of products, median, too."""
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in rows:
+        name, *how = row["measure"].split(", ")
+        if name.startswith(BOUND) and how[:-1] in ([], ["exact"]):
+            done = [value * operations(name, turn) for turn, value in enumerate(row["ulmfit"], 1)]
+            found.setdefault(name, {})[how[-1]] = median(row["ulmfit"]), median(done)
+    return found
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW=BF16[,FP32]")
     parser.add_argument("--bf16", type=float, help="GFLOP/s")
     parser.add_argument("--fp32", type=float, help="GFLOP/s")
     parser.add_argument("--measure", action="store_true", help="print what products reach here, and nothing else")
+    parser.add_argument("--rows", type=Path, default=SPEED, help="of model_speed.py")
     given = parser.parse_args()
     if given.measure:
         print(f"--bf16 {rate(torch.bfloat16):.0f} --fp32 {rate(torch.float32):.0f}")
         return
-    rates = [r for r in (given.bf16, given.fp32) if r is not None]
-    table = Table("row", "MFLOP", *(f"at most, of {r:g} GFLOP/s" for r in rates), "reached", box=None)
-    for argument in given.rows:
-        row, _, figures = argument.partition("=")
-        work = operations(row)
-        most = [r / work for r in rates]
-        shares = [float(figure) / m for figure, m in zip(figures.split(","), most, strict=False) if figure]
-        table.add_row(row, f"{work * 1e3:,.0f}", *(f"{m:,.1f}" for m in most), ", ".join(f"{s:.0%}" for s in shares))
-    Console(width=140).print(table)
+    rates = {name: r for name in ("bf16", "fp32") if (r := getattr(given, name)) is not None}
+    print("| row |" + "".join(f" {name}: in a second | GFLOP/s of products | of {r:g} |" for name, r in rates.items()))
+    print("|" + "---|" * (1 + 3 * len(rates)))
+    for row, of in reached(rows_of(given.rows)).items():
+        cells = [f"{of[n][0]:,.1f} | {of[n][1]:,.0f} | {of[n][1] / r:.0%}" for n, r in rates.items() if n in of]
+        print(f"| `{row}` | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
