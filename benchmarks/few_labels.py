@@ -12,7 +12,8 @@ the table are accuracies on the held-out texts, mean and standard deviation over
 - words: the n-grams, which know of nothing but the labelled texts, and take each word for a thing of its own;
 - labelled: the same, to which words that are spelt alike tell something about one another;
 - all: the n-grams, which also see the other texts without their labels (and, not the held-out ones, those of
-  `--unlabelled`), as `ulmfit train` shows them to them.
+  `--unlabelled`), as `ulmfit train` shows them to them; with `--base` it is that which all of this starts from;
+- no vectors: the same without what the base knows of words.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -30,12 +32,15 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from ulmfit.data.splitters import stratified_split
+from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.reading import Reading
-from ulmfit.pretrained.transfer import occurrences
+from ulmfit.pretrained.transfer import occurrences, widen
 from ulmfit.text import Tokenizer, TokenStore, WordTokenizer
 from ulmfit.text.vocab import make_vocab
+from ulmfit.training.bases import load_base
 from ulmfit.training.ngrams import fit_ngrams
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
+from ulmfit.training.word_vectors import WordVectors
 
 MOST_HELD_OUT = 3_000
 QUIET = Console(quiet=True)
@@ -60,10 +65,17 @@ def held_out_of(labels: list[str], *, last: bool = False) -> tuple[np.ndarray, n
     return rest, np.random.default_rng(0).permutation(held_out)[:MOST_HELD_OUT]
 
 
-def as_read(learned: list[str], others: list[str], tokenizer: Tokenizer) -> tuple[Reading, Reading]:
+def as_read(
+    learned: list[str], others: list[str], tokenizer: Tokenizer, base: Bundle | None = None
+) -> tuple[Reading, Reading]:
     """Texts to learn from and others as `ulmfit train` reads them, with a vocabulary of those to learn from."""
+    tokenizer = tokenizer if base is None else base.tokenizer
     wide = TokenStore.of_every_word(learned, tokenizer)
-    vocab = make_vocab(occurrences(wide.ids, wide.vocab), Recipe().min_freq, MAX_VOCAB["small"])
+    counts, min_freq = occurrences(wide.ids, wide.vocab), Recipe().min_freq
+    if base is None:
+        vocab = make_vocab(counts, min_freq, MAX_VOCAB["small"])
+    else:
+        vocab = widen(counts, base.vocab, min_freq=min_freq, max_vocab=max(MAX_VOCAB["small"], len(base.vocab)))
     return Reading(wide, vocab), Reading.of_texts(others, tokenizer, vocab)
 
 
@@ -83,6 +95,7 @@ def main() -> None:
     parser.add_argument("--lang", default="en")
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1_000])
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--base", default="none", help="the language model to start from")
     parser.add_argument("--hold-out", choices=("random", "last"), default="random")
     given = parser.parse_args()
     rows = read(given.file)
@@ -90,12 +103,15 @@ def main() -> None:
     target = np.array([classes.index(label) for _, label in rows])
     rest, held_out = held_out_of([label for _, label in rows], last=given.hold_out == "last")
     further = read(given.unlabelled, given.most_unlabelled) if given.unlabelled else []
-    tokenizer = Tokenizer(WordTokenizer(given.lang))
+    base = load_base(given.base)
+    vectors = None if base is None else WordVectors.of(base)
+    kind = "word" if base is None else base.tokenizer.tok.kind
     texts = [*(rows[i][0] for i in rest), *(text for text, _ in further)]
-    store, check = as_read(texts, [rows[i][0] for i in held_out], tokenizer)
-    table = Table("labels", "linear", "words", "labelled", "all", box=None)
+    store, check = as_read(texts, [rows[i][0] for i in held_out], Tokenizer(WordTokenizer(given.lang)), base)
+    systems = ["linear", "words", "labelled", "all", *(["no vectors"] if base is not None else [])]
+    table = Table("labels", *systems, box=None)
     for n in given.labels:
-        found: dict[str, list[float]] = {"linear": [], "words": [], "labelled": [], "all": []}
+        found: dict[str, list[float]] = {name: [] for name in systems}
         for draw in range(given.draws):
             chosen = np.random.default_rng(draw).permutation(len(rest))[:n]
             others = np.setdiff1d(np.arange(len(store)), chosen)
@@ -103,16 +119,15 @@ def main() -> None:
             linear = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), logistic(len(classes)))
             linear.fit([rows[i][0] for i in rest[chosen]], goal)
             found["linear"].append(linear.score([rows[i][0] for i in held_out], target[held_out]))
-            for name, letters, unlabelled in (
-                ("words", False, None),
-                ("labelled", True, None),
-                ("all", True, store.take(others)),
-            ):
-                model = fit_ngrams(
-                    *(learned, goal, "single_label", len(classes), "word", QUIET),
-                    unlabelled=unlabelled,
-                    letters=letters,
-                )
+            unlabelled = store.take(others)
+            settings: dict[str, dict[str, Any]] = {
+                "words": {"letters": False},
+                "labelled": {},
+                "all": {"unlabelled": unlabelled, "vectors": vectors},
+                "no vectors": {"unlabelled": unlabelled},
+            }
+            for name in systems[1:]:
+                model = fit_ngrams(learned, goal, "single_label", len(classes), kind, QUIET, **settings[name])
                 found[name].append(float((model.outputs(check).argmax(1) == target[held_out]).mean()))
         table.add_row(str(n), *(f"{np.mean(v):.4f} ± {np.std(v):.4f}" for v in found.values()))
     Console(width=160).print(table)

@@ -66,6 +66,16 @@ def test_a_part_that_a_word_shares_with_one_of_the_language_counts_and_many_are_
     assert WordParts.of(["teach", "teacher", "teaches"], 1_000).matrix.nnz == 0  # the first alone was divided
 
 
+def test_words_that_no_text_has_have_parts_but_add_none():
+    words, lexicon = ["teach", "teacher", "sailor", "teaches"], ["sailing"]
+    told = WordParts.of(["teach", "", "sailor", ""], 1_000, [*lexicon, "teacher", "teaches"])
+    parts = WordParts.of(words, 1_000, lexicon, silent={"teacher", "teaches"})
+    assert parts.parts == told.parts
+    np.testing.assert_array_equal(parts.rarity, told.rarity)
+    np.testing.assert_array_equal(parts.matrix[[0, 2]].toarray(), told.matrix[[0, 2]].toarray())
+    assert (parts.matrix.getnnz(1) > 0).all()
+
+
 def test_weights_of_parts_become_weights_of_words():
     rng = np.random.default_rng(0)
     parts = WordParts.of(["teacher", "teaching", "", "sailor", "sailing", "", ""], 1_000)

@@ -17,6 +17,7 @@ from ulmfit.training.manifest import fingerprint_texts
 from ulmfit.training.ngrams import Proof, fit_and_prove, sure_answers
 from ulmfit.training.parts import Texts, Wide, sample
 from ulmfit.training.progress import say
+from ulmfit.training.word_vectors import WordVectors
 
 _SHARE = 0.5  # of the time left, at most, for n-grams
 _MARGIN = 1.1  # for how long the second time takes
@@ -114,7 +115,7 @@ def _sure_of(ngrams: NGrams, proof: Proof, texts: Texts, unlabelled: Reading) ->
 
 
 def learn_ngrams(
-    texts: Texts, wide: Wide, kind: str, console: Console, clock: Clock
+    texts: Texts, wide: Wide, kind: str, console: Console, clock: Clock, vectors: WordVectors | None = None
 ) -> tuple[NGrams, Proof, NGrams | None]:
     """Learn from the training part; and, for the finished model, from the texts that were split off, too.
 
@@ -129,6 +130,7 @@ def learn_ngrams(
         kind: of the tokenizer.
         console: where to say what has been learned.
         clock: of the run.
+        vectors: what the base knows of words.
 
     Returns:
         the first one, whether its sure answers may be believed, and the second.
@@ -139,6 +141,7 @@ def learn_ngrams(
         n_classes=texts.target.n_out,
         kind=kind,
         unlabelled=wide.unlabelled,
+        vectors=vectors,
         seconds=None if clock.budget is None else clock.share(_SHARE),
     )
     started = time.perf_counter()

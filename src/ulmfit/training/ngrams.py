@@ -18,11 +18,12 @@ from ulmfit.inference.reading import Ints, Reading, Strange
 from ulmfit.inference.spelling import Floats
 from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.vocab import Vocab
-from ulmfit.training.latent import MOST_NGRAMS, Latent, frequent
+from ulmfit.training.directions import MOST_NGRAMS, Directions, frequent
 from ulmfit.training.linear import Choice, Target, choose_share, fit_linear, without_words
 from ulmfit.training.parts import sample
 from ulmfit.training.progress import say
 from ulmfit.training.word_parts import WordParts
+from ulmfit.training.word_vectors import WordVectors
 
 # Chosen on held-out parts of training sets by benchmarks/ngram_strength.py, see docs/training.md.
 STRENGTH = 1.0
@@ -93,6 +94,7 @@ def fit_and_prove(
     console: Console,
     *,
     unlabelled: Reading | None = None,
+    vectors: WordVectors | None = None,
     strength: float = STRENGTH,
     letters: bool = True,
     seconds: float | None = None,
@@ -101,9 +103,10 @@ def fit_and_prove(
 
     The features are the presence of n-grams times their rarity (idf). Beside them stand the parts of words that other
     words have too, those among them that the vocabulary lacks, and, unless labelled documents are many, the documents'
-    places along the directions in which all texts vary, labelled or not: few labels tell more about few directions than
-    about many words. How much the places count is chosen by labelled documents held out. Places and parts become part
-    of the weights; what the parts tell is kept for words that are not among the n-grams.
+    places along the directions in which all texts vary, labelled or not, and along those of the words of a language
+    model: few labels tell more about few directions than about many words. How much the places count is chosen by
+    labelled documents held out. Places and parts become part of the weights; what the parts tell is kept for words that
+    are not among the n-grams.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
@@ -115,20 +118,23 @@ def fit_and_prove(
         kind: of the tokenizer: what an n-gram is made of.
         console: where to say how many there are.
         unlabelled: further documents, of the same vocabularies.
+        vectors: what a language model knows of words.
         strength: factor on how closely the examples are followed; the inverse of regularization.
         letters: whether words teach something about words that are spelt alike.
         seconds: that it may take, roughly; None for no other limit than its own.
 
-    Source: those of `ulmfit.training.linear`, `ulmfit.training.latent` and `ulmfit.training.word_parts`.
+    Source: those of `ulmfit.training.linear`, `ulmfit.training.directions` and `ulmfit.training.word_parts`.
     """
     limit = np.inf if seconds is None else seconds
     reading, target = _sample(reading, target, n_classes, limit, console)
     by_places = len(reading) <= _MOST_BY_PLACES and len(reading) * n_classes <= _MAX_PLACES
     corpus = _joined(reading, unlabelled, n_classes, limit) if by_places and unlabelled is not None else reading
     by_letters = letters and kind == "word" and reading.n_tokens * n_classes <= _MAX_WORK_OF_PARTS
-    model = _without_weights(reading, corpus, kind, n_classes, with_unknown=not by_letters)
-    seen = _Seen.of(reading, corpus, model, by_letters=by_letters, by_places=by_places)
-    n, places = len(model.keys), seen.latent.places(seen.features[0])
+    vectors = vectors if by_places else None
+    further = () if vectors is None else vectors.knows(reading.vocab.itos)
+    model = _without_weights(reading, corpus, kind, n_classes, further, with_unknown=not by_letters)
+    seen = _Seen.of(reading, corpus, model, vectors, by_letters=by_letters, by_places=by_places)
+    n, places = len(model.keys), seen.places()
     weights, bias, share = np.zeros((n, n_classes)), without_words(target, task, n_classes), np.float32(0)
     proof, spelling = Proof(), None
     if any(some.nnz for some in seen.features):
@@ -137,7 +143,7 @@ def fit_and_prove(
         proof = _proof(choice, target, task)
         of_features, of_places, bias = fit_linear(seen.features, places * share, target, task, n_classes, strength)
         weights = seen.parts.folded(of_features[:n], of_features[n:])
-        seen.latent.add_to(weights, of_places * share)
+        seen.add_to(weights, of_places * share)
         spelling = seen.parts.spelling(of_features[n:], seen.rarest) if by_letters else None
     say(
         console,
@@ -210,31 +216,58 @@ class _Seen:
     Args:
         features: of the labelled documents: of n-grams (N, K), and of the parts of words (N, P), sparse.
         parts: of the words; none, if words are not divided.
-        latent: the directions in which all documents vary; none, if places are left out.
+        directions: in which all documents vary, and those of a language model's words; none, if places are left out.
         rarest: what the presence of a word that is no n-gram counts.
     """
 
     features: list[Any]
     parts: WordParts
-    latent: Latent
+    directions: list[Directions]
     rarest: float
 
     @classmethod
-    def of(cls, reading: Reading, corpus: Reading, model: NGrams, *, by_letters: bool, by_places: bool) -> _Seen:
+    def of(
+        cls,
+        reading: Reading,
+        corpus: Reading,
+        model: NGrams,
+        vectors: WordVectors | None,
+        *,
+        by_letters: bool,
+        by_places: bool,
+    ) -> _Seen:
         """The features of labelled documents, and what they and the rest of a corpus have in common."""
         rarest = float(_rarity(1, len(corpus)))
-        if not by_letters:
-            (matrix, _), parts = _columns_of(reading, model), WordParts.of([""] * len(model.keys), 0)
-            latent = Latent.of(_columns_of(corpus, model)[0] if by_places else matrix[:0])
-            return cls([matrix, parts.of_texts(matrix)], parts, latent, rarest)
-        known = model.known(len(reading.vocab))
-        strange, others = reading.strange(known), corpus.strange(known)
-        lexicon = {*reading.vocab.itos, *others.words}.difference(SPECIAL_TOKENS)
-        words = [*_words_of(model, reading.vocab), *strange.words]
-        parts = WordParts.of(words, _MAX_WEIGHTS // model.weights.shape[1], lexicon)
+        strange, others, words = None, None, _words_of(model, reading.vocab)
+        if by_letters:
+            known = model.known(len(reading.vocab))
+            strange, others = reading.strange(known), corpus.strange(known)
         matrix, of_strange = _columns_of(reading, model, strange, rarest)
-        latent = Latent.of(_columns_of(corpus, model, others, rarest)[0] if by_places else matrix[:0])
-        return cls([matrix, parts.of_texts(matrix, of_strange)], parts, latent, rarest)
+        of_corpus, directions = matrix, []
+        if by_places:
+            of_corpus, _ = _columns_of(corpus, model, others, rarest)
+            directions.append(Directions.of_texts(of_corpus))
+            if vectors is not None:
+                directions.append(vectors.directions(words, of_corpus))
+        parts = WordParts.of([""] * len(words), 0)
+        if strange is not None and others is not None:
+            lexicon = {*reading.vocab.itos, *others.words}.difference(SPECIAL_TOKENS)
+            silent = {words[i] for i in np.flatnonzero(of_corpus.getnnz(0) == 0).tolist()}
+            parts = WordParts.of([*words, *strange.words], _MAX_WEIGHTS // model.weights.shape[1], lexicon, silent)
+        return cls([matrix, parts.of_texts(matrix, of_strange)], parts, directions, rarest)
+
+    def places(self) -> Floats:
+        """Where the labelled documents stand along all directions (N, D)."""
+        none = np.zeros((self.features[0].shape[0], 0), np.float32)
+        return np.hstack([none, *(some.places(self.features[0]) for some in self.directions)])
+
+    def add_to(self, weights: NDArray[np.float64], of_places: NDArray[np.float64]) -> None:
+        """Make weights (D, C) of all places part of those of n-grams (K, C), in place."""
+        begin = 0
+        for some in self.directions:
+            end = begin + some.matrix.shape[1]
+            some.add_to(weights, of_places[begin:end])
+            begin = end
 
 
 def _words_of(model: NGrams, vocab: Vocab) -> list[str]:
@@ -270,12 +303,19 @@ def _joined(reading: Reading, unlabelled: Reading, n_classes: int, seconds: floa
 
 
 def _without_weights(
-    reading: Reading, corpus: Reading, kind: str, n_classes: int, *, with_unknown: bool = True
+    reading: Reading,
+    corpus: Reading,
+    kind: str,
+    n_classes: int,
+    further: Ints | tuple[()] = (),
+    *,
+    with_unknown: bool = True,
 ) -> NGrams:
     """A model of the n-grams that labelled documents hold, and of others that several texts of the corpus hold.
 
-    If there are too many, those of the most texts are taken. Unknown words, which are all one to a vocabulary, are
-    among them unless something else tells of these words.
+    If there are too many, those of the most texts are taken; and of further words, by their ids (rising), the first for
+    which there is room. Unknown words, which are all one to a vocabulary, are among them unless something else tells of
+    these words.
     """
     n_words, skipped = len(reading.vocab), skipped_ids(reading.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
@@ -291,11 +331,15 @@ def _without_weights(
     if len(keys) > most:
         kept = frequent(counts, most, least=1)
         keys, counts = keys[kept], counts[kept]
+    scale = _rarity(counts, len(corpus)).astype(np.float32)
+    further = np.setdiff1d(np.asarray(further, np.int64) + 1, keys)[: most - len(keys)]
+    place = np.searchsorted(keys, further)
+    keys, scale = np.insert(keys, place, further), np.insert(scale, place, _rarity(1, len(corpus)))
     return NGrams(
         longest=longest,
         skipped=skipped,
         keys=keys,
-        scale=_rarity(counts, len(corpus)).astype(np.float32),
+        scale=scale,
         weights=np.zeros((len(keys), n_classes), np.float32),
         bias=np.zeros(n_classes, np.float32),
         shares=np.array([0.5, 0.5]),

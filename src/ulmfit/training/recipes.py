@@ -37,6 +37,7 @@ from ulmfit.training.ngram_stage import PseudoLabels, learn_ngrams, pseudo_label
 from ulmfit.training.parts import FEW, Stores, Texts, Wide, sample
 from ulmfit.training.precision import PRECISIONS
 from ulmfit.training.progress import say
+from ulmfit.training.word_vectors import WordVectors
 
 _CHECKS = 0.2  # of the time left, at most, is for checking epochs
 _FITS = 5  # of a direction: two of the language model, three of the classifier; each ends with a check
@@ -231,7 +232,8 @@ def _one_direction(
         clock.reserve += per_text * n_evaluated
     ngrams, final_ngrams, proof = None, None, None
     if recipe.ngrams and not backwards:  # before the network, which takes all the time that is left
-        ngrams, proof, final_ngrams = learn_ngrams(texts, wide, tokenizer.tok.kind, console, clock)
+        vectors = None if base is None else WordVectors.of(base)
+        ngrams, proof, final_ngrams = learn_ngrams(texts, wide, tokenizer.tok.kind, console, clock, vectors)
         if recipe.pseudo_labels:
             pseudo = pseudo_label(ngrams, proof, texts, wide.unlabelled, console, clock)
     del wide  # for each token two bytes or four, and each word

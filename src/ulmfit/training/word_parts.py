@@ -6,7 +6,7 @@ K words and other n-grams, P parts, N documents, C classes.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.inference.spelling import Floats, Spelling, parts_of, rows_of_parts
-from ulmfit.training.latent import frequent
+from ulmfit.training.directions import frequent
 
 _MOST_FOUND = 5_000_000  # parts of words: some seconds
 
@@ -37,7 +37,9 @@ class WordParts:
     rarity: Floats
 
     @classmethod
-    def of(cls, words: Sequence[str], most: int, lexicon: Iterable[str] = ()) -> WordParts:
+    def of(
+        cls, words: Sequence[str], most: int, lexicon: Iterable[str] = (), silent: Collection[str] = ()
+    ) -> WordParts:
         """The parts that two words have or more, each counted by its rarity (idf); the rows have length 1 or 0.
 
         Args:
@@ -45,21 +47,23 @@ class WordParts:
                 are not divided either.
             most: parts; of more the most frequent ones are taken.
             lexicon: further words of the language: a part that a word shares with one of these counts, too.
+            silent: those among the words that no text has: they have parts, but add none.
         """
         numbers: dict[str, int] = {}
         columns = array("q")
         divided = 0
-        for word in words:
+        heard = ["" if word in silent else word for word in words]
+        for word in heard:
             if len(columns) < _MOST_FOUND:
                 columns.extend([numbers.setdefault(part, len(numbers)) for part in parts_of(word)])
                 divided += 1
-        further = {*lexicon}.difference(words)
+        further = {*lexicon, *silent}.difference(heard)
         for word in sorted(further):
             if len(columns) < 2 * _MOST_FOUND:
                 columns.extend([numbers[part] for part in parts_of(word) if part in numbers])
         counts = np.bincount(np.array(columns, np.int64), minlength=len(numbers))
         kept = frequent(counts, most)
-        rarity = np.log((1 + sum(map(bool, words)) + len(further)) / (1 + counts[kept])).astype(np.float32)
+        rarity = np.log((1 + sum(map(bool, heard)) + len(further)) / (1 + counts[kept])).astype(np.float32)
         names = list(numbers)
         parts = tuple(names[i] for i in kept.tolist())
         found = (parts_of(word) if i < divided else [] for i, word in enumerate(words))

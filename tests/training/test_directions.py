@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 import ulmfit.training.ngrams as learning
 from ulmfit.inference.reading import Reading
 from ulmfit.text import Tokenizer, TokenStore
-from ulmfit.training.latent import Latent, frequent
+from ulmfit.training.directions import Directions, frequent
 from ulmfit.training.ngrams import fit_ngrams
 
 QUIET = Console(quiet=True)
@@ -71,7 +71,7 @@ def test_three_classes_too(stores):
 def test_weights_of_places_become_weights_of_ngrams():
     rng = np.random.default_rng(0)
     features = csr_matrix((rng.random((60, 30)) < 0.2) * rng.random((60, 30)), dtype=np.float32)
-    latent = Latent.of(features)
+    latent = Directions.of_texts(features)
     places = latent.places(features)
     assert (places**2).sum(1).mean() == pytest.approx(1, rel=1e-3)
     of_places = rng.normal(size=(places.shape[1], 3))
@@ -83,26 +83,26 @@ def test_weights_of_places_become_weights_of_ngrams():
 def test_directions_are_those_of_the_singular_value_decomposition():
     rng = np.random.default_rng(1)
     features = (rng.random((40, 12)) < 0.5) * rng.random((40, 12))
-    latent = Latent.of(csr_matrix(features, dtype=np.float32))
+    latent = Directions.of_texts(csr_matrix(features, dtype=np.float32))
     _, spread, rows = np.linalg.svd(features)
     for i in range(3):  # all but the first, and as long as texts vary along each
         wanted = rows[i + 1] * spread[i + 1]
-        found = latent.directions[:, i] * (wanted @ latent.directions[:, i]) / (latent.directions[:, i] ** 2).sum()
+        found = latent.matrix[:, i] * (wanted @ latent.matrix[:, i]) / (latent.matrix[:, i] ** 2).sum()
         np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
-    lengths = np.linalg.norm(latent.directions, axis=0)
+    lengths = np.linalg.norm(latent.matrix, axis=0)
     np.testing.assert_allclose(lengths / lengths[0], spread[1 : 1 + len(lengths)] / spread[1], rtol=0.02)
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_of_a_text_or_two_there_are_none(n: int):
-    latent = Latent.of(csr_matrix(np.eye(n, 5, dtype=np.float32) + 1))
-    assert latent.directions.shape[1] == 0
+    latent = Directions.of_texts(csr_matrix(np.eye(n, 5, dtype=np.float32) + 1))
+    assert latent.matrix.shape[1] == 0
     assert latent.places(csr_matrix((3, 5), dtype=np.float32)).shape == (3, 0)
 
 
 def test_texts_that_all_say_the_same_vary_in_nothing():
-    latent = Latent.of(csr_matrix(np.ones((9, 4), np.float32) / 2))
-    assert latent.directions.shape[1] == 0
+    latent = Directions.of_texts(csr_matrix(np.ones((9, 4), np.float32) / 2))
+    assert latent.matrix.shape[1] == 0
 
 
 def test_the_most_frequent_are_found_in_order():
