@@ -50,7 +50,7 @@ class WordVectors:
     def knows(self, words: Sequence[str]) -> Ints:
         """Where the words stand that the language model knows, rising."""
         rows = np.array([self.vocab.stoi.get(word, -1) for word in words], np.int64)
-        return np.flatnonzero((rows >= 0) & self.vectors.any(1)[rows])
+        return np.flatnonzero((rows >= 0) & (self.vectors[rows] != 0).any(1))
 
     def directions(self, words: Sequence[str], features: Any) -> Directions:
         """The dimensions of the vectors as directions.
