@@ -50,7 +50,8 @@ class WordVectors:
     def knows(self, words: Sequence[str]) -> Ints:
         """Where the words stand that the language model knows, rising."""
         rows = np.array([self.vocab.stoi.get(word, -1) for word in words], np.int64)
-        return np.flatnonzero((rows >= 0) & (self.vectors[rows] != 0).any(1))
+        real = np.flatnonzero((self.vectors != 0).any(1))
+        return np.flatnonzero(np.isin(rows, real))
 
     def directions(self, words: Sequence[str], features: Any) -> Directions:
         """The dimensions of the vectors as directions.
