@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import combinations
 
 import numpy as np
@@ -105,7 +106,7 @@ def test_where_there_is_no_room_they_are_left_out(vectors: WordVectors, vocab: V
     known = vectors.knows(vocab.itos)
     for room in (0, 3):
         monkeypatch.setattr(learning, "_MAX_WEIGHTS", 2 * (len(alone.keys) + room))
-        keys = learning._without_weights(learned, learned, "word", 2, known).keys
+        keys = learning._with_words(learning._without_weights(learned, learned, "word", 2), known, 12).keys
         assert {*alone.keys} <= {*keys}
         assert len(keys) == len(alone.keys) + room
 
@@ -131,6 +132,13 @@ def test_the_variances_of_places_sum_to_a_quarter(vectors: WordVectors):
     assert directions.places(features).var(0).sum() == pytest.approx(0.25, rel=1e-4)
     same = csr_matrix(np.ones((4, len(words)), np.float32))
     assert vectors.directions(words, same).matrix.shape == (0, 0)  # nothing tells these texts apart
+
+
+def test_it_is_said_how_many_words_of_the_base_no_text_has(vectors: WordVectors, vocab: Vocab):
+    out = StringIO()
+    console = Console(file=out, width=200)
+    fit_ngrams(read(texts(0, 4), vocab), TARGETS["single_label"], "single_label", 2, "word", console, vectors=vectors)
+    assert "; 8 further words of the language model" in out.getvalue()
 
 
 def test_many_labelled_texts_are_learned_without(vectors: WordVectors, vocab: Vocab, monkeypatch: pytest.MonkeyPatch):

@@ -131,8 +131,10 @@ def fit_and_prove(
     corpus = _joined(reading, unlabelled, n_classes, limit) if by_places and unlabelled is not None else reading
     by_letters = letters and kind == "word" and reading.n_tokens * n_classes <= _MAX_WORK_OF_PARTS
     vectors = vectors if by_places else None
-    further = () if vectors is None else vectors.knows(reading.vocab.itos)
-    model = _without_weights(reading, corpus, kind, n_classes, further, with_unknown=not by_letters)
+    model = _without_weights(reading, corpus, kind, n_classes, with_unknown=not by_letters)
+    n_of_texts = len(model.keys)
+    if vectors is not None:
+        model = _with_words(model, vectors.knows(reading.vocab.itos), len(corpus))
     seen = _Seen.of(reading, corpus, model, vectors, by_letters=by_letters, by_places=by_places)
     n, places = len(model.keys), seen.places()
     weights, bias, share = np.zeros((n, n_classes)), without_words(target, task, n_classes), np.float32(0)
@@ -147,8 +149,9 @@ def fit_and_prove(
         spelling = seen.parts.spelling(of_features[n:], seen.rarest) if by_letters else None
     say(
         console,
-        f"N-grams: {n:,} tokens and chains of up to {model.longest}, of {len(reading):,} texts"
-        + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else ""),
+        f"N-grams: {n_of_texts:,} tokens and chains of up to {model.longest}, of {len(reading):,} texts"
+        + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else "")
+        + (f"; {n - n_of_texts:,} further words of the language model" if n > n_of_texts else ""),
     )
     model = replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32), spelling=spelling)
     return Fitted(model, proof, len(reading))
@@ -303,19 +306,12 @@ def _joined(reading: Reading, unlabelled: Reading, n_classes: int, seconds: floa
 
 
 def _without_weights(
-    reading: Reading,
-    corpus: Reading,
-    kind: str,
-    n_classes: int,
-    further: Ints | tuple[()] = (),
-    *,
-    with_unknown: bool = True,
+    reading: Reading, corpus: Reading, kind: str, n_classes: int, *, with_unknown: bool = True
 ) -> NGrams:
     """A model of the n-grams that labelled documents hold, and of others that several texts of the corpus hold.
 
-    If there are too many, those of the most texts are taken; and of further words, by their ids (rising), the first for
-    which there is room. Unknown words, which are all one to a vocabulary, are among them unless something else tells of
-    these words.
+    If there are too many, those of the most texts are taken. Unknown words, which are all one to a vocabulary, are
+    among them unless something else tells of these words.
     """
     n_words, skipped = len(reading.vocab), skipped_ids(reading.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
@@ -331,18 +327,31 @@ def _without_weights(
     if len(keys) > most:
         kept = frequent(counts, most, least=1)
         keys, counts = keys[kept], counts[kept]
-    scale = _rarity(counts, len(corpus)).astype(np.float32)
-    further = np.setdiff1d(np.asarray(further, np.int64) + 1, keys)[: most - len(keys)]
-    place = np.searchsorted(keys, further)
-    keys, scale = np.insert(keys, place, further), np.insert(scale, place, _rarity(1, len(corpus)))
     return NGrams(
         longest=longest,
         skipped=skipped,
         keys=keys,
-        scale=scale,
+        scale=_rarity(counts, len(corpus)).astype(np.float32),
         weights=np.zeros((len(keys), n_classes), np.float32),
         bias=np.zeros(n_classes, np.float32),
         shares=np.array([0.5, 0.5]),
+    )
+
+
+def _with_words(model: NGrams, ids: Ints, n: int) -> NGrams:
+    """The same with words that no text has, by their ids (rising), each as rare as one of a single text of n.
+
+    If there is not room for all, the first ones are taken.
+    """
+    n_classes = model.weights.shape[1]
+    room = max(0, _MAX_WEIGHTS // n_classes - len(model.keys))
+    further = np.setdiff1d(ids + 1, model.keys)[:room]
+    place = np.searchsorted(model.keys, further)
+    return replace(
+        model,
+        keys=np.insert(model.keys, place, further),
+        scale=np.insert(model.scale, place, _rarity(1, n)),
+        weights=np.zeros((len(model.keys) + len(further), n_classes), np.float32),
     )
 
 
