@@ -9,7 +9,7 @@ vector machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ulmfit.inference.spelling import Floats
 
 _RATIO_STRENGTH, _RARITY_STRENGTH, _PENALTY = 0.5, 100.0, 0.1
 _OF_BIAS = 10.0  # what stands for the bias beside rows of length 1
-_SHARES = (0.5, 1.0, 0.0)  # of the places, beside n-grams that count 1; of equal ones the first is taken
+_SHARES = (0.5, 1.0, 0.0)  # of places, beside n-grams that count 1; of equally good ones the first is taken
 _FOLDS = 5
 _FEW, _ENOUGH = 20, 1_000  # documents: too few to choose by, enough for one fold
 _MUCH = 10_000  # documents times classes: more have no need of a choice that takes so long
@@ -76,48 +76,59 @@ class Choice:
     """How much the places count, and what documents were answered with that while they were held out.
 
     Args:
-        share: the factor on the places.
+        shares: the factor on each kind of places.
         rows: the documents' numbers (n,); none, if none were held out.
         outputs: the answers (n, C).
     """
 
-    share: np.float32
+    shares: tuple[np.float32, ...]
     rows: Ints
     outputs: Reals
 
+    def scaled(self, places: Sequence[Floats]) -> Floats:
+        """All kinds of places (N, D), each times its share."""
+        return np.hstack([kind * share for kind, share in zip(places, self.shares, strict=True)])
 
-def choose_share(
-    features: Sequence[Any], places: Floats, target: Target, task: str, n_classes: int, strength: float
+
+def choose_shares(
+    features: Sequence[Any], places: Sequence[Floats], target: Target, task: str, n_classes: int, strength: float
 ) -> Choice:
-    """By what factor on the places documents that are held out are answered best; arguments as for `fit_linear`.
+    """By what factors on the places documents that are held out are answered best; the first kind's is chosen first.
 
     Up to 1,000 documents are held out in five turns, more in one. With very few the places count fully; where documents
-    times classes are more than 10,000, half.
+    times classes are more than 10,000, half. Arguments as for `fit_linear`, but for places of one kind or more.
     """
     n = len(target)
     nothing = np.zeros(0, np.int64), np.zeros((0, n_classes))
-    if n < _FEW:
-        return Choice(np.float32(1.0), *nothing)
-    if n * n_classes > _MUCH:
-        return Choice(np.float32(0.5), *nothing)
-    shares = _SHARES if places.shape[1] else _SHARES[:1]
+    if n < _FEW or n * n_classes > _MUCH:
+        return Choice((np.float32(1.0 if n < _FEW else 0.5),) * len(places), *nothing)
     chance = np.random.default_rng(0).random(n)
     order = np.lexsort((chance, target if target.ndim == 1 else chance))  # each class in turn
     fold = np.empty(n, np.int64)
     fold[order] = np.arange(n) % _FOLDS
-    losses, answers = np.zeros(len(shares)), np.zeros((len(shares), n, n_classes))
     turns = _FOLDS if n <= _ENOUGH else 1
-    for held_out in [fold == i for i in range(turns)]:
-        for i, share in enumerate(shares):
-            moved = places * np.float32(share)
-            rest = ~held_out
-            learned = fit_linear([f[rest] for f in features], moved[rest], target[rest], task, n_classes, strength)
-            weights, of_places, bias = learned
-            outputs = _beside(*(f[held_out] for f in features)) @ weights + moved[held_out] @ of_places + bias
-            losses[i] += _loss(outputs, target[held_out], task)
-            answers[i, held_out] = outputs
-    best, rows = int(losses.argmin()), np.flatnonzero(fold < turns)
-    return Choice(np.float32(shares[best]), rows, answers[best, rows])
+    best, least = Choice((), np.flatnonzero(fold < turns), np.zeros((0, n_classes))), np.inf
+    for i, kind in enumerate(places):
+        found: list[tuple[float, Choice]] = []
+        for share in _SHARES:
+            tried = replace(best, shares=(*best.shares, np.float32(share)))
+            if i and (share == 0 or not kind.shape[1]):  # as without this kind
+                found.append((least, tried))
+                continue
+            moved, answers, loss = tried.scaled(places[: i + 1]), np.zeros((n, n_classes)), 0.0
+            for held_out in [fold == turn for turn in range(turns)]:
+                rest = ~held_out
+                weights, of_places, bias = fit_linear(
+                    [f[rest] for f in features], moved[rest], target[rest], task, n_classes, strength
+                )
+                outputs = _beside(*(f[held_out] for f in features)) @ weights + moved[held_out] @ of_places + bias
+                loss += _loss(outputs, target[held_out], task)
+                answers[held_out] = outputs
+            found.append((loss, replace(tried, outputs=answers[best.rows])))
+            if not kind.shape[1]:
+                break
+        least, best = min(found, key=lambda one: one[0])
+    return best
 
 
 def _loss(outputs: Reals, target: Target, task: str) -> float:

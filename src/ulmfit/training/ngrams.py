@@ -19,7 +19,7 @@ from ulmfit.inference.spelling import Floats
 from ulmfit.text.rules import SPECIAL_TOKENS
 from ulmfit.text.vocab import Vocab
 from ulmfit.training.directions import MOST_NGRAMS, Directions, frequent
-from ulmfit.training.linear import Choice, Target, choose_share, fit_linear, without_words
+from ulmfit.training.linear import Choice, Target, choose_shares, fit_linear, without_words
 from ulmfit.training.parts import sample
 from ulmfit.training.progress import say
 from ulmfit.training.word_parts import WordParts
@@ -104,8 +104,8 @@ def fit_and_prove(
     The features are the presence of n-grams times their rarity (idf). Beside them stand the parts of words that other
     words have too, those among them that the vocabulary lacks, and, unless labelled documents are many, the documents'
     places along the directions in which all texts vary, labelled or not, and along those of the words of a language
-    model: few labels tell more about few directions than about many words. How much the places count is chosen by
-    labelled documents held out. Places and parts become part of the weights; what the parts tell is kept for words that
+    model: few labels tell more about few directions than about many words. How much either counts is chosen by labelled
+    documents held out. Places and parts become part of the weights; what the parts tell is kept for words that
     are not among the n-grams.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
@@ -137,20 +137,21 @@ def fit_and_prove(
         model = _with_words(model, vectors.knows(reading.vocab.itos), len(corpus))
     seen = _Seen.of(reading, corpus, model, vectors, by_letters=by_letters, by_places=by_places)
     n, places = len(model.keys), seen.places()
-    weights, bias, share = np.zeros((n, n_classes)), without_words(target, task, n_classes), np.float32(0)
+    weights, bias, of_texts = np.zeros((n, n_classes)), without_words(target, task, n_classes), False
     proof, spelling = Proof(), None
     if any(some.nnz for some in seen.features):
-        choice = choose_share(seen.features, places, target, task, n_classes, strength)
-        share = choice.share
+        choice = choose_shares(seen.features, places, target, task, n_classes, strength)
+        of_texts = bool(places[0].shape[1] and choice.shares[0])
         proof = _proof(choice, target, task)
-        of_features, of_places, bias = fit_linear(seen.features, places * share, target, task, n_classes, strength)
+        moved = choice.scaled(places)
+        of_features, of_places, bias = fit_linear(seen.features, moved, target, task, n_classes, strength)
         weights = seen.parts.folded(of_features[:n], of_features[n:])
-        seen.add_to(weights, of_places * share)
+        seen.add_to(weights, of_places, choice)
         spelling = seen.parts.spelling(of_features[n:], seen.rarest) if by_letters else None
     say(
         console,
         f"N-grams: {n_of_texts:,} tokens and chains of up to {model.longest}, of {len(reading):,} texts"
-        + (f"; what they share, of {len(corpus):,}" if places.shape[1] and share else "")
+        + (f"; what they share, of {len(corpus):,}" if of_texts else "")
         + (f"; {n - n_of_texts:,} further words of the language model" if n > n_of_texts else ""),
     )
     model = replace(model, weights=weights.astype(np.float32), bias=bias.astype(np.float32), spelling=spelling)
@@ -219,7 +220,7 @@ class _Seen:
     Args:
         features: of the labelled documents: of n-grams (N, K), and of the parts of words (N, P), sparse.
         parts: of the words; none, if words are not divided.
-        directions: in which all documents vary, and those of a language model's words; none, if places are left out.
+        directions: in which all documents vary, none if places are left out; and those of a language model's words.
         rarest: what the presence of a word that is no n-gram counts.
     """
 
@@ -246,12 +247,10 @@ class _Seen:
             known = model.known(len(reading.vocab))
             strange, others = reading.strange(known), corpus.strange(known)
         matrix, of_strange = _columns_of(reading, model, strange, rarest)
-        of_corpus, directions = matrix, []
-        if by_places:
-            of_corpus, _ = _columns_of(corpus, model, others, rarest)
-            directions.append(Directions.of_texts(of_corpus))
-            if vectors is not None:
-                directions.append(vectors.directions(words, of_corpus))
+        of_corpus = _columns_of(corpus, model, others, rarest)[0] if by_places else matrix
+        directions = [Directions.of_texts(of_corpus if by_places else matrix[:0])]
+        if vectors is not None:
+            directions.append(vectors.directions(words, of_corpus))
         parts = WordParts.of([""] * len(words), 0)
         if strange is not None and others is not None:
             lexicon = {*reading.vocab.itos, *others.words}.difference(SPECIAL_TOKENS)
@@ -259,17 +258,16 @@ class _Seen:
             parts = WordParts.of([*words, *strange.words], _MAX_WEIGHTS // model.weights.shape[1], lexicon, silent)
         return cls([matrix, parts.of_texts(matrix, of_strange)], parts, directions, rarest)
 
-    def places(self) -> Floats:
-        """Where the labelled documents stand along all directions (N, D)."""
-        none = np.zeros((self.features[0].shape[0], 0), np.float32)
-        return np.hstack([none, *(some.places(self.features[0]) for some in self.directions)])
+    def places(self) -> list[Floats]:
+        """Where the labelled documents stand along each kind of directions (N, D)."""
+        return [kind.places(self.features[0]) for kind in self.directions]
 
-    def add_to(self, weights: NDArray[np.float64], of_places: NDArray[np.float64]) -> None:
-        """Make weights (D, C) of all places part of those of n-grams (K, C), in place."""
+    def add_to(self, weights: NDArray[np.float64], of_places: NDArray[np.float64], choice: Choice) -> None:
+        """Make weights (D, C) of places, which counted as chosen, part of those of n-grams (K, C), in place."""
         begin = 0
-        for some in self.directions:
-            end = begin + some.matrix.shape[1]
-            some.add_to(weights, of_places[begin:end])
+        for kind, share in zip(self.directions, choice.shares, strict=True):
+            end = begin + kind.matrix.shape[1]
+            kind.add_to(weights, of_places[begin:end] * share)
             begin = end
 
 
