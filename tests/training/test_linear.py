@@ -1,87 +1,67 @@
-"""The linear models on n-grams and places, and how much the places count."""
+"""How much places count is chosen by what they are worth on documents held out."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from scipy.sparse import csr_matrix
 
-from ulmfit.training.linear import choose_share, fit_linear
+from ulmfit.inference.spelling import Floats
+from ulmfit.training.linear import choose_shares, fit_linear
 
-TASKS = ["single_label", "multi_label", "regression"]
+N = 60
 
 
-def example(n: int, seed: int = 0) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
-    """Words that tell nothing, and a place that tells of two classes which one it is."""
+def problem(n: int = N, seed: int = 0) -> tuple[list[csr_matrix], np.ndarray, Floats, Floats]:
+    """Features that say nothing, classes, places that tell the class, and places that mislead the louder they are."""
     rng = np.random.default_rng(seed)
-    classes = rng.permutation(np.arange(n) % 2)
-    words = csr_matrix(rng.random((n, 30)) < 0.2, dtype=np.float32)
-    return words, (2.0 * classes[:, None] - 1).astype(np.float32), classes
+    features = csr_matrix((rng.random((n, 8)) < 0.4) / 2, dtype=np.float32)
+    target = np.arange(n) % 2
+    telling = (2.0 * target[:, None] - 1 + 0.1 * rng.normal(size=(n, 1))).astype(np.float32)
+    noise = (20 * rng.normal(size=(n, 40))).astype(np.float32)
+    return [features, features[:, :0]], target, telling, noise
 
 
-def of_task(task: str, classes: np.ndarray) -> tuple[np.ndarray, int]:
-    if task == "multi_label":
-        return np.stack([classes, 1 - classes], 1), 2
-    return (classes * 3.0, 1) if task == "regression" else (classes, 2)
+def test_places_that_tell_count_and_others_do_not():
+    features, target, telling, noise = problem()
+    choice = choose_shares(features, [telling, noise], target, "single_label", 2, 1.0)
+    assert choice.shares[0] > 0
+    assert choice.shares[1] == 0
+    assert (choice.outputs.argmax(1) == target[choice.rows]).all()
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_places_that_tell_are_listened_to(task: str):
-    words, places, classes = example(80)
-    target, n_classes = of_task(task, classes)
-    assert choose_share([words], places, target, task, n_classes, 1.0).share > 0
-    weights, of_places, bias = fit_linear([words], places, target, task, n_classes, 1.0)
-    found = words @ weights + places @ of_places + bias
-    if task == "regression":
-        np.testing.assert_allclose(found[:, 0], target, atol=0.3)
-    elif task == "single_label":
-        assert (found.argmax(1) == target).all()
-    else:
-        assert ((found > 0) == target).all()
+def test_the_answers_are_those_of_models_that_did_not_know_the_documents():
+    own = csr_matrix(np.eye(N, dtype=np.float32))  # a feature for each, so that who knows a document knows its class
+    features, target = [own, own[:, :0]], np.random.default_rng(0).integers(0, 2, N)
+    places = np.zeros((N, 1), np.float32)
+    weights, _, bias = fit_linear(features, places, target, "single_label", 2, 1e6)
+    assert ((own @ weights + bias).argmax(1) == target).all()
+    choice = choose_shares(features, [places], target, "single_label", 2, 1e6)
+    assert choice.rows.tolist() == [*range(N)]
+    assert (choice.outputs.argmax(1) == target).mean() < 0.8
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_places_that_tell_nothing_are_not(task: str):
-    _, places, classes = example(200)
-    rng = np.random.default_rng(1)
-    words = csr_matrix(np.eye(2, dtype=np.float32)[classes])
-    noise = rng.normal(size=(200, 150)).astype(np.float32) * 3
-    target, n_classes = of_task(task, classes)
-    if task != "single_label":  # there an error more decides, and words alone make none
-        assert choose_share([words], noise, target, task, n_classes, 1.0).share == 0
-    weights, of_places, bias = fit_linear([words], places * 0, target, task, n_classes, 1.0)
-    assert np.allclose(of_places, 0)
-    assert np.isfinite(weights).all()
-    assert np.isfinite(bias).all()
+def test_a_kind_without_places_changes_nothing():
+    features, target, telling, _ = problem()
+    empty = np.zeros((N, 0), np.float32)
+    alone = choose_shares(features, [telling], target, "single_label", 2, 1.0)
+    beside = choose_shares(features, [telling, empty], target, "single_label", 2, 1.0)
+    assert beside.shares[0] == alone.shares[0]
+    np.testing.assert_array_equal(beside.outputs, alone.outputs)
+    first = choose_shares(features, [empty, telling], target, "single_label", 2, 1.0)
+    np.testing.assert_allclose(first.outputs, alone.outputs, atol=1e-6)
 
 
-def test_of_very_few_texts_all_counts_and_of_many_half():
-    words, places, classes = example(12)
-    assert choose_share([words], places, classes, "single_label", 2, 1.0).share == 1
-    words, places, classes = example(5_001)
-    assert choose_share([words], places, classes, "single_label", 2, 1.0).share == 0.5
+def test_few_documents_count_fully_and_of_many_half_and_none_is_held_out():
+    features, target, telling, noise = problem(19)
+    few = choose_shares(features, [telling, noise], target, "single_label", 2, 1.0)
+    assert few.shares == (1.0, 1.0)
+    assert not len(few.rows)
+    features, target, telling, noise = problem(60)
+    many = choose_shares(features, [telling, noise], target, "single_label", 200, 1.0)
+    assert many.shares == (0.5, 0.5)
+    assert not len(many.rows)
 
 
-@pytest.mark.parametrize("rare", [7, 20])
-def test_a_class_with_one_example_may_be_held_out(rare: int):
-    """Of three classes one has no example and one a single one: without it there is nothing to tell apart."""
-    words, places, classes = example(40)
-    target = np.where(np.arange(40) == rare, 2, 0)
-    assert choose_share([words], places, target, "single_label", 3, 1.0).share in (0, 0.5, 1)
-    weights, _, bias = fit_linear([words], places, classes * 0, "single_label", 3, 1.0)
-    assert not weights.any()
-    assert bias.argmax() == 0
-
-
-def test_ngrams_that_no_document_holds_weigh_nothing():
-    words, places, classes = example(40)
-    wider = csr_matrix((words.data, words.indices * 2, words.indptr), shape=(40, 60))
-    weights, of_places, bias = fit_linear([words], places, classes * 1.5, "regression", 1, 1.0)
-    spread, also_places, also_bias = fit_linear([wider], places, classes * 1.5, "regression", 1, 1.0)
-    for task in TASKS:
-        target, n_classes = of_task(task, classes)
-        assert not fit_linear([wider], places, target, task, n_classes, 1.0)[0][1::2].any()
-    np.testing.assert_array_equal(spread[::2], weights)
-    assert not spread[1::2].any()
-    np.testing.assert_array_equal(also_places, of_places)
-    np.testing.assert_array_equal(also_bias, bias)
+def test_up_to_a_thousand_documents_are_held_out_in_turn_and_of_more_a_fifth():
+    features, target, telling, _ = problem(1_001)
+    assert len(choose_shares(features, [telling], target, "single_label", 2, 1.0).rows) == 201
