@@ -48,11 +48,12 @@ from ulmfit.training.bases import load_base
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.classifier_stages import Stage, classifier_learner, classifier_rate, stages_of
 from ulmfit.training.clock import Clock
+from ulmfit.training.joining import fit_shares
 from ulmfit.training.learner import Learner
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.losses import LabelSmoothingCrossEntropy
 from ulmfit.training.ngram_stage import PseudoLabels
-from ulmfit.training.ngrams import fit_ngrams, fit_shares
+from ulmfit.training.ngrams import fit_ngrams
 from ulmfit.training.parts import Stores, Texts, Wide, prepare_texts
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 from ulmfit.training.schedules import Schedule, constant, one_cycle, slanted_triangular

@@ -21,8 +21,10 @@ from ulmfit.inference.predictor import Predictor
 from ulmfit.inference.reading import Piece, Reading
 from ulmfit.text.all import load_learner
 from ulmfit.text.store import TokenStore
+from ulmfit.training import ngram_features
 from ulmfit.training import ngrams as learning
-from ulmfit.training.ngrams import fit_ngrams, fit_shares
+from ulmfit.training.joining import fit_shares
+from ulmfit.training.ngrams import fit_ngrams
 
 QUIET = Console(file=StringIO())
 TEXTS = [
@@ -322,7 +324,7 @@ def test_a_class_that_all_texts_or_none_have(example: Bundle):
 
 
 def test_texts_without_a_frequent_word_leave_the_bias(example: Bundle, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(learning, "_MANY_TOKENS", 1)
+    monkeypatch.setattr(ngram_features, "_MANY_TOKENS", 1)
     store = TokenStore(np.array([20, 21], np.uint16), np.array([0, 1, 2]), example.vocab)
     for task, target in (("single_label", np.array([0, 1])), ("regression", np.array([1.0, 3.0]))):
         ngrams = fit_ngrams(as_read(store), target, task, 2 if task == "single_label" else 1, "word", QUIET)
@@ -336,7 +338,7 @@ def test_more_than_fits_is_a_sample_and_said(monkeypatch: pytest.MonkeyPatch):
 
     store = TokenStore.build(TEXTS * 20, Tokenizer(), min_freq=1)
     monkeypatch.setattr(learning, "_MAX_TOKENS", store.n_tokens // 4)
-    monkeypatch.setattr(learning, "_MAX_WEIGHTS", 14)
+    monkeypatch.setattr(ngram_features, "_MAX_WEIGHTS", 14)
     out = StringIO()
     ngrams = fit_ngrams(as_read(store), np.tile(LABELS, 20), "single_label", 2, "word", Console(file=out, width=200))
     assert "a sample of 40 of the 160 texts" in out.getvalue()

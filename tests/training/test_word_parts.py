@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 import ulmfit.training.ngrams as learning
 from ulmfit.inference.spelling import parts_of
 from ulmfit.text import Tokenizer, TokenStore
+from ulmfit.training import ngram_features
 from ulmfit.training.ngrams import fit_ngrams
 from ulmfit.training.word_parts import WordParts
 
@@ -136,5 +137,5 @@ def test_marks_are_not_words():
     """`xxrep` and `xxwrep` are spelt alike, and mean another thing."""
     texts = ["a xxrep b", "c xxwrep d"]
     store = TokenStore.build(texts, Tokenizer(), min_freq=1)
-    model = learning._without_weights(as_read(store), as_read(store), "word", 2)
-    assert not WordParts.of(learning._words_of(model, store.vocab), 1_000).matrix.nnz
+    model = ngram_features.without_weights(as_read(store), as_read(store), "word", 2)
+    assert not WordParts.of(ngram_features._words_of(model, store.vocab), 1_000).matrix.nnz

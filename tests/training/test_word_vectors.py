@@ -19,6 +19,7 @@ from ulmfit.inference.reading import Reading
 from ulmfit.models.config import size_config
 from ulmfit.text import Tokenizer, TokenStore
 from ulmfit.text.vocab import FILLER, Vocab, make_vocab
+from ulmfit.training import ngram_features
 from ulmfit.training.ngrams import fit_ngrams
 from ulmfit.training.word_vectors import WordVectors
 
@@ -102,11 +103,11 @@ def test_words_that_no_text_has_count_as_those_that_one_text_has(vectors: WordVe
 
 def test_where_there_is_no_room_they_are_left_out(vectors: WordVectors, vocab: Vocab, monkeypatch: pytest.MonkeyPatch):
     learned = read(texts(0, 4), vocab)
-    alone = learning._without_weights(learned, learned, "word", 2)
+    alone = ngram_features.without_weights(learned, learned, "word", 2)
     known = vectors.knows(vocab.itos)
     for room in (0, 3):
-        monkeypatch.setattr(learning, "_MAX_WEIGHTS", 2 * (len(alone.keys) + room))
-        keys = learning._with_words(learning._without_weights(learned, learned, "word", 2), known, 12).keys
+        monkeypatch.setattr(ngram_features, "_MAX_WEIGHTS", 2 * (len(alone.keys) + room))
+        keys = ngram_features.with_words(ngram_features.without_weights(learned, learned, "word", 2), known, 12).keys
         assert {*alone.keys} <= {*keys}
         assert len(keys) == len(alone.keys) + room
 

@@ -22,7 +22,7 @@ from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import AUTO, LANGUAGE_MODEL_FOLDER, Bases, check_base, find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
-from ulmfit.training.ngrams import fit_shares
+from ulmfit.training.joining import fit_shares
 from ulmfit.training.parts import FEW, Texts, prepare_texts
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import Recipe, Trained, train_text_classifier
