@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ulmfit.errors import DataError
-from ulmfit.models.classifier import SentenceEncoder, TextClassifier
+from ulmfit.errors import ConfigError, DataError
+from ulmfit.models.classifier import PoolingLinearClassifier, SentenceEncoder, TextClassifier
 from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig, EncoderConfig
+from ulmfit.models.pooling import Pooled
 
 CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=10, n_layers=2)
 CONFIGS = [
@@ -204,3 +205,17 @@ def test_answers_are_float32_under_autocast():
     ids = torch.randint(2, 20, (4, 6), generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert model(ids, torch.full((4,), 6)).logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("values", [[0.5], [8.0, 1.0, 4.0]])
+def test_answers_can_begin_anywhere_in_their_range(values: list[float]):
+    torch.manual_seed(0)
+    head = PoolingLinearClassifier([12, 50, len(values)], [0.1, 0.1], y_range=(0.0, 9.0))
+    pooled = Pooled(features=torch.randn(500, 12), ar=torch.zeros(()), tar=torch.zeros(()))
+    head.begin_at(torch.tensor(values))
+    torch.testing.assert_close(head(pooled).logits.median(0).values, torch.tensor(values), atol=0.4, rtol=0)
+    for wrong in (-1.0, 0.0, 9.0, float("nan")):
+        with pytest.raises(ConfigError, match=r"begin at .*, the mean of the values: y_range=\(0\.0, 9\.0\)"):
+            head.begin_at(torch.tensor([wrong] * len(values)))
+    with pytest.raises(ConfigError, match="y_range=None"):
+        PoolingLinearClassifier([12, 1], [0.1]).begin_at(torch.zeros(1))

@@ -170,6 +170,20 @@ def test_values_are_learned_in_any_unit_and_answers_stay_near_their_range(tiny_m
         prepare_texts(same, None, (), valid_pct=0.2, seed=0, task="regression")
 
 
+def test_values_of_a_long_tail_are_learned_from_their_mean_on(tiny_models):
+    """The middle of the range, 50, is far from all values but one."""
+    texts, labels = make_reviews(60)
+    values = [1.0 if label == "pos" else 2.0 for label in labels[:-1]] + [100.0]
+    parts = prepare_texts(
+        Examples(texts=texts, labels=values, source="invented"), None, (), valid_pct=0.2, seed=1, task="regression"
+    )
+    assert max(parts.train[1]) == 100
+    recipe = Recipe(lm_epochs=1, epochs=1, ngrams=False)
+    trained = train_text_classifier(parts, recipe, Console(file=io.StringIO()))
+    answers = Predictor(trained.classifier).outputs(parts.valid[0])[:, 0]
+    assert np.abs(answers - np.mean(parts.train[1])).max() < 8
+
+
 def test_both_directions_are_trained_and_averaged(tiny_models):
     parts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
     out = io.StringIO()

@@ -204,6 +204,11 @@ def test_multi_label_and_regression(tmp_path):
         table, tmp_path, seed=1, text_col="text", label_col="stars", y_block=RegressionBlock(), bs=8
     )
     learn = text_classifier_learner(dls, metrics=["mae", "r2", "spearman"], y_range=(0, 7), **SMALL)
+    mean = float(dls.train.labels.mean())
+    with pytest.raises(ConfigError, match=rf"begin at {mean:g}, the mean of the values: y_range=\(7\.0, 9\.0\)"):
+        text_classifier_learner(dls, y_range=(7, 9), **SMALL)
+    with pytest.raises(ConfigError, match="n_out=2, but the loaders have 1 values for each text"):
+        text_classifier_learner(dls, n_out=2, y_range=(0, 7), **SMALL)
     learn.fit_one_cycle(1, 1e-2)
     value, tensor, _ = learn.predict(TEXTS[0])
     assert 0 < value < 7

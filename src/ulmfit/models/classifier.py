@@ -185,6 +185,24 @@ class PoolingLinearClassifier(nn.Module):
         self.layers = nn.Sequential(*blocks)
         self.y_range = None if y_range is None else (float(y_range[0]), float(y_range[1]))
 
+    @torch.no_grad()
+    def begin_at(self, values: Tensor) -> None:
+        """Let the answers of a new head begin around values (C,) of its range, and not in the middle of this.
+
+        Where a few texts have far larger values than most, the middle is far from all. The last batch norm is shifted.
+
+        Raises:
+            ConfigError: the head has no range, or a value is not within it.
+        """
+        low, high = self.y_range or (math.nan, math.nan)
+        shares = (values.double() - low) / (high - low)
+        if not ((shares > 0) & (shares < 1)).all():
+            shown = ", ".join(f"{value:g}" for value in values.tolist())
+            raise ConfigError(f"the answers can not begin at {shown}, the mean of the values: y_range={self.y_range}")
+        *_, norm = (layer for layer in self.layers if isinstance(layer, nn.BatchNorm1d))
+        *_, last = (layer for layer in self.layers if isinstance(layer, nn.Linear))
+        norm.bias.copy_(torch.linalg.pinv(last.weight.double()) @ shares.logit())
+
     def forward(self, pooled: Pooled) -> ClassifierOutput:
         """Classify pooled documents (B, 3E).
 

@@ -113,6 +113,8 @@ def classifier_learner(
             pool_words=recipe.pool_words,
             y_range=None if texts.scale is None else texts.scale.learned_range,
         )
+        if texts.scale is not None:
+            model.head.begin_at(torch.zeros(1))  # the mean
     return Learner(
         DataLoaders(train, valid),
         model,

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ulmfit.arguments import check_names, checked, parameter_names
+from ulmfit.data.labelling import REGRESSION
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
@@ -97,7 +98,7 @@ def text_classifier_learner(
         lin_ftrs: sizes of the head's layers between the pooled vector and the answers.
         ps: dropout behind each of them.
         max_len: tokens from the end of a text that are pooled; None for all.
-        y_range: lowest and highest value, for regression.
+        y_range: lowest and highest value, for regression; answers begin at the mean of the values to learn from.
         settings: further arguments of `Learner`.
 
     Raises:
@@ -110,6 +111,8 @@ def text_classifier_learner(
     if n_out is not None and labels and n_out != len(labels):
         shown = ", ".join(map(str, labels[:5])) + (", ..." if len(labels) > 5 else "")
         raise ConfigError(f"n_out={n_out}, but the loaders have {len(labels)} labels ({shown}); leave n_out out")
+    if n_out not in (None, dls.n_out) and dls.task == REGRESSION:
+        raise ConfigError(f"n_out={n_out}, but the loaders have {dls.n_out} values for each text; leave n_out out")
     bundle = _bundle(arch, config, dls, None) if pretrained else None
     if config is None and bundle is not None:
         pad_token = dls.text_vocab.pad_idx  # its own padding may have another id
@@ -128,6 +131,9 @@ def text_classifier_learner(
             max_len,
             y_range,
         )
+    values = getattr(dls.train, "labels", None)
+    if y_range is not None and dls.task == REGRESSION and values is not None:
+        model.head.begin_at(torch.from_numpy(values.reshape(len(values), -1).mean(0)))
     settings = {"loss_func": default_loss(dls.task), "verbose": 1, **settings}
     learn = TextLearner(dls, cast("nn.Module", model), **settings)
     tell_longer(learn, "training texts", getattr(dls.train, "lengths", ()))
