@@ -218,4 +218,13 @@ def test_answers_can_begin_anywhere_in_their_range(values: list[float]):
         with pytest.raises(ConfigError, match=r"begin at .*, the mean of the values: y_range=\(0\.0, 9\.0\)"):
             head.begin_at(torch.tensor([wrong] * len(values)))
     with pytest.raises(ConfigError, match="y_range=None"):
-        PoolingLinearClassifier([12, 1], [0.1]).begin_at(torch.zeros(1))
+        PoolingLinearClassifier([12, 1], [0.1]).begin_at(torch.tensor([float("inf")]))
+
+
+def test_logits_can_begin_anywhere():
+    torch.manual_seed(0)
+    head = PoolingLinearClassifier([12, 50, 28], [0.1, 0.1])
+    rare = torch.linspace(-7, -1, 28)
+    head.begin_at(rare)
+    pooled = Pooled(features=torch.randn(500, 12), ar=torch.zeros(()), tar=torch.zeros(()))
+    torch.testing.assert_close(head.eval()(pooled).logits.median(0).values, rare, atol=1.0, rtol=0)

@@ -184,6 +184,20 @@ def test_values_of_a_long_tail_are_learned_from_their_mean_on(tiny_models):
     assert np.abs(answers - np.mean(parts.train[1])).max() < 8
 
 
+def test_several_labels_are_learned_from_their_shares_on(tiny_models):
+    texts, _ = make_reviews(60)
+    labels = [["often", "rare"] if i % 15 == 0 else ["often"] for i in range(60)]
+    parts = prepare_texts(
+        Examples(texts=texts, labels=labels, source="invented"), None, (), valid_pct=0.2, seed=0, task="multi_label"
+    )
+    recipe = Recipe(lm_epochs=1, epochs=1, lr=1e-6, ngrams=False)  # too slow to learn anything
+    trained = train_text_classifier(parts, recipe, Console(file=io.StringIO()))
+    answers = Predictor(trained.classifier).outputs(parts.valid[0])
+    assert list(trained.classifier.labels) == ["often", "rare"]
+    assert answers[:, 0].min() > 1.5
+    assert answers[:, 1].max() < -1.5
+
+
 def test_both_directions_are_trained_and_averaged(tiny_models):
     parts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
     out = io.StringIO()

@@ -186,22 +186,28 @@ class PoolingLinearClassifier(nn.Module):
         self.y_range = None if y_range is None else (float(y_range[0]), float(y_range[1]))
 
     @torch.no_grad()
-    def begin_at(self, values: Tensor) -> None:
-        """Let the answers of a new head begin around values (C,) of its range, and not in the middle of this.
+    def begin_at(self, answers: Tensor) -> None:
+        """Let the answers of a new head begin around some (C,), and not around 0, or in the middle of its range.
 
-        Where a few texts have far larger values than most, the middle is far from all. The last batch norm is shifted.
+        Where most labels are rare, or a few values far larger than the others, the middle is far from all. The last
+        batch norm is shifted.
 
         Raises:
-            ConfigError: the head has no range, or a value is not within it.
+            ConfigError: an answer that the head can not give.
+
+        Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", section 3.3 (a prior for rare classes).
         """
-        low, high = self.y_range or (math.nan, math.nan)
-        shares = (values.double() - low) / (high - low)
-        if not ((shares > 0) & (shares < 1)).all():
-            shown = ", ".join(f"{value:g}" for value in values.tolist())
+        if self.y_range is None:
+            logits = answers.double()
+        else:
+            low, high = self.y_range
+            logits = ((answers.double() - low) / (high - low)).logit()
+        if not logits.isfinite().all():
+            shown = ", ".join(f"{answer:g}" for answer in answers.tolist())
             raise ConfigError(f"the answers can not begin at {shown}, the mean of the values: y_range={self.y_range}")
         *_, norm = (layer for layer in self.layers if isinstance(layer, nn.BatchNorm1d))
         *_, last = (layer for layer in self.layers if isinstance(layer, nn.Linear))
-        norm.bias.copy_(torch.linalg.pinv(last.weight.double()) @ shares.logit())
+        norm.bias.copy_(torch.linalg.pinv(last.weight.double()) @ logits)
 
     def forward(self, pooled: Pooled) -> ClassifierOutput:
         """Classify pooled documents (B, 3E).

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from ulmfit.data.labelling import SINGLE_LABEL
 from ulmfit.data.loaders import ClassifierLoader
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.linear import without_words
 from ulmfit.training.losses import default_loss
 from ulmfit.training.metrics import Accuracy, Metric
 from ulmfit.training.parts import Stores, Texts
@@ -113,8 +115,9 @@ def classifier_learner(
             pool_words=recipe.pool_words,
             y_range=None if texts.scale is None else texts.scale.learned_range,
         )
-        if texts.scale is not None:
-            model.head.begin_at(torch.zeros(1))  # the mean
+        if texts.task != SINGLE_LABEL:
+            mean = without_words(texts.numbers(texts.train[1]), texts.task, texts.target.n_out)
+            model.head.begin_at(torch.from_numpy(mean))
     return Learner(
         DataLoaders(train, valid),
         model,

@@ -146,7 +146,7 @@ def _loss(outputs: Reals, target: Target, task: str) -> float:
 def without_words(target: Target, task: str, n_classes: int) -> NDArray[np.float64]:
     """The bias (C,) where no word tells anything."""
     if task == REGRESSION:
-        return np.array([float(target.mean())])
+        return np.atleast_1d(target.mean(0, dtype=np.float64))
     if task == SINGLE_LABEL:
         return np.log(1 + np.bincount(target, minlength=n_classes))
     positive = target.sum(0)

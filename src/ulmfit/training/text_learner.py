@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ulmfit.arguments import check_names, checked, parameter_names
-from ulmfit.data.labelling import REGRESSION
+from ulmfit.data.labelling import MULTI_LABEL, REGRESSION
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
@@ -22,6 +22,7 @@ from ulmfit.models.encoder import Encoder
 from ulmfit.pretrained import weights as pretrained_weights
 from ulmfit.training.answering import LMLearner, TextLearner, TextLoaders
 from ulmfit.training.learner import Learner
+from ulmfit.training.linear import without_words
 from ulmfit.training.losses import default_loss
 from ulmfit.training.predictions import tell_longer
 
@@ -132,8 +133,8 @@ def text_classifier_learner(
             y_range,
         )
     values = getattr(dls.train, "labels", None)
-    if y_range is not None and dls.task == REGRESSION and values is not None:
-        model.head.begin_at(torch.from_numpy(values.reshape(len(values), -1).mean(0)))
+    if values is not None and (dls.task == MULTI_LABEL or (dls.task == REGRESSION and y_range is not None)):
+        model.head.begin_at(torch.from_numpy(without_words(values, dls.task, dls.n_out)))
     settings = {"loss_func": default_loss(dls.task), "verbose": 1, **settings}
     learn = TextLearner(dls, cast("nn.Module", model), **settings)
     tell_longer(learn, "training texts", getattr(dls.train, "lengths", ()))
