@@ -210,7 +210,7 @@ def rewrite(folder: Path, name: str, change: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 5, "ulmfit_version": "9.0"}, "format version 5.*reads up to 4.*ulmfit 9.0"),
+        ({"format_version": 6, "ulmfit_version": "9.0"}, "format version 6.*reads up to 5.*ulmfit 9.0"),
         ({"arch": "transformer"}, "'transformer' is not known"),
         ({"config": {"emb_sz": -1}}, "emb_sz=-1"),
         ({"config": {"size": 3}}, "unknown fields"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -34,25 +35,25 @@ TEXTS = [
 LABELS = np.array([1, 1, 1, 1, 0, 0, 0, 0])
 
 
-def chains(ids: list[int], longest: int) -> set[tuple[int, ...]]:
-    return {tuple(ids[i : i + n]) for n in range(1, longest + 1) for i in range(len(ids) - n + 1)}
+def chains(ids: list[int], longest: int) -> Counter[tuple[int, ...]]:
+    return Counter(tuple(ids[i : i + n]) for n in range(1, longest + 1) for i in range(len(ids) - n + 1))
 
 
 @given(st.lists(st.lists(st.integers(0, 6), max_size=8), min_size=1, max_size=5), st.integers(1, 4))
-def test_every_document_has_its_chains_each_once(documents: list[list[int]], longest: int):
+def test_every_document_has_its_chains_each_once_and_how_often(documents: list[list[int]], longest: int):
     ids = np.array([i for document in documents for i in document], np.int64)
     offsets = np.append(0, np.cumsum([len(document) for document in documents]))
-    of, keys = keys_by_document(Piece(ids, ids, offsets), 7, longest, np.array([0]))
+    of, keys, times = keys_by_document(Piece(ids, ids, offsets), 7, longest, np.array([0]))
     seen: dict[int, tuple[int, ...]] = {}
     for number, document in enumerate(documents):
         wanted = chains([i for i in document if i != 0], longest)
-        mine = keys[of == number].tolist()
-        assert len(mine) == len(set(mine)) == len(wanted)
-        for chain in wanted:
+        mine = dict(zip(keys[of == number].tolist(), times[of == number].tolist(), strict=True))
+        assert len(mine) == (of == number).sum() == len(wanted)
+        for chain, often in wanted.items():
             key = 0
             for i in chain:
                 key = key * 8 + i + 1
-            assert key in mine
+            assert mine[key] == often
             assert seen.setdefault(key, chain) == chain
 
 
@@ -83,23 +84,44 @@ def voiced(example: Bundle) -> Bundle:
     return replace(example, ngrams=replace(ngrams, shares=np.array([0.7, 1.5])))
 
 
-def test_numbers_are_a_sum_over_the_different_chains(voiced: Bundle):
+@pytest.mark.parametrize("counted", [True, False])
+def test_numbers_are_a_sum_over_the_different_chains(voiced: Bundle, counted: bool):
     assert voiced.ngrams is not None
+    ngrams = replace(voiced.ngrams, counted=counted)
     words = [word for word in voiced.vocab.itos if word.isalpha() and not word.startswith("xx")]
     store = TokenStore.build([f"{words[0]} {words[2]} {words[0]}", "zzz"], voiced.tokenizer, vocab=voiced.vocab)
-    found = voiced.ngrams.outputs(as_read(store))
-    kept = [int(i) for i in store[0] if i not in voiced.ngrams.skipped]
-    rows = []
-    for chain in chains(kept, voiced.ngrams.longest):
+    found = ngrams.outputs(as_read(store))
+    kept = [int(i) for i in store[0] if i not in ngrams.skipped]
+    rows, often = [], []
+    for chain, times in chains(kept, ngrams.longest).items():
         key = 0
         for i in chain:
             key = key * (len(voiced.vocab) + 1) + i + 1
-        rows += [int(np.flatnonzero(voiced.ngrams.keys == key)[0])] if key in voiced.ngrams.keys else []
-    assert rows
-    scale = voiced.ngrams.scale[rows]
-    wanted = (scale[:, None] * voiced.ngrams.weights[rows]).sum(0) / np.linalg.norm(scale) + voiced.ngrams.bias
+        if key in ngrams.keys:
+            rows.append(int(np.flatnonzero(ngrams.keys == key)[0]))
+            often.append(times)
+    assert max(often) == 2
+    values = ngrams.scale[rows] * (1 + np.log(often) if counted else 1)
+    wanted = (values[:, None] * ngrams.weights[rows]).sum(0) / np.linalg.norm(values) + ngrams.bias
     np.testing.assert_allclose(found[0], wanted, rtol=1e-4)
-    np.testing.assert_allclose(found[1], voiced.ngrams.bias)  # nothing in it is known
+    np.testing.assert_allclose(found[1], ngrams.bias)  # nothing in it is known
+
+
+def test_of_several_classes_it_matters_how_often_and_with_few_texts_chains_count_half(
+    example: Bundle, monkeypatch: pytest.MonkeyPatch
+):
+    reading = as_read(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    two = fit_ngrams(reading, LABELS, "single_label", 2, "word", QUIET)
+    several = fitted(example, "multi_label")
+    three = fitted(example)
+    assert [ngrams.counted for ngrams in (two, several, three)] == [False, False, True]
+    np.testing.assert_array_equal(two.keys, three.keys)
+    chained = three.keys > len(example.vocab)
+    assert 0 < chained.sum() < len(chained)
+    np.testing.assert_allclose(three.scale / two.scale, np.where(chained, 0.5, 1))
+    monkeypatch.setattr(learning, "_FEW", 5)
+    np.testing.assert_array_equal(fitted(example).scale, two.scale)
+    assert fitted(example).counted
 
 
 def test_answers_are_those_of_both_halves_in_their_shares(voiced: Bundle):
@@ -113,8 +135,13 @@ def test_answers_are_those_of_both_halves_in_their_shares(voiced: Bundle):
 
 def test_a_folder_keeps_them_and_says_so(voiced: Bundle, example: Bundle, tmp_path: Path):
     save_bundle(voiced, tmp_path / "m")
-    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 4
+    assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 5
     np.testing.assert_array_equal(load(tmp_path / "m").outputs(TEXTS), Predictor(voiced).outputs(TEXTS))
+    assert voiced.ngrams is not None
+    once = replace(voiced, ngrams=replace(voiced.ngrams, counted=False))
+    save_bundle(once, tmp_path / "once")
+    assert json.loads((tmp_path / "once" / "config.json").read_text(encoding="utf-8"))["format_version"] == 4
+    np.testing.assert_array_equal(load(tmp_path / "once").outputs(TEXTS), Predictor(once).outputs(TEXTS))
     save_bundle(example, tmp_path / "without")
     assert not (tmp_path / "without" / NGRAMS).exists()
     assert json.loads((tmp_path / "without" / "config.json").read_text(encoding="utf-8"))["format_version"] == 1
@@ -136,9 +163,12 @@ def test_damaged_ones_are_refused(voiced: Bundle, tmp_path: Path, change: str):
         NGrams.load(tmp_path, len(voiced.vocab))
 
 
-def test_contributions_add_up_and_are_explained(voiced: Bundle):
-    predictor, ngrams = Predictor(voiced), voiced.ngrams
-    assert ngrams is not None
+@pytest.mark.parametrize("counted", [True, False])
+def test_contributions_add_up_and_are_explained(voiced: Bundle, counted: bool):
+    assert voiced.ngrams is not None
+    ngrams = replace(voiced.ngrams, counted=counted)
+    voiced = replace(voiced, ngrams=ngrams)
+    predictor = Predictor(voiced)
     words = [word for word in voiced.vocab.itos if word.isalpha() and not word.startswith("xx")]
     text = f"{words[0]} {words[2]} {words[3]} {words[0]}"
     of_ngrams = ngrams.contributions(predictor.tokens(text), voiced.vocab, 1)
@@ -216,7 +246,7 @@ def test_new_words_are_known_in_every_task(example: Bundle, task: str):
 
 def test_without_letters_the_folder_is_one_that_earlier_programs_read(spelt: Bundle, tmp_path: Path):
     reading = Reading.of_texts(TEXTS, spelt.tokenizer, spelt.vocab)
-    ngrams = fit_ngrams(reading, LABELS + 1, "single_label", 3, "char", QUIET)
+    ngrams = replace(fit_ngrams(reading, LABELS + 1, "single_label", 3, "char", QUIET), counted=False)
     assert ngrams.spelling is None
     save_bundle(replace(spelt, ngrams=ngrams), tmp_path / "m")
     assert json.loads((tmp_path / "m" / "config.json").read_text(encoding="utf-8"))["format_version"] == 3
@@ -343,6 +373,7 @@ def test_more_than_fits_is_a_sample_and_said(monkeypatch: pytest.MonkeyPatch):
     ngrams = fit_ngrams(as_read(store), np.tile(LABELS, 20), "single_label", 2, "word", Console(file=out, width=200))
     assert "a sample of 40 of the 160 texts" in out.getvalue()
     assert len(ngrams.keys) == 7
+    assert ngrams.keys.max() <= len(store.vocab)  # single words first
 
 
 def test_a_short_time_takes_a_sample_of_200_texts_at_least():

@@ -108,7 +108,6 @@ def test_texts_that_all_say_the_same_vary_in_nothing():
 def test_the_most_frequent_are_found_in_order():
     assert frequent(np.array([3, 1, 5, 2, 5]), 3).tolist() == [0, 2, 4]
     assert frequent(np.array([3, 1, 5, 2, 5]), 9).tolist() == [0, 2, 3, 4]
-    assert frequent(np.array([3, 1]), 9, least=1).tolist() == [0, 1]
 
 
 def test_how_many_texts_were_read_is_said_and_bounded(stores, monkeypatch: pytest.MonkeyPatch):
@@ -124,7 +123,7 @@ def test_how_many_texts_were_read_is_said_and_bounded(stores, monkeypatch: pytes
     assert "of 6 texts; what they share, of 206" in said()
     monkeypatch.setattr(learning, "_MAX_CORPUS", labelled.n_tokens + unlabelled.n_tokens // 2)
     assert "of 6 texts; what they share, of 106" in said()
-    for limit, most in (("_MAX_PLACES", 11), ("_MOST_BY_PLACES", 5)):
+    for limit, most in (("_MAX_PLACES", 11), ("_FEW", 5)):
         with monkeypatch.context() as patched:
             patched.setattr(learning, limit, most)
             assert "what they share" not in said()

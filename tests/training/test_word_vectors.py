@@ -144,7 +144,7 @@ def test_it_is_said_how_many_words_of_the_base_no_text_has(vectors: WordVectors,
 
 def test_many_labelled_texts_are_learned_without(vectors: WordVectors, vocab: Vocab, monkeypatch: pytest.MonkeyPatch):
     learned = read(texts(0, 4), vocab)
-    monkeypatch.setattr(learning, "_MOST_BY_PLACES", 5)
+    monkeypatch.setattr(learning, "_FEW", 5)
     target = TARGETS["single_label"]
     with_base = fit_ngrams(learned, target, "single_label", 2, "word", QUIET, vectors=vectors)
     without = fit_ngrams(learned, target, "single_label", 2, "word", QUIET)

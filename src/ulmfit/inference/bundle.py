@@ -9,7 +9,8 @@
     README.md           model card
     manifest.json       size and sha256 of all of these
     backward/           format version 2: such a folder for the model that reads from the end, if there is one
-    ngrams.safetensors  format version 3: the n-grams beside the network, if there are any; 4: what parts of words tell
+    ngrams.safetensors  format version 3: the n-grams beside the network, if there are any; 4: what parts of words
+                        tell; 5: how often texts hold them counts
 
 A folder is written beside its final place and renamed into it, so that a model is never half there.
 """
@@ -177,7 +178,7 @@ def _write(bundle: Bundle, folder: Path) -> None:
 def oldest_version(bundle: Bundle) -> int:
     """The first version of the format whose readers do not pass over a part of the model."""
     if bundle.ngrams is not None:
-        return 3 if bundle.ngrams.spelling is None else 4
+        return 5 if bundle.ngrams.counted else 3 if bundle.ngrams.spelling is None else 4
     return 1 if bundle.backward is None else 2
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from ulmfit._version import __version__
 from ulmfit.errors import DataError, FormatError
 
-FORMAT_VERSION = 4  # the newest that is read; a folder says the oldest that suffices for it
+FORMAT_VERSION = 5  # the newest that is read; a folder says the oldest that suffices for it
 CONFIG, VOCAB, MANIFEST, METRICS, CARD = "config.json", "vocab.json", "manifest.json", "metrics.json", "README.md"
 
 

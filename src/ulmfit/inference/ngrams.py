@@ -29,16 +29,18 @@ from ulmfit.text.vocab import Vocab
 
 NGRAMS = "ngrams.safetensors"
 
+_COUNTED = "counted"
 _LONGEST = 63  # tokens of an n-gram, as even of a vocabulary of one word no longer ones have numbers of 63 bits
 
 
 @dataclass(frozen=True, kw_only=True)
 class NGrams:
-    """A linear model on the presence of n-grams.
+    """A linear model on the n-grams that texts hold.
 
-    A text's numbers are the bias and the sum of the weights of its different n-grams, each times its scale, divided by
-    the root of the sum of the squares of these scales. A word that is no n-gram counts as one with the weights of its
-    spelling, if something has been learned of spellings.
+    A text's numbers are the bias and the sum of the weights of its different n-grams, each times what it counts there,
+    divided by the root of the sum of the squares of what they count: the scale, or with `counted` the scale times
+    1 + log(how often the text holds it). A word that is no n-gram counts as one with the weights of its spelling, if
+    something has been learned of spellings.
 
     Args:
         longest: the largest number of tokens in an n-gram.
@@ -49,6 +51,7 @@ class NGrams:
         bias: (C,).
         shares: (2,) the factors of the network's numbers and of these.
         spelling: what the parts of a word tell.
+        counted: whether it matters how often a text holds an n-gram, not only that it does.
     """
 
     longest: int
@@ -59,6 +62,7 @@ class NGrams:
     bias: Floats
     shares: NDArray[np.float64]
     spelling: Spelling | None = None
+    counted: bool = False
 
     def outputs(self, reading: Reading) -> Floats:
         """The numbers (N, C) for documents, read with the model's vocabulary."""
@@ -81,7 +85,7 @@ class NGrams:
     def features(
         self, reading: Reading, strange: Strange | None = None, strange_scale: float = 0.0
     ) -> Iterator[tuple[Any, Any]]:
-        """The scaled presence of n-grams in documents, in rows of length 1 (or 0), for one piece after the other.
+        """What n-grams count in documents, in rows of length 1 (or 0), for one piece after the other.
 
         Args:
             reading: the documents.
@@ -95,18 +99,25 @@ class NGrams:
 
         for piece in reading.pieces():
             n = len(piece.offsets) - 1
-            document, key = keys_by_document(piece, len(reading.vocab), self.longest, self.skipped)
+            document, key, times = keys_by_document(piece, len(reading.vocab), self.longest, self.skipped)
             column = find(self.keys, key)
-            document, column = document[column >= 0], column[column >= 0]
-            values = self.scale[column]
-            of, word = strange_by_document(piece, strange) if strange is not None else (document[:0], column[:0])
-            squares = np.bincount(document, values.astype(np.float64) ** 2, minlength=n)
-            lengths = np.sqrt(squares + np.bincount(of, minlength=n) * strange_scale**2)
-            strangely = (strange_scale / lengths[of]).astype(np.float32)
+            document, times, column = (array[column >= 0] for array in (document, times, column))
+            of, word, often = (document[:0],) * 3 if strange is None else strange_by_document(piece, strange)
+            values = self.scale[column] * self._worth(times)
+            strangely = strange_scale * self._worth(often)
+            squares = np.bincount(document, values**2, minlength=n) + np.bincount(of, strangely**2, minlength=n)
+            lengths = np.sqrt(squares)
             yield (
                 csr_matrix(((values / lengths[document]).astype(np.float32), (document, column)), (n, len(self.keys))),
-                csr_matrix((strangely, (of, word)), (n, 0 if strange is None else len(strange.words))),
+                csr_matrix(
+                    ((strangely / lengths[of]).astype(np.float32), (of, word)),
+                    (n, 0 if strange is None else len(strange.words)),
+                ),
             )
+
+    def _worth(self, times: Ints) -> NDArray[np.float64]:
+        """What it matters to be in a text so many times, beside being there once."""
+        return 1 + np.log(times) if self.counted else np.ones(len(times))
 
     def join(self, network: Floats, ngrams: Floats) -> Floats:
         """The numbers (N, C) of the whole model from those of its two halves."""
@@ -122,29 +133,34 @@ class NGrams:
         ids = vocab.numericalize(tokens)
         found = _occurrences(ids, len(vocab), self)
         columns = np.concatenate([column for column, _, _ in found])
-        times = Counter(columns[columns >= 0].tolist())
-        result, square = np.zeros(len(ids)), float((self.scale[[*times]].astype(np.float64) ** 2).sum())
+        there, times = np.unique(columns[columns >= 0], return_counts=True)
+        values = self.scale[there] * self._worth(times)
+        result, square = np.zeros(len(ids)), float((values**2).sum())
+        each = values * self.weights[there, output] / times
         for column, places, length in found:
             for i in np.flatnonzero(column >= 0):
-                k = int(column[i])
-                result[places[i : i + length]] += self.scale[k] * self.weights[k, output] / (times[k] * length)
+                result[places[i : i + length]] += each[np.searchsorted(there, column[i])] / length
         if self.spelling is not None:
             lacking = np.flatnonzero(~self.known(len(vocab))[ids]).tolist()
             strange = {n: tokens[n] for n in lacking if tokens[n] not in SPECIAL_TOKENS}
             often = Counter(strange.values())
-            weights = dict(zip(often, self.spelling.of_words([*often])[:, output].tolist(), strict=True))
+            times = np.array([*often.values()], np.int64)
+            values = self.spelling.scale * self._worth(times)
+            of_words = values * self.spelling.of_words([*often])[:, output] / times
+            share = dict(zip(often, of_words.tolist(), strict=True))
             for n, word in strange.items():
-                result[n] += self.spelling.scale * weights[word] / often[word]
-            square += len(often) * self.spelling.scale**2
+                result[n] += share[word]
+            square += float((values**2).sum())
         return (result / (np.sqrt(square) or 1)).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the file of a model folder."""
         from safetensors.numpy import save
 
-        names = [field.name for field in fields(self) if field.name not in ("longest", "spelling")]
+        names = [field.name for field in fields(self) if field.name not in ("longest", "spelling", _COUNTED)]
         values = {name: np.ascontiguousarray(getattr(self, name)) for name in names}
         values["longest"] = np.array([self.longest], np.int64)
+        values |= {_COUNTED: np.array([1], np.int64)} if self.counted else {}
         values |= {} if self.spelling is None else self.spelling.arrays()
         (folder / NGRAMS).write_bytes(save(values))
 
@@ -166,6 +182,7 @@ class NGrams:
             values: dict[str, Any] = dict(load((folder / NGRAMS).read_bytes()))
             spelling = Spelling.of_arrays(values)
             values["longest"] = int(values["longest"][0])
+            values[_COUNTED] = bool(int(values.get(_COUNTED, [0])[0]))
             ngrams = cls(**values, spelling=spelling)
             _check(ngrams, n_words)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
@@ -228,7 +245,7 @@ def longest_that_fits(n_words: int, wanted: int) -> int:
     return max(n for n in range(1, wanted + 1) if n == 1 or (n_words + 1) ** n < 2**63)
 
 
-def keys_by_document(piece: Piece, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints]:
+def keys_by_document(piece: Piece, n_words: int, longest: int, skipped: Ints) -> tuple[Ints, Ints, Ints]:
     """All n-grams of documents.
 
     Args:
@@ -238,7 +255,8 @@ def keys_by_document(piece: Piece, n_words: int, longest: int, skipped: Ints) ->
         skipped: ids to leave out.
 
     Returns:
-        documents and keys, one pair for each document and different n-gram in it, in rising order.
+        documents and keys, one pair for each document and different n-gram in it, in rising order, and how often it is
+        there.
     """
     keep = ~np.isin(piece.ids, skipped)
     ids, of = piece.ids[keep], _documents(piece)[keep]
@@ -251,8 +269,8 @@ def keys_by_document(piece: Piece, n_words: int, longest: int, skipped: Ints) ->
     return _each_once(np.concatenate(documents), np.concatenate(keys))
 
 
-def strange_by_document(piece: Piece, strange: Strange) -> tuple[Ints, Ints]:
-    """Documents and the numbers of the strange words in them, one pair for each different one."""
+def strange_by_document(piece: Piece, strange: Strange) -> tuple[Ints, Ints, Ints]:
+    """Documents and the numbers of the strange words in them, one pair for each different one, and how often it is."""
     number = strange.number[piece.entries]
     return _each_once(_documents(piece)[number >= 0], number[number >= 0])
 
@@ -262,13 +280,13 @@ def _documents(piece: Piece) -> Ints:
     return np.repeat(np.arange(len(piece.offsets) - 1), np.diff(piece.offsets))
 
 
-def _each_once(document: Ints, key: Ints) -> tuple[Ints, Ints]:
-    """Each different pair once, in rising order."""
+def _each_once(document: Ints, key: Ints) -> tuple[Ints, Ints, Ints]:
+    """Each different pair once, in rising order, and how often it was there."""
     order = np.lexsort((key, document))
     document, key = document[order], key[order]
     first = np.ones(len(key), bool)
     first[1:] = (document[1:] != document[:-1]) | (key[1:] != key[:-1])
-    return document[first], key[first]
+    return document[first], key[first], np.diff(np.append(np.flatnonzero(first), len(key)))
 
 
 def find(keys: Ints, wanted: Ints) -> Ints:

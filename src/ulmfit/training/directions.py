@@ -76,7 +76,7 @@ class Directions:
         weights[self.columns] += self.matrix @ of_places
 
 
-def frequent(counts: Ints, most: int, least: int = 2) -> Ints:
-    """Where the largest of some counts (K,) stand, at most so many, each at least `least`; in rising order."""
+def frequent(counts: Ints, most: int) -> Ints:
+    """Where the largest of some counts (K,) stand, at most so many, each at least 2; in rising order."""
     largest = np.argsort(-counts, kind="stable")[:most]
-    return np.sort(largest[counts[largest] >= least])
+    return np.sort(largest[counts[largest] >= 2])

@@ -23,16 +23,33 @@ from ulmfit.training.word_vectors import WordVectors
 
 _LONGEST = {"word": 2, "subword": 3, "hf": 3, "char": 5}
 _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of fewer, all
-_MAX_WEIGHTS = 5_000_000  # K times C: 20 MB in the model folder
+_MAX_WEIGHTS = 20_000_000  # K times C: 80 MB in the model folder
+_MAX_PART_WEIGHTS = 5_000_000  # P times C
 
 
 def without_weights(
-    reading: Reading, corpus: Reading, kind: str, n_classes: int, *, with_unknown: bool = True
+    reading: Reading,
+    corpus: Reading,
+    kind: str,
+    n_classes: int,
+    *,
+    with_unknown: bool = True,
+    counted: bool = False,
+    of_chain: float = 1.0,
 ) -> NGrams:
     """A model of the n-grams that labelled documents hold, and of others that several texts of the corpus hold.
 
-    If there are too many, those of the most texts are taken. Unknown words, which are all one to a vocabulary, are
-    among them unless something else tells of these words.
+    If there are too many, single tokens and then the chains of the most texts are taken. Unknown words, which are all
+    one to a vocabulary, are among them unless something else tells of these words.
+
+    Args:
+        reading: the labelled documents.
+        corpus: these and others.
+        kind: of the tokenizer.
+        n_classes: C.
+        with_unknown: whether unknown words count.
+        counted: whether it matters how often a text holds an n-gram.
+        of_chain: what a chain of tokens counts beside a single one that is as rare.
     """
     n_words, skipped = len(reading.vocab), skipped_ids(reading.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
@@ -46,16 +63,18 @@ def without_weights(
     keys, counts = keys[learned], counts[learned]
     most = max(1, _MAX_WEIGHTS // n_classes)
     if len(keys) > most:
-        kept = frequent(counts, most, least=1)
+        kept = np.sort(np.lexsort((-counts, keys > n_words))[:most])
         keys, counts = keys[kept], counts[kept]
+    worth = np.where(keys > n_words, of_chain, 1)
     return NGrams(
         longest=longest,
         skipped=skipped,
         keys=keys,
-        scale=_rarity(counts, len(corpus)).astype(np.float32),
+        scale=(_rarity(counts, len(corpus)) * worth).astype(np.float32),
         weights=np.zeros((len(keys), n_classes), np.float32),
         bias=np.zeros(n_classes, np.float32),
         shares=np.array([0.5, 0.5]),
+        counted=counted,
     )
 
 
@@ -118,7 +137,7 @@ class Features:
         if strange is not None and others is not None:
             lexicon = {*reading.vocab.itos, *others.words}.difference(SPECIAL_TOKENS)
             silent = {words[i] for i in np.flatnonzero(of_corpus.getnnz(0) == 0).tolist()}
-            parts = WordParts.of([*words, *strange.words], _MAX_WEIGHTS // model.weights.shape[1], lexicon, silent)
+            parts = WordParts.of([*words, *strange.words], _MAX_PART_WEIGHTS // model.weights.shape[1], lexicon, silent)
         return cls([matrix, parts.of_texts(matrix, of_strange)], parts, directions, rarest)
 
     def places(self) -> list[Floats]:

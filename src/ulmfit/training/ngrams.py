@@ -32,7 +32,8 @@ _MAX_WORK_OF_PARTS = 300_000_000  # of which a text has several times as many as
 _MAX_CORPUS = 5_000_000  # tokens of texts, labelled or not, that directions are learned from
 _SECONDS_PER_TOKEN, _SECONDS_PER_CLASS = 4e-6, 5e-7  # of a token, and for each class: one thread, measured
 _FEWEST = 200  # texts to learn from, however short the time is
-_MOST_BY_PLACES = 5_000  # texts to learn from: more have no need of places (docs/design/ngrams.md)
+_FEW = 5_000  # texts to learn from: more have no need of places, nor of chains that count less (docs/design/ngrams.md)
+_OF_CHAIN = 0.5  # what a chain counts beside a single token, if classes are several and texts few
 _MAX_PLACES = 700_000  # texts times classes that are learned from by their places too, some minutes
 
 
@@ -92,14 +93,17 @@ def fit_and_prove(
 ) -> Fitted:
     """Learn from labelled documents, by what is best for each kind of task (docs/design/ngrams.md).
 
-    The features are the presence of n-grams times their rarity (idf). Beside them stand the parts of words that other
-    words have too, those among them that the vocabulary lacks, and, unless labelled documents are many, the documents'
-    places along the directions in which all texts vary, labelled or not, and along those of the words of a language
-    model: few labels tell more about few directions than about many words. How much either counts is chosen by labelled
-    documents held out. Places and parts become part of the weights; what the parts tell is kept for words that
-    are not among the n-grams.
+    The features are n-grams times their rarity (idf): that a text holds them, or, of several classes, how often. Beside
+    them stand the parts of words that other words have too, those among them that the vocabulary lacks, and, unless
+    labelled documents are many, the documents' places along the directions in which all texts vary, labelled or not,
+    and along those of the words of a language model: few labels tell more about few directions than about many words.
+    How much either counts is chosen by labelled documents held out. Places and parts become part of the weights; what
+    the parts tell is kept for words that are not among the n-grams.
 
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
+
+    Which of two classes a text is of, or which labels apply, is told by what it holds at all; which of several classes,
+    rather by the words that it repeats, and from few examples less by chains of words than by single ones.
 
     Args:
         reading: N documents.
@@ -118,11 +122,20 @@ def fit_and_prove(
     """
     limit = np.inf if seconds is None else seconds
     reading, target = _sample(reading, target, n_classes, limit, console)
-    by_places = len(reading) <= _MOST_BY_PLACES and len(reading) * n_classes <= _MAX_PLACES
+    few, several = len(reading) <= _FEW, task == SINGLE_LABEL and n_classes > 2
+    by_places = few and len(reading) * n_classes <= _MAX_PLACES
     corpus = _joined(reading, unlabelled, n_classes, limit) if by_places and unlabelled is not None else reading
     by_letters = letters and kind == "word" and reading.n_tokens * n_classes <= _MAX_WORK_OF_PARTS
     vectors = vectors if by_places else None
-    model = without_weights(reading, corpus, kind, n_classes, with_unknown=not by_letters)
+    model = without_weights(
+        reading,
+        corpus,
+        kind,
+        n_classes,
+        with_unknown=not by_letters,
+        counted=several,
+        of_chain=_OF_CHAIN if several and few else 1.0,
+    )
     n_of_texts = len(model.keys)
     if vectors is not None:
         model = with_words(model, vectors.knows(reading.vocab.itos), len(corpus))
