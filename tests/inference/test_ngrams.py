@@ -17,7 +17,7 @@ from ulmfit.errors import ConfigError, FormatError
 from ulmfit.inference.bundle import Bundle, load_bundle, save_bundle
 from ulmfit.inference.explain import explain
 from ulmfit.inference.loading import load
-from ulmfit.inference.ngrams import NGRAMS, NGrams, keys_by_document, longest_that_fits
+from ulmfit.inference.ngrams import NGRAMS, NGrams, keys_by_document, lengths_of, longest_that_fits
 from ulmfit.inference.predictor import Predictor
 from ulmfit.inference.reading import Piece, Reading
 from ulmfit.text.all import load_learner
@@ -122,6 +122,20 @@ def test_of_several_classes_it_matters_how_often_and_with_few_texts_chains_count
     monkeypatch.setattr(learning, "_FEW", 5)
     np.testing.assert_array_equal(fitted(example).scale, two.scale)
     assert fitted(example).counted
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label", "regression"])
+@pytest.mark.parametrize("kind", ["subword", "char"])
+def test_each_further_subword_of_a_chain_counts_half_but_for_values(example: Bundle, kind: str, task: str):
+    reading = as_read(TokenStore.build(TEXTS, example.tokenizer, vocab=example.vocab))
+    target = {"single_label": LABELS, "multi_label": np.stack([LABELS, 1 - LABELS], 1), "regression": LABELS * 9.0}
+    ngrams = fit_ngrams(reading, target[task], task, 1 if task == "regression" else 2, kind, QUIET)
+    length = lengths_of(ngrams.keys, len(example.vocab))
+    assert set(length) == set(range(1, ngrams.longest + 1))
+    whole = ngrams.scale / (0.5 ** (length - 1) if kind == "subword" and task != "regression" else 1)
+    rarest = np.log(len(TEXTS) + 1) - np.log(2) + 1
+    for n in range(1, ngrams.longest + 1):
+        assert whole[length == n].max() == pytest.approx(rarest)
 
 
 def test_answers_are_those_of_both_halves_in_their_shares(voiced: Bundle):

@@ -231,6 +231,15 @@ def keys_of(ids: Ints, n_words: int, length: int) -> Ints:
     return keys
 
 
+def lengths_of(keys: Ints, n_words: int) -> Ints:
+    """How many tokens each n-gram (K,) has."""
+    lengths, rest = np.zeros(len(keys), np.int64), keys
+    while rest.any():
+        lengths += rest > 0
+        rest = rest // (n_words + 1)
+    return lengths
+
+
 def keys_with(word: int, keys: Ints, n_words: int) -> NDArray[np.bool_]:
     """Which n-grams (K,) hold a word, by its id."""
     found, rest = np.zeros(len(keys), bool), keys

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.inference.ngrams import NGrams, keys_by_document, keys_with, longest_that_fits, skipped_ids
+from ulmfit.inference.ngrams import NGrams, keys_by_document, keys_with, lengths_of, longest_that_fits, skipped_ids
 from ulmfit.inference.reading import Ints, Reading, Strange
 from ulmfit.inference.spelling import Floats
 from ulmfit.text.rules import SPECIAL_TOKENS
@@ -21,7 +21,8 @@ from ulmfit.training.linear import Choice
 from ulmfit.training.word_parts import WordParts
 from ulmfit.training.word_vectors import WordVectors
 
-_LONGEST = {"word": 2, "subword": 3, "hf": 3, "char": 5}
+SUBWORDS = ("subword", "hf")  # kinds of tokenizers that cut words into pieces
+_LONGEST = {"word": 2, "char": 5} | dict.fromkeys(SUBWORDS, 3)
 _MANY_TOKENS = 500_000  # of more, n-grams count that stand in two texts; of fewer, all
 _MAX_WEIGHTS = 20_000_000  # K times C: 80 MB in the model folder
 _MAX_PART_WEIGHTS = 5_000_000  # P times C
@@ -35,7 +36,7 @@ def without_weights(
     *,
     with_unknown: bool = True,
     counted: bool = False,
-    of_chain: float = 1.0,
+    of_further: float = 1.0,
 ) -> NGrams:
     """A model of the n-grams that labelled documents hold, and of others that several texts of the corpus hold.
 
@@ -49,7 +50,7 @@ def without_weights(
         n_classes: C.
         with_unknown: whether unknown words count.
         counted: whether it matters how often a text holds an n-gram.
-        of_chain: what a chain of tokens counts beside a single one that is as rare.
+        of_further: what a chain of tokens counts beside a single one that is as rare, for each token but its first.
     """
     n_words, skipped = len(reading.vocab), skipped_ids(reading.vocab)
     longest = longest_that_fits(n_words, _LONGEST.get(kind, 2))
@@ -65,7 +66,7 @@ def without_weights(
     if len(keys) > most:
         kept = np.sort(np.lexsort((-counts, keys > n_words))[:most])
         keys, counts = keys[kept], counts[kept]
-    worth = np.where(keys > n_words, of_chain, 1)
+    worth = of_further ** (lengths_of(keys, n_words) - 1)
     return NGrams(
         longest=longest,
         skipped=skipped,

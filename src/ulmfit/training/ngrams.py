@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ulmfit.data.labelling import SINGLE_LABEL
+from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL
 from ulmfit.inference.ngrams import NGrams
 from ulmfit.inference.reading import Ints, Reading
 from ulmfit.inference.spelling import Floats
 from ulmfit.training.linear import Choice, Target, choose_shares, fit_linear, without_words
-from ulmfit.training.ngram_features import Features, with_words, without_weights
+from ulmfit.training.ngram_features import SUBWORDS, Features, with_words, without_weights
 from ulmfit.training.parts import sample
 from ulmfit.training.progress import say
 from ulmfit.training.word_vectors import WordVectors
@@ -33,7 +33,7 @@ _MAX_CORPUS = 5_000_000  # tokens of texts, labelled or not, that directions are
 _SECONDS_PER_TOKEN, _SECONDS_PER_CLASS = 4e-6, 5e-7  # of a token, and for each class: one thread, measured
 _FEWEST = 200  # texts to learn from, however short the time is
 _FEW = 5_000  # texts to learn from: more have no need of places, nor of chains that count less (docs/design/ngrams.md)
-_OF_CHAIN = 0.5  # what a chain counts beside a single token, if classes are several and texts few
+_OF_FURTHER = 0.5  # what a chain counts, times for each token but its first, where chains say little
 _MAX_PLACES = 700_000  # texts times classes that are learned from by their places too, some minutes
 
 
@@ -103,7 +103,8 @@ def fit_and_prove(
     Of more texts than fit into bounded time and memory a sample is taken, and said to be one.
 
     Which of two classes a text is of, or which labels apply, is told by what it holds at all; which of several classes,
-    rather by the words that it repeats, and from few examples less by chains of words than by single ones.
+    rather by the words that it repeats, and from few examples less by chains of words than by single ones. So it is of
+    subwords, whose chains are often no more than the words that they stand in, but for values.
 
     Args:
         reading: N documents.
@@ -123,6 +124,7 @@ def fit_and_prove(
     limit = np.inf if seconds is None else seconds
     reading, target = _sample(reading, target, n_classes, limit, console)
     few, several = len(reading) <= _FEW, task == SINGLE_LABEL and n_classes > 2
+    singly = task != REGRESSION if kind in SUBWORDS else kind == "word" and several and few
     by_places = few and len(reading) * n_classes <= _MAX_PLACES
     corpus = _joined(reading, unlabelled, n_classes, limit) if by_places and unlabelled is not None else reading
     by_letters = letters and kind == "word" and reading.n_tokens * n_classes <= _MAX_WORK_OF_PARTS
@@ -134,7 +136,7 @@ def fit_and_prove(
         n_classes,
         with_unknown=not by_letters,
         counted=several,
-        of_chain=_OF_CHAIN if several and few else 1.0,
+        of_further=_OF_FURTHER if singly else 1.0,
     )
     n_of_texts = len(model.keys)
     if vectors is not None:
