@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Any
+
+from results_groups import spread
 
 RECIPE = "recipe"
 
@@ -26,13 +28,14 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     ]
     for name, runs in variants.items():
         apart = [100 * (run["network"] - of_recipe[run["draw"]]) for run in runs if run["draw"] in of_recipe]
-        more = f"{fmean(apart):+.1f} ± {pstdev(apart):.1f}" if apart and name != RECIPE else ""
-        network, both = (spread([run[key] for run in runs if key in run]) for key in ("network", "both"))
+        more = f"{fmean(apart):+.1f}" + _deviation(apart) if apart and name != RECIPE else ""
+        measured = ([run[key] for run in runs if key in run] for key in ("network", "both"))
+        network, both = (spread(values) if values else "" for values in measured)
         seconds = f"{fmean(run['seconds'] for run in runs):.0f}"
         lines.append(f"| {name} | {network} | {more} | {both} | {seconds} | {len(runs)} |")
     return lines
 
 
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation of the values, if there are any."""
-    return f"{fmean(values):.4f} ± {pstdev(values):.4f}" if values else ""
+def _deviation(values: list[float]) -> str:
+    """Standard deviation of the values, if they are several."""
+    return f" ± {stdev(values):.1f}" if len(values) > 1 else ""

@@ -34,8 +34,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     order = sorted(by_system(rows).items(), key=lambda item: -mean(row[shown[0]] for row in item[1]))
     names = [m.replace("_", " ") for m in shown]
     lines = [
-        f"| system | {' | '.join(names)} | runs | time | processor time | threads | memory | commit |",
-        "|" + "---|" * (len(shown) + 7),
+        f"| system | {' | '.join(names)} | runs | time | processor time | threads | memory | processor | commit |",
+        "|" + "---|" * (len(shown) + 8),
     ]
     for name, runs in order:
         figures = [spread([row[m] for row in runs]) for m in shown]
@@ -45,6 +45,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             minutes([row["cpu_seconds"] for row in runs]),
             ", ".join(sorted({str(row["threads"]) for row in runs})),
             f"{mean(row['peak_memory_mb'] for row in runs):,.0f} MB",
+            ", ".join(sorted({str(row.get("processor", "not kept")) for row in runs})),
             ", ".join(sorted({row["commit"] for row in runs})),
         ]
         lines.append(f"| {' | '.join([name, *figures, *facts])} |")
