@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--time-budget", type=parse_duration, default=300.0)
     parser.add_argument("--lang", default="en")
     parser.add_argument("--tokenizer", default="word")
+    parser.add_argument("--lm-epochs", type=float, help="0 takes the bases as they are, such as models of the domain")
     parser.add_argument("--no-pseudo-labels", action="store_true", help="the n-grams teach the network nothing")
     given = parser.parse_args()
     rows, quiet = read(given.file), Console(quiet=True)
@@ -74,6 +75,7 @@ def main() -> None:
                     tokenizer=given.tokenizer,
                     time_budget=given.time_budget,
                     seed=draw,
+                    lm_epochs=given.lm_epochs,
                     pseudo_labels=not given.no_pseudo_labels,
                 )
                 clock = Clock(recipe.time_budget)
