@@ -5,8 +5,8 @@ then measured on held-out articles. One JSON line per configuration is appended 
 
     python benchmarks/pretrain_configs.py STORES --seconds 600 --out runs/configs.jsonl emb_sz=300,n_hid=640 ...
 
-STORES holds the folders `train` and `valid`, each a `TokenStore` (`TokenStore.build(Corpus(...), tokenizer, cache_dir=...)`
-names its folder; `Corpus(part=...)` tells the two parts apart).
+STORES holds the folders `train` and `valid`, each as `TokenStore.build(Corpus(...), tokenizer, cache_dir=...).path`
+names it; `Corpus(part=...)` tells the two parts apart.
 """
 
 from __future__ import annotations

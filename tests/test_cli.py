@@ -172,6 +172,7 @@ def test_the_demonstration(ulmfit: Callable[..., Outcome], tmp_path: Path, monke
         assert part in said.out
     assert load_bundle(tmp_path / "m").labels == ("account", "billing", "delivery", "feedback", "returns", "technical")
     assert "--overwrite" in ulmfit("demo", "--out", tmp_path / "m").err
+    assert "no-such-model" in ulmfit("demo", "--out", tmp_path / "n", "--base", "no-such-model").err
 
 
 def test_a_classifiers_folder_generates_with_its_language_model(trained: Path, ulmfit: Callable[..., Outcome]):

@@ -34,17 +34,19 @@ NEW_TEXTS = (
 )
 
 
-def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False) -> None:
+def run_demo(out: Path, seed: int, console: Console, *, base: str = AUTO, overwrite: bool = False) -> None:
     """Train, compare, predict, save; see `ulmfit demo --help`.
 
     Args:
         out: the model folder to write.
         seed: of the split and of the training.
         console: where to print.
+        base: the language model to start from, as for `find_bases`.
         overwrite: replace a model that is there.
 
     Raises:
         DataError: `out` is taken.
+        UlmfitError: there is no such base.
     """
     started = time.perf_counter()
     check_target(out, overwrite=overwrite)
@@ -54,7 +56,7 @@ def run_demo(out: Path, seed: int, console: Console, *, overwrite: bool = False)
     say(console, f"{len(data):,} support messages of an invented company, written for this demonstration\n")
     texts = prepare_texts(data, None, (), valid_pct=VALID_PCT, seed=seed)
     describe(texts, console)
-    bases = find_bases(texts.train[0], console, AUTO)
+    bases = find_bases(texts.train[0], console, base)
     trained, metrics = train_and_measure(texts, Recipe(seed=seed), console, bases, clock=Clock(None, started=started))
     predictor = Predictor(trained.classifier)
 

@@ -33,6 +33,20 @@ def test_weight_drop_drops_recurrent_weights_only_and_leaves_the_parameter_alone
     assert not torch.allclose(layer(x, None)[0], layer.lstm(x)[0])
 
 
+@torch.no_grad()
+def test_the_cells_of_a_new_layer_remember():
+    layer = WeightDropLSTM(4, 200, 0.0).eval()
+    high, low = (layer(torch.zeros(1, 6, 4), (torch.zeros(1, 1, 200), torch.full((1, 1, 200), c))) for c in (1.0, -1.0))
+    kept = float((high[1][1] - low[1][1]).mean()) / 2
+    assert 0.12 < kept < 0.18  # of 1, after six steps: 0.73 ** 6; without the bias 0.5 ** 6
+
+
+def test_forget_gates_of_loaded_weights_are_as_they_were():
+    layer, other = WeightDropLSTM(4, 5, 0.5), nn.LSTM(4, 5, batch_first=True)
+    layer.lstm.load_state_dict(other.state_dict())
+    torch.testing.assert_close(layer.eval()(x := torch.randn(2, 7, 4), None)[0], other(x)[0])
+
+
 @pytest.mark.parametrize("train", [True, False])
 def test_a_layer_may_be_called_with_other_weights(train: bool):
     layer, other = (WeightDropLSTM(4, 5, 0.0).train(train) for _ in range(2))

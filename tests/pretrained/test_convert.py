@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import tarfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from ulmfit.cli import main
+from ulmfit.data.external import URLs, untar_data
 from ulmfit.errors import FormatError
 from ulmfit.inference.bundle import load_bundle
 from ulmfit.models.language_model import LanguageModel
@@ -37,6 +39,20 @@ def test_a_converted_model_gives_the_numbers_of_the_original(name, tmp_path):
     convert_fastai(FILES / name, None if name == "export.pkl" else FILES / "vocab.pkl", tmp_path / "m")
     expected = torch.tensor(EXPECTED["log_probabilities"])
     assert torch.allclose(log_probabilities(tmp_path / "m"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("url", "names"), [(URLs.WT103_FWD, "fwd"), (URLs.WT103_BWD, "bwd")])
+def test_the_weights_of_wikitext_come_from_a_mirror_and_are_converted(url, names, tmp_path, monkeypatch):
+    (tmp_path / "mirror").mkdir()
+    with tarfile.open(tmp_path / "mirror" / f"wt103-{names}.tgz", "w:gz") as archive:
+        archive.add(FILES / "learner.pth", f"wt103-{names}/lstm_{names}.pth")
+        archive.add(FILES / "vocab.pkl", f"wt103-{names}/itos_wt103.pkl")
+    monkeypatch.setenv("ULMFIT_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setenv("ULMFIT_CACHE", str(tmp_path / "cache"))
+    folder = untar_data(url)
+    convert_fastai(folder / f"lstm_{names}.pth", folder / "itos_wt103.pkl", tmp_path / "m", backwards=names == "bwd")
+    assert load_bundle(tmp_path / "m").backwards == (names == "bwd")
+    assert torch.allclose(log_probabilities(tmp_path / "m"), torch.tensor(EXPECTED["log_probabilities"]), atol=1e-5)
 
 
 def test_an_encoder_alone_becomes_a_start(tmp_path):

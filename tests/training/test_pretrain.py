@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import os
+import re
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,12 +21,14 @@ import torch
 from invented import make_reviews
 from rich.console import Console
 
+import ulmfit
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.pretrain import pretrain
 from ulmfit.training.pretrain_job import PretrainJob
+from ulmfit.training.progress import StatusLine
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +106,67 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     pretrain(replace(job, resume=True))
     one, other = (load_bundle(tmp_path / name / "lm").weights for name in ("whole", "cut"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from ulmfit.models.config import SIZES, AWDLSTMConfig
+from ulmfit.training.callbacks import TerminateOnNaN
+from ulmfit.training.pretrain import pretrain
+from ulmfit.training.pretrain_job import PretrainJob
+
+SIZES["awd_lstm"]["small"] = AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=2, cutoffs=(20,))
+
+def slowly(self, learn):
+    Path("step").write_text(str(learn.n_steps))
+    time.sleep(float(sys.argv[1]))
+
+TerminateOnNaN.after_batch = slowly
+job = dict(data=(Path("a.parquet"),), out=Path("lm"), held_out=0.1, bs=8, bptt=20, checkpoint_every=1e-9)
+pretrain(PretrainJob(**job, resume=len(sys.argv) > 2))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path):
+    def program(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(Path(ulmfit.__file__).parents[1])}
+        return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], cwd=folder, env=environment)
+
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        job_of(tmp_path / name)
+    assert program(tmp_path / "whole", "0").wait(120) == 0
+    folder, steps = tmp_path / "killed", 0
+    for arguments in (("0.05",), ("0.05", "resume")):
+        cut = program(folder, *arguments)
+        steps += 10
+        until = time.monotonic() + 60
+        while time.monotonic() < until and int(step_of(folder) or 0) < steps:
+            time.sleep(0.01)
+        cut.kill()
+        cut.wait()
+    assert not (folder / "lm").exists()
+    assert program(folder, "0", "resume").wait(120) == 0
+    one, other = (load_bundle(tmp_path / name / "lm").weights for name in ("whole", "killed"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def step_of(folder: Path) -> str:
+    """The number of the last step, as the program wrote it."""
+    return (folder / "step").read_text() if (folder / "step").is_file() else ""
+
+
+def test_a_line_tells_where_the_run_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("ulmfit.training.pretrain.StatusLine", partial(StatusLine, seconds=0.0))
+    pretrain(job_of(tmp_path), Console(file=(said := io.StringIO()), width=200))
+    line = r"(\d+\.\d)% +\d+\.\dM tokens +[\d,]+ tokens/s +loss (\d\.\d+) +perplexity (\d+\.\d) +(?:\d+ min|just)"
+    lines = [[float(number) for number in found] for found in re.findall(line, said.getvalue())]
+    shares = [share for share, _, _ in lines]
+    assert shares == sorted(shares)
+    assert shares[-1] > 90
+    assert all(math.exp(loss) == pytest.approx(perplexity, rel=0.01) for _, loss, perplexity in lines)
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):

@@ -355,6 +355,15 @@ def test_metrics_that_cannot_measure_the_classes_are_refused_at_once(dls_clas):
         text_classifier_learner(dls, AWD_LSTM, metrics="perplexity", **SMALL)
 
 
+def test_pretrained_weights_of_other_sizes_are_refused_and_nothing_changes(dls_lm):
+    files = Path(__file__).parents[1] / "pretrained" / "fastai"
+    learn = language_model_learner(dls_lm, **SMALL)
+    before = {name: weight.clone() for name, weight in learn.model.state_dict().items()}
+    with pytest.raises(FormatError, match=r"embedding\.weight"):
+        learn.load_pretrained(files / "learner.pth", files / "vocab.pkl")
+    assert all(torch.equal(weight, before[name]) for name, weight in learn.model.state_dict().items())
+
+
 def test_weights_of_fastai_are_taken_with_their_vocabulary(dls_lm, capsys):
     files = Path(__file__).parents[1] / "pretrained" / "fastai"
     weights, vocab = files / "learner.pth", files / "vocab.pkl"

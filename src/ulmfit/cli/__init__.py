@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ulmfit._version import __version__
 from ulmfit.cli import ship, use
-from ulmfit.cli.options import Encoding, LabelDelim, Overwrite, Resume, Seed, TextColumn, matching, parse_duration
+from ulmfit.cli.options import Base, Encoding, LabelDelim, Overwrite, Resume, Seed, TextColumn, matching, parse_duration
 from ulmfit.errors import ConfigError, UlmfitError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -68,6 +68,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command()
 def demo(
     out: Annotated[Path | None, typer.Option(help="Where to save the model; demo-model if not given.")] = None,
+    base: Base = "auto",
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -75,7 +76,7 @@ def demo(
     from ulmfit.demo import run_demo
 
     # The demonstration's own folder may be made again and again; any other is the user's.
-    run_demo(out or Path("demo-model"), seed, Console(), overwrite=overwrite or out is None)
+    run_demo(out or Path("demo-model"), seed, Console(), base=base, overwrite=overwrite or out is None)
 
 
 @app.command()
@@ -106,10 +107,7 @@ def train(
         list[Path] | None,
         typer.Option(help="More texts of the same kind, without labels, to learn from; may be given several times."),
     ] = None,
-    base: Annotated[
-        str,
-        typer.Option(help="The start: a model folder, the name of a bundled model, none; auto takes what fits."),
-    ] = "auto",
+    base: Base = "auto",
     bidirectional: Annotated[
         bool, typer.Option("--bidirectional", help="Train a second model that reads from the end, and average both.")
     ] = False,

@@ -22,6 +22,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 Seed = Annotated[
     int, typer.Option(help="Of the split, the weights, the order of texts and dropout.", min=0, max=2**32 - 1)
 ]
+Base = Annotated[
+    str, typer.Option(help="The start: a model folder, the name of a bundled model, none; auto takes what fits.")
+]
 Model = Annotated[Path, typer.Argument(help="A model folder, as `ulmfit train` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 

@@ -2,7 +2,8 @@
 
 What is unusual about it:
 - recurrent weights are dropped (DropConnect) by substitution at the call, never by changing the layer's own tensors;
-- dropout masks are constant over time.
+- dropout masks are constant over time;
+- new layers begin with a forget gate that is open, so that the cell remembers from the first step.
 
 B batch, T time, E embedding, H hidden, V vocabulary.
 """
@@ -20,6 +21,8 @@ from ulmfit.models.encoder import Encoder, LayerState, RecurrentLayer
 from ulmfit.models.lstm_function import LayerProducts, infer_lstm, learn_lstm, pays
 from ulmfit.models.products import KeptProducts, compute_dtype, learns
 
+FORGET_BIAS = 1.0  # 0 left a third of new models at the perplexity of single words (docs/models.md)
+
 
 class WeightDropLSTM(RecurrentLayer):
     """One LSTM layer whose hidden-to-hidden weights are dropped in training.
@@ -29,13 +32,16 @@ class WeightDropLSTM(RecurrentLayer):
         n_out: output size.
         weight_p: probability to zero a recurrent weight; one mask for all steps of a call.
 
-    Source: Merity et al. 2017, section 2.
+    Source: Merity et al. 2017, section 2; Jozefowicz et al. 2015, "An Empirical Exploration of Recurrent Network
+    Architectures", section 5 (the bias that a forget gate begins with).
     """
 
     def __init__(self, n_in: int, n_out: int, weight_p: float) -> None:
         super().__init__()
         self.weight_drop = WeightDrop(weight_p)
         self.lstm = nn.LSTM(n_in, n_out, batch_first=True)
+        with torch.no_grad():
+            self.lstm.get_parameter("bias_ih_l0")[n_out : 2 * n_out] += FORGET_BIAS  # input, forget, cell, output
         self.state_sizes = (n_out, n_out)
         self._kept = KeptProducts()
 

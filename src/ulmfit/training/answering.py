@@ -101,8 +101,8 @@ class TextLearner(Learner):
             vocab: for a file of fastai's weights as `model`: the file of its vocabulary. Nothing in them is run.
 
         Raises:
-            FormatError: no such folder or file, or it holds no language model.
-            ConfigError: it reads in the other direction, or its sizes differ from this model's.
+            FormatError: no such folder or file, it holds no language model, or one of other sizes.
+            ConfigError: it reads in the other direction.
         """
         if isinstance(model, Bundle):
             bundle = model
