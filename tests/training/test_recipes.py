@@ -21,7 +21,7 @@ from ulmfit.training.classifier_stages import classifier_learner, classifier_rat
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.job import train_and_measure
-from ulmfit.training.lm_stage import default_lm_epochs
+from ulmfit.training.lm_stage import default_lm_epochs, language_model_rate
 from ulmfit.training.parts import Wide, prepare_texts, sample
 from ulmfit.training.recipes import Recipe, train_text_classifier
 
@@ -135,6 +135,12 @@ def test_the_rate_suits_what_is_started_from_unless_it_is_given(tiny_models):
     second = train_text_classifier(texts, Recipe(lm_epochs=0, epochs=1), quiet, base=first.language_model)
     for trained, from_base in ((first, False), (second, True)):
         assert trained.classifier.metrics["lr"] == classifier_rate(Recipe(), from_base=from_base)
+    assert first.classifier.metrics["language_model"]["lr"] == language_model_rate(Recipe(), from_base=False)
+    assert second.classifier.metrics["language_model"]["lr"] is None  # it did not learn
+    third = train_text_classifier(texts, Recipe(lm_epochs=0.05, epochs=1), quiet, base=first.language_model)
+    assert third.classifier.metrics["language_model"]["lr"] == language_model_rate(Recipe(), from_base=True)
+    assert language_model_rate(Recipe(), from_base=True) > language_model_rate(Recipe(), from_base=False) > 0
+    assert language_model_rate(Recipe(lm_lr=3e-3), from_base=True) == 3e-3
 
 
 def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):

@@ -21,7 +21,7 @@ from ulmfit.models.encoder import Encoder, LayerState, RecurrentLayer
 from ulmfit.models.lstm_function import LayerProducts, infer_lstm, learn_lstm, pays
 from ulmfit.models.products import KeptProducts, compute_dtype, learns
 
-FORGET_BIAS = 1.0  # 0 left a third of new models at the perplexity of single words (docs/models.md)
+FORGET_BIAS = 1.0  # with 0 some new models never leave the perplexity of single words (docs/training.md)
 
 
 class WeightDropLSTM(RecurrentLayer):

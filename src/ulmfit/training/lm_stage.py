@@ -27,6 +27,7 @@ LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now 
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
 _LM_EPOCHS_FROM_BASE = (1, 5)  # a base has learned the language already, and a small corpus by heart soon
+_LR, _LR_FROM_BASE = 5e-3, 1e-2  # chosen by perplexity on held-out texts, see docs/training.md
 _FROZEN = 0.25  # of the time, for the embeddings alone
 _LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
 
@@ -35,6 +36,13 @@ def default_lm_epochs(n_tokens: int, *, from_base: bool = False) -> int:
     """Epochs for a language model of a corpus of so many tokens."""
     low, high = _LM_EPOCHS_FROM_BASE if from_base else _LM_EPOCHS
     return min(high, max(low, round(_LM_TOKENS / n_tokens)))
+
+
+def language_model_rate(recipe: Recipe, *, from_base: bool) -> float:
+    """The recipe's learning rate, or what suits the weights: a base that has learned for long has larger ones."""
+    if recipe.lm_lr is not None:
+        return recipe.lm_lr
+    return _LR_FROM_BASE if from_base else _LR
 
 
 def _rows(n_tokens: int, recipe: Recipe) -> int:
@@ -97,14 +105,15 @@ def train_language_model(
     )
     fingerprint = None if base is None else fingerprint_weights(base.weights)
     clock.keep(learn, "language_model", start=fingerprint, backwards=backwards)
-    started = clock.mark()
+    started, lr = clock.mark(), language_model_rate(recipe, from_base=base is not None)
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
         say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on the texts to check with")
     else:
-        row = _train(learn, stores, recipe, clock, keep, console, frozen=frozen if base is not None else None)
+        row = _train(learn, stores, recipe, clock, keep, console, lr=lr, frozen=frozen if base is not None else None)
     report = {
         "epoch": row["epoch"],
+        "lr": lr if recipe.lm_epochs != 0 else None,
         "perplexity": row["perplexity"],
         "accuracy": row["accuracy"],
         "tokens": stores.lm.n_tokens,
@@ -129,6 +138,7 @@ def _train(
     keep: float,
     console: Console,
     *,
+    lr: float,
     frozen: float | None,
 ) -> dict[str, Any]:
     """Train, first without the layers if they come from a base; the history's row of the best epoch."""
@@ -136,8 +146,8 @@ def _train(
     cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
     if frozen is not None:
         learn.freeze()
-        learn.fit_one_cycle(min(1.0, epochs), recipe.lm_lr, seconds=clock.share(frozen, keep=keep), cbs=cbs)
+        learn.fit_one_cycle(min(1.0, epochs), lr, seconds=clock.share(frozen, keep=keep), cbs=cbs)
         learn.unfreeze()
-    learn.fit_one_cycle(epochs, recipe.lm_lr, seconds=clock.share(1.0, keep=keep), cbs=cbs)
+    learn.fit_one_cycle(epochs, lr, seconds=clock.share(1.0, keep=keep), cbs=cbs)
     best.restore(learn)
     return best.row

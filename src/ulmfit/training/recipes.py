@@ -61,7 +61,7 @@ class Recipe:
         max_vocab: largest vocabulary; None for the size's own.
         min_freq: a word that is rarer gets no entry.
         lm_bs: rows of a language-model batch.
-        lm_lr: maximum learning rate of the language model.
+        lm_lr: maximum learning rate of the language model; None for what suits what is started from.
         bs: documents of a classifier batch.
         lr: maximum learning rate of the classifier's head; None for what suits what is started from.
         rate_fall: by how much the learning rate falls from a parameter group to the next lower one. The paper's 2.6 is
@@ -89,7 +89,7 @@ class Recipe:
     max_vocab: int | None = None
     min_freq: int = 2
     lm_bs: int = 32
-    lm_lr: float = 5e-3
+    lm_lr: float | None = None
     bs: int = 16
     lr: float | None = None
     rate_fall: float = 1.375
