@@ -155,7 +155,7 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path):
 
 def step_of(folder: Path) -> str:
     """The number of the last step, as the program wrote it."""
-    return (folder / "step").read_text() if (folder / "step").is_file() else ""
+    return (folder / "step").read_text(encoding="utf-8") if (folder / "step").is_file() else ""
 
 
 def test_a_line_tells_where_the_run_is(tmp_path, monkeypatch):
