@@ -33,7 +33,7 @@ class WeightDropLSTM(RecurrentLayer):
         weight_p: probability to zero a recurrent weight; one mask for all steps of a call.
 
     Source: Merity et al. 2017, section 2; Jozefowicz et al. 2015, "An Empirical Exploration of Recurrent Network
-    Architectures", section 5 (the bias that a forget gate begins with).
+    Architectures" (the bias that a forget gate begins with).
     """
 
     def __init__(self, n_in: int, n_out: int, weight_p: float) -> None:
