@@ -1,6 +1,6 @@
 """How a language model from random weights sets out: the loss after some steps, by the bias of new forget gates.
 
-    python benchmarks/lm_start.py FILE [FILE ...] --steps 150 --warm-up 30 --seeds 0 1 --forget-bias 0 1
+    python benchmarks/lm_start.py FILE [FILE ...] --steps 150 --warm-up 30 --seeds 0 1 2 --forget-bias 0 1
 
 Each FILE has a column text. The model, the batches and the regularisation are those of `ulmfit pretrain` for the small
 LSTM; the learning rate rises for `--warm-up` steps and stays. A model that has not learned to use its state is left
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--warm-up", type=int, default=30)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lr", type=float, default=PretrainJob.lr)
     parser.add_argument("--forget-bias", type=float, nargs="+", default=[0.0, 1.0])
     given = parser.parse_args()

@@ -77,7 +77,7 @@ def check_results(said: str, rows: int, *, right: float) -> None:
 def check_words(learn: Any, text: str, n_words: int) -> None:
     """A text is gone on with by so many tokens, and a low temperature takes the likeliest.
 
-    How low is low depends on how close the likeliest words are: after a short training two may differ by a thousandth.
+    Low is far below the differences of the likeliest words, which a short training leaves close.
     """
     begun = learn.dls.tokenizer(text)
     words = learn.predict(text, n_words, decoder=list, temperature=0.75)
