@@ -174,61 +174,59 @@ class Decoder(nn.Module):
         self.clusters = nn.Parameter(torch.zeros(len(cutoffs), weight.shape[1])) if cutoffs else None
         self.cluster_bias = nn.Parameter(torch.zeros(len(cutoffs))) if cutoffs and bias else None
 
-    def _head(self) -> tuple[Tensor, Tensor | None]:
-        """Weights and bias of the first softmax."""
+    def _parts(self) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Weights and biases: of the first softmax, then of each cluster.
+
+        They are cut off all at once, so that their gradients are put together once: a gradient for each slice of the
+        weights would be a matrix of the whole vocabulary.
+        """
         if self.clusters is None:
-            return self.weight, self.bias
-        head = self.cutoffs[0]
-        bias = None
+            return [self.weight], [self.bias]
+        sizes = [stop - start for start, stop in pairwise([0, *self.cutoffs, self.weight.shape[0]])]
+        head, *tails = torch.split(self.weight, sizes)
+        biases: list[Tensor | None] = [None] * len(sizes)
         if self.bias is not None and self.cluster_bias is not None:
-            bias = torch.cat([self.bias[:head], self.cluster_bias])
-        return torch.cat([self.weight[:head], self.clusters]), bias
-
-    def _tails(self) -> list[tuple[int, int]]:
-        return list(pairwise([*self.cutoffs, self.weight.shape[0]]))
-
-    def _tail(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-        return self.weight[start:stop], None if self.bias is None else self.bias[start:stop]
+            frequent, *rare = torch.split(self.bias, sizes)
+            biases = [torch.cat([frequent, self.cluster_bias]), *rare]
+        return [torch.cat([head, self.clusters]), *tails], biases
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """(..., E) to the log-probabilities of all words (..., V), in float32 at least. Memory grows with V."""
-        head = _log_softmax(linear(x, *self._head()))
-        if not self.cutoffs:
-            return head
-        n = self.cutoffs[0]
-        parts = [head[..., :n]]
-        for i, (start, stop) in enumerate(self._tails()):
-            within = _log_softmax(linear(x, *self._tail(start, stop)))
-            parts.append(head[..., n + i : n + i + 1] + within)
-        return torch.cat(parts, -1)
+        head, *tails = [_log_softmax(linear(x, w, b)) for w, b in zip(*self._parts(), strict=True)]
+        n = head.shape[-1] - len(tails)
+        return torch.cat([head[..., :n], *(head[..., n + i : n + i + 1] + tail for i, tail in enumerate(tails))], -1)
 
     def cross_entropy(self, x: Tensor, target: Tensor) -> Tensor:
         """Mean cross-entropy in nats per token; x (N, E), target (N,)."""
-        head_target = target
-        n, parts = len(target), list[Tensor]()
-        for i, (start, stop) in enumerate(self._tails() if self.cutoffs else []):
-            here = (target >= start) & (target < stop)
+        (head, *tails), (head_bias, *biases) = self._parts()
+        first, n, losses = head.shape[0] - len(tails), len(target), list[Tensor]()
+        head_target, start = target, first
+        for i, (weight, bias) in enumerate(zip(tails, biases, strict=True), first):
+            here = (target >= start) & (target < start + weight.shape[0])
             rows = here.nonzero().squeeze(1)
-            head_target = torch.where(here, self.cutoffs[0] + i, head_target)
+            head_target = torch.where(here, i, head_target)
             if len(rows):
-                parts.append(linear_cross_entropy(x[rows], *self._tail(start, stop), target[rows] - start, n))
-        return sum(parts, linear_cross_entropy(x, *self._head(), head_target, n))
+                losses.append(linear_cross_entropy(x[rows], weight, bias, target[rows] - start, n))
+            start += weight.shape[0]
+        return sum(losses, linear_cross_entropy(x, head, head_bias, head_target, n))
 
     def predictions(self, x: Tensor) -> Tensor:
         """The likeliest word of each row; x (N, E)."""
         return torch.cat([self._likeliest(x[rows]) for rows in _chunks(x.shape[0], self.weight.shape[0])])
 
     def _likeliest(self, x: Tensor) -> Tensor:
-        if not self.cutoffs:
-            return linear(x, self.weight, self.bias).argmax(1)
-        n = self.cutoffs[0]
-        head = _log_softmax(linear(x, *self._head()))
-        best, word = head[:, :n].max(1)
-        for i, (start, stop) in enumerate(self._tails()):
-            rows = (head[:, n + i] > best).nonzero().squeeze(1)  # elsewhere no word of the cluster can be likelier
+        (head, *tails), (head_bias, *biases) = self._parts()
+        if not tails:
+            return linear(x, head, head_bias).argmax(1)
+        first = start = head.shape[0] - len(tails)
+        scores = _log_softmax(linear(x, head, head_bias))
+        best, word = scores[:, :first].max(1)
+        for i, (weight, bias) in enumerate(zip(tails, biases, strict=True), first):
+            rows = (scores[:, i] > best).nonzero().squeeze(1)  # elsewhere no word of the cluster can be likelier
             if len(rows):
-                within, place = _log_softmax(linear(x[rows], *self._tail(start, stop))).max(1)
-                candidate = head[rows, n + i] + within
+                within, place = _log_softmax(linear(x[rows], weight, bias)).max(1)
+                candidate = scores[rows, i] + within
                 better = candidate > best[rows]
                 best[rows[better]], word[rows[better]] = candidate[better], place[better] + start
+            start += weight.shape[0]
         return word

@@ -42,18 +42,21 @@ class Clock:
         """Seconds since the start."""
         return time.perf_counter() - self.started + self._correction
 
-    def share(self, part: float, *, keep: float = 0.0) -> float | None:
+    def share(self, part: float, *, keep: float = 0.0, check: float | None = None) -> float | None:
         """Seconds that a part of the work may take; of a run that goes on, what it was told before.
 
         Args:
             part: share of the time left.
             keep: further seconds that are set aside first.
+            check: what the part takes beyond its share, in place of what all parts do.
 
         Returns:
             at least one second; None without a budget.
         """
         left = self.left
-        return self.recall(None if left is None else max(1.0, part * (left - keep) - self.check))
+        return self.recall(
+            None if left is None else max(1.0, part * (left - keep) - (self.check if check is None else check))
+        )
 
     @property
     def left(self) -> float | None:

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from ulmfit.data.sources import load_texts
-from ulmfit.data.splitters import RandomSplitter
+from ulmfit.data.splitters import RandomSplitter, Split
 from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
@@ -23,6 +24,8 @@ from ulmfit.training.parts import Wide
 from ulmfit.training.progress import say
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 from ulmfit.training.run_files import RunFiles
+
+_HELD_OUT = 1_000_000  # characters
 
 
 def finetune(
@@ -66,7 +69,7 @@ def finetune(
     if recipe.lm_epochs == 0:
         raise ConfigError("lm_epochs=0: there is nothing to learn without an epoch")
     texts = [t for path in data for t in load_texts(path, text=text, encoding=encoding).texts]
-    train, valid = RandomSplitter(recipe.valid_pct, recipe.seed)(texts)
+    train, valid = _split(texts, recipe, console)
     stores = Wide.build(
         [],
         [texts[i] for i in valid],
@@ -100,10 +103,21 @@ def finetune(
             history=tuple(history),
             card=(
                 f"# Language model\n\nFine-tuned from `{base}` on {len(train)} texts; perplexity "
-                f"{report['perplexity']:.1f} on {len(valid)} others. "
+                f"{report['perplexity']:.1f} on {report['checked']} others. "
                 "Start from it: `ulmfit train DATA --base FOLDER`.\n"
             ),
         )
         save_bundle(bundle, out, overwrite=overwrite)
-    say(console, f"perplexity {report['perplexity']:.1f} on {len(valid):,} texts held out. Model saved in {out}")
+    say(console, f"perplexity {report['perplexity']:.1f} on {report['checked']:,} texts held out. Model saved in {out}")
     return metrics
+
+
+def _split(texts: Sequence[str], recipe: Recipe, console: Console) -> Split:
+    """Texts to learn from, and as many of the recipe's share to check with as are of use; the others are learned."""
+    train, valid = RandomSplitter(recipe.valid_pct, recipe.seed)(texts)
+    order = np.random.default_rng(recipe.seed).permutation(valid)  # files may be sorted
+    n = 1 + int(np.searchsorted(np.cumsum([len(texts[i]) for i in order]), _HELD_OUT))
+    if n >= len(valid):
+        return train, valid
+    say(console, f"{n:,} of {len(valid):,} texts held out are enough to check with; the others are learned from, too")
+    return np.sort(np.concatenate([train, order[n:]])), np.sort(order[:n])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+import time
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from rich.console import Console
@@ -10,26 +12,37 @@ from rich.console import Console
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.inference.bundle import Bundle
 from ulmfit.models.config import EncoderConfig
+from ulmfit.models.dropout import EmbeddingDropout, RNNDropout, WeightDrop
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import coverage, match_vocab, occurrences
+from ulmfit.text.store import TokenStore
+from ulmfit.training.callbacks import Callback
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.manifest import fingerprint_weights
-from ulmfit.training.parts import Stores
+from ulmfit.training.parts import FEW, Stores, sample
 from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.schedules import trapezoid
 from ulmfit.training.tracking import SaveBest
+from ulmfit.training.validation import evaluate
 
 if TYPE_CHECKING:
     from ulmfit.training.recipes import Recipe
 
-LM_CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
+CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
-_LM_EPOCHS_FROM_BASE = (1, 5)  # a base has learned the language already, and a small corpus by heart soon
-_LR, _LR_FROM_BASE = 5e-3, 1e-2  # chosen by perplexity on held-out texts, see docs/training.md
-_FROZEN = 0.25  # of the time, for the embeddings alone
+_LM_EPOCHS_FROM_BASE = (1, 3)  # a base has learned the language already, and a small corpus by heart soon
+# What follows was chosen by perplexity on held-out texts of three corpora, see docs/training.md.
+_LR, _LR_FROM_BASE = 1e-2, 2e-2  # the second for batches of _FULL_BATCH rows
+_FULL_BATCH = 64
+_FALL = 0.7  # of the time, in which the learning rate falls
+_FIRST_PASS = 0.2  # factor on the dropouts, while no text has been seen before
 _LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
+_CHECKED = 200_000  # tokens: more would hardly say more
+_CHECK_SHARE = 0.05  # of the time, if there is a limit
+_TIMED = 5_000  # tokens
 
 
 def default_lm_epochs(n_tokens: int, *, from_base: bool = False) -> int:
@@ -38,16 +51,54 @@ def default_lm_epochs(n_tokens: int, *, from_base: bool = False) -> int:
     return min(high, max(low, round(_LM_TOKENS / n_tokens)))
 
 
-def language_model_rate(recipe: Recipe, *, from_base: bool) -> float:
-    """The recipe's learning rate, or what suits the weights: a base that has learned for long has larger ones."""
+def language_model_rate(recipe: Recipe, *, from_base: bool, rows: int = _FULL_BATCH) -> float:
+    """The recipe's learning rate, or what suits the weights.
+
+    A base that has learned for long has larger ones than a new model, and learns a small corpus by heart if small
+    batches take steps as large as those of large ones.
+    """
     if recipe.lm_lr is not None:
         return recipe.lm_lr
-    return _LR_FROM_BASE if from_base else _LR
+    return _LR_FROM_BASE * math.sqrt(rows / _FULL_BATCH) if from_base else _LR
+
+
+class GrowingDropout(Callback):
+    """Little dropout in the first pass over the texts, which is too early to learn any by heart, and all of it then.
+
+    Args:
+        first: factor on the probabilities in the first pass.
+
+    Source: Morerio et al. 2017, "Curriculum Dropout", for dropout that grows.
+    """
+
+    def __init__(self, first: float) -> None:
+        self.first = first
+
+    def before_fit(self, learn: Learner) -> None:
+        """Note the probabilities."""
+        dropouts = (RNNDropout, EmbeddingDropout, WeightDrop)
+        self._full = [(module, module.p) for module in learn.model.modules() if isinstance(module, dropouts)]
+
+    def before_epoch(self, learn: Learner) -> None:
+        """Set those of the pass."""
+        for module, p in self._full:
+            module.p = p if learn.passes else p * self.first
+
+    def after_fit(self, learn: Learner) -> None:
+        """Put back those that were there."""
+        for module, p in self._full:
+            module.p = p
 
 
 def _rows(n_tokens: int, recipe: Recipe) -> int:
     """Rows of a language-model batch: fewer for a small corpus, so that an epoch still has some tens of steps."""
     return min(recipe.lm_bs, max(1, n_tokens // (_LM_MIN_STEPS * recipe.bptt)))
+
+
+def _to_check(store: TokenStore, n_tokens: float) -> TokenStore:
+    """Some of the texts, drawn at random, with about so many tokens."""
+    wanted = max(FEW, math.ceil(len(store) * n_tokens / max(1, store.n_tokens)))
+    return store if wanted >= len(store) else store.take(sample(len(store), wanted))
 
 
 def train_language_model(
@@ -60,9 +111,8 @@ def train_language_model(
     *,
     keep: float = 0.0,
     backwards: bool = False,
-    frozen: float = _FROZEN,
 ) -> tuple[LanguageModel, list[dict[str, Any]], dict[str, Any]]:
-    """A language model of all texts, checked on the validation part's texts.
+    """A language model of all texts, checked on the validation part's texts, or on some of them if they are many.
 
     Args:
         stores: the texts as ids.
@@ -73,7 +123,6 @@ def train_language_model(
         base: what to start from; None for random weights.
         keep: seconds that are set aside for what comes after, if there is a limit.
         backwards: texts are read from their end.
-        frozen: share of the time in which the layers of a base are left as they are; without a limit, an epoch at most.
 
     Returns:
         the model of the best epoch, the history, and the figures of that epoch.
@@ -90,32 +139,50 @@ def train_language_model(
             f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
             f"{match.new:,} are new",
         )
-    bs = _rows(stores.lm.n_tokens, recipe)
-    valid_bs = _rows(stores.valid.n_tokens, recipe)
-    dls = DataLoaders(
-        LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed, backwards=backwards),
-        LMDataLoader(stores.valid, bs=valid_bs, seq_len=recipe.bptt, backwards=backwards),
-    )
-    learn = Learner(
-        dls, model, metrics=["perplexity", "accuracy"], precision=recipe.precision, seed=recipe.seed, clip=LM_CLIP
-    )
+    bs, valid, check = _rows(stores.lm.n_tokens, recipe), _to_check(stores.valid, _CHECKED), 0.0
+
+    def learner(valid: TokenStore) -> Learner:
+        dls = DataLoaders(
+            LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed, backwards=backwards),
+            LMDataLoader(valid, bs=_rows(valid.n_tokens, recipe), seq_len=recipe.bptt, backwards=backwards),
+        )
+        metrics = ["perplexity", "accuracy"]
+        return Learner(dls, model, metrics=metrics, precision=recipe.precision, seed=recipe.seed, clip=CLIP)
+
+    if clock.left is not None:
+        per_token = _seconds_per_token(learner(_to_check(valid, _TIMED)))
+        most = _CHECK_SHARE * max(0.0, clock.left - keep) / per_token
+        valid = _to_check(valid, clock.recall(min(valid.n_tokens, most)) or 0.0)
+        check = per_token * valid.n_tokens
+    learn = learner(valid)
     say(
         console,
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
     fingerprint = None if base is None else fingerprint_weights(base.weights)
     clock.keep(learn, "language_model", start=fingerprint, backwards=backwards)
-    started, lr = clock.mark(), language_model_rate(recipe, from_base=base is not None)
+    started, lr = clock.mark(), language_model_rate(recipe, from_base=base is not None, rows=bs)
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
-        say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on the texts to check with")
+        say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on {len(valid):,} texts to check with")
     else:
-        row = _train(learn, stores, recipe, clock, keep, console, lr=lr, frozen=frozen if base is not None else None)
+        epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=base is not None)
+        best = SaveBest("valid_loss")
+        learn.fit(
+            epochs,
+            lr,
+            schedule=trapezoid(fall=_FALL, mom=learn.moms[1]),
+            seconds=clock.share(1.0, keep=keep, check=check),
+            cbs=[ProgressTable(console), GrowingDropout(_FIRST_PASS), best],
+        )
+        best.restore(learn)
+        row = best.row
     report = {
         "epoch": row["epoch"],
         "lr": lr if recipe.lm_epochs != 0 else None,
         "perplexity": row["perplexity"],
         "accuracy": row["accuracy"],
+        "checked": len(valid),
         "tokens": stores.lm.n_tokens,
         "tokens_seen": learn.n_targets,
         "seconds": round(clock.mark() - started, 1),
@@ -130,24 +197,8 @@ def _facts_of(base: Bundle, fingerprint: str | None) -> dict[str, Any]:
     return facts | ({"licence": base.metrics["licence"]} if base.metrics.get("licence") else {})
 
 
-def _train(
-    learn: Learner,
-    stores: Stores,
-    recipe: Recipe,
-    clock: Clock,
-    keep: float,
-    console: Console,
-    *,
-    lr: float,
-    frozen: float | None,
-) -> dict[str, Any]:
-    """Train, first without the layers if they come from a base; the history's row of the best epoch."""
-    epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=frozen is not None)
-    cbs = [ProgressTable(console), best := SaveBest("valid_loss")]
-    if frozen is not None:
-        learn.freeze()
-        learn.fit_one_cycle(min(1.0, epochs), lr, seconds=clock.share(frozen, keep=keep), cbs=cbs)
-        learn.unfreeze()
-    learn.fit_one_cycle(epochs, lr, seconds=clock.share(1.0, keep=keep), cbs=cbs)
-    best.restore(learn)
-    return best.row
+def _seconds_per_token(learn: Learner) -> float:
+    """What a check takes, measured on a few texts."""
+    started, loader = time.perf_counter(), learn.dls.valid
+    evaluate(learn, loader)
+    return (time.perf_counter() - started) / cast("LMDataLoader", loader).n_tokens
