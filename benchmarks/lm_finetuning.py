@@ -28,7 +28,8 @@ from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.training.bases import find_bases
 from ulmfit.training.callbacks import Callback, CancelValidException
 from ulmfit.training.learner import DataLoaders, Learner
-from ulmfit.training.lm_stage import CLIP, GrowingDropout
+from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
+from ulmfit.training.lm_stage import CLIP
 from ulmfit.training.parts import Wide
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 from ulmfit.training.schedules import one_cycle, trapezoid
@@ -50,16 +51,17 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=300)
     parser.add_argument("--seconds", type=parse_duration, nargs="+", default=[60.0])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.02])
-    parser.add_argument("--rows", type=int, nargs="+", default=[Recipe().lm_bs], help="of a batch")
+    parser.add_argument("--rows", type=int, nargs="+", default=[64], help="of a batch")
     parser.add_argument("--first", type=float, nargs="+", default=[0.2], help="factor on dropout in the first pass")
     parser.add_argument("--dropouts", type=float, nargs="+", default=[1.0], help="factor on dropout in all passes")
     parser.add_argument("--schedules", nargs="+", default=["0.7"])
     parser.add_argument("--frozen", type=float, nargs="+", default=[0.0], help="share of the time without the layers")
+    parser.add_argument("--fresh", type=float, nargs="+", default=[0.06], help="chance of a row to forget its state")
     parser.add_argument("--draws", type=int, default=1)
     given = parser.parse_args()
     rows = read(given.file)
     rest, held_out = held_out_of([label for _, label in rows])
-    names = ("seconds", "rates", "rows", "first", "dropouts", "schedules", "frozen")
+    names = ("seconds", "rates", "rows", "first", "dropouts", "schedules", "frozen", "fresh")
     for draw in range(given.draws):
         learned = [rows[i][0] for i in np.random.default_rng(draw).permutation(rest)[: given.texts]]
         base = find_bases(learned, QUIET, "en-small" if given.base == "none" else given.base).forward
@@ -76,7 +78,7 @@ def main() -> None:
             base=base.vocab,
         ).narrowed()
         for setting in product(*(getattr(given, name) for name in names)):
-            seconds, rate, bs, first, dropout, schedule, frozen = setting
+            seconds, rate, bs, first, dropout, schedule, frozen, fresh = setting
             config = (size_config("small") if given.base == "none" else base.config).scaled(dropout)
             torch.manual_seed(draw)
             model = LanguageModel(len(stores.vocab), config)
@@ -89,7 +91,7 @@ def main() -> None:
             )
             learn = Learner(dls, model, seed=draw, clip=CLIP)
             shape = one_cycle() if schedule == "cycle" else trapezoid(fall=float(schedule), mom=learn.moms[1])
-            cbs = [Callback(before_validate=skip), GrowingDropout(first)]
+            cbs = [Callback(before_validate=skip), GrowingDropout(first), *([FreshStarts(fresh)] if fresh else [])]
             if frozen:
                 learn.freeze()
                 learn.fit(EPOCHS, rate, schedule=shape, seconds=frozen * seconds, cbs=cbs)

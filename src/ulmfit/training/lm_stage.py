@@ -12,14 +12,13 @@ from rich.console import Console
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.inference.bundle import Bundle
 from ulmfit.models.config import EncoderConfig
-from ulmfit.models.dropout import EmbeddingDropout, RNNDropout, WeightDrop
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.transfer import coverage, match_vocab, occurrences
 from ulmfit.text.store import TokenStore
-from ulmfit.training.callbacks import Callback
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
 from ulmfit.training.manifest import fingerprint_weights
 from ulmfit.training.parts import FEW, Stores, sample
 from ulmfit.training.progress import ProgressTable, say
@@ -35,8 +34,8 @@ _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epo
 _LM_EPOCHS = (2, 20)  # and at least and at most so many epochs
 _LM_EPOCHS_FROM_BASE = (1, 3)  # a base has learned the language already, and a small corpus by heart soon
 # What follows was chosen by perplexity on held-out texts of three corpora, see docs/training.md.
-_LR, _LR_FROM_BASE = 1e-2, 2e-2  # the second for batches of _FULL_BATCH rows
-_FULL_BATCH = 64
+_LR, _LR_FROM_BASE = 1e-2, 2e-2  # the second for _ROWS_FROM_BASE rows, and less for fewer
+_ROWS, _ROWS_FROM_BASE = 32, 64
 _FALL = 0.7  # of the time, in which the learning rate falls
 _FIRST_PASS = 0.2  # factor on the dropouts, while no text has been seen before
 _LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
@@ -51,7 +50,7 @@ def default_lm_epochs(n_tokens: int, *, from_base: bool = False) -> int:
     return min(high, max(low, round(_LM_TOKENS / n_tokens)))
 
 
-def language_model_rate(recipe: Recipe, *, from_base: bool, rows: int = _FULL_BATCH) -> float:
+def language_model_rate(recipe: Recipe, *, from_base: bool, rows: int = _ROWS_FROM_BASE) -> float:
     """The recipe's learning rate, or what suits the weights.
 
     A base that has learned for long has larger ones than a new model, and learns a small corpus by heart if small
@@ -59,40 +58,13 @@ def language_model_rate(recipe: Recipe, *, from_base: bool, rows: int = _FULL_BA
     """
     if recipe.lm_lr is not None:
         return recipe.lm_lr
-    return _LR_FROM_BASE * math.sqrt(rows / _FULL_BATCH) if from_base else _LR
+    return _LR_FROM_BASE * math.sqrt(rows / _ROWS_FROM_BASE) if from_base else _LR
 
 
-class GrowingDropout(Callback):
-    """Little dropout in the first pass over the texts, which is too early to learn any by heart, and all of it then.
-
-    Args:
-        first: factor on the probabilities in the first pass.
-
-    Source: Morerio et al. 2017, "Curriculum Dropout", for dropout that grows.
-    """
-
-    def __init__(self, first: float) -> None:
-        self.first = first
-
-    def before_fit(self, learn: Learner) -> None:
-        """Note the probabilities."""
-        dropouts = (RNNDropout, EmbeddingDropout, WeightDrop)
-        self._full = [(module, module.p) for module in learn.model.modules() if isinstance(module, dropouts)]
-
-    def before_epoch(self, learn: Learner) -> None:
-        """Set those of the pass."""
-        for module, p in self._full:
-            module.p = p if learn.passes else p * self.first
-
-    def after_fit(self, learn: Learner) -> None:
-        """Put back those that were there."""
-        for module, p in self._full:
-            module.p = p
-
-
-def _rows(n_tokens: int, recipe: Recipe) -> int:
+def _rows(n_tokens: int, recipe: Recipe, *, from_base: bool) -> int:
     """Rows of a language-model batch: fewer for a small corpus, so that an epoch still has some tens of steps."""
-    return min(recipe.lm_bs, max(1, n_tokens // (_LM_MIN_STEPS * recipe.bptt)))
+    most = recipe.lm_bs or (_ROWS_FROM_BASE if from_base else _ROWS)
+    return min(most, max(1, n_tokens // (_LM_MIN_STEPS * recipe.bptt)))
 
 
 def _to_check(store: TokenStore, n_tokens: float) -> TokenStore:
@@ -139,12 +111,15 @@ def train_language_model(
             f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
             f"{match.new:,} are new",
         )
-    bs, valid, check = _rows(stores.lm.n_tokens, recipe), _to_check(stores.valid, _CHECKED), 0.0
+    from_base = base is not None
+    bs = _rows(stores.lm.n_tokens, recipe, from_base=from_base)
+    valid, check = _to_check(stores.valid, _CHECKED), 0.0
 
     def learner(valid: TokenStore) -> Learner:
+        valid_bs = _rows(valid.n_tokens, recipe, from_base=from_base)
         dls = DataLoaders(
             LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed, backwards=backwards),
-            LMDataLoader(valid, bs=_rows(valid.n_tokens, recipe), seq_len=recipe.bptt, backwards=backwards),
+            LMDataLoader(valid, bs=valid_bs, seq_len=recipe.bptt, backwards=backwards),
         )
         metrics = ["perplexity", "accuracy"]
         return Learner(dls, model, metrics=metrics, precision=recipe.precision, seed=recipe.seed, clip=CLIP)
@@ -161,19 +136,19 @@ def train_language_model(
     )
     fingerprint = None if base is None else fingerprint_weights(base.weights)
     clock.keep(learn, "language_model", start=fingerprint, backwards=backwards)
-    started, lr = clock.mark(), language_model_rate(recipe, from_base=base is not None, rows=bs)
+    started, lr = clock.mark(), language_model_rate(recipe, from_base=from_base, rows=bs)
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
         say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on {len(valid):,} texts to check with")
     else:
-        epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=base is not None)
+        epochs = recipe.lm_epochs or default_lm_epochs(stores.lm.n_tokens, from_base=from_base)
         best = SaveBest("valid_loss")
         learn.fit(
             epochs,
             lr,
             schedule=trapezoid(fall=_FALL, mom=learn.moms[1]),
             seconds=clock.share(1.0, keep=keep, check=check),
-            cbs=[ProgressTable(console), GrowingDropout(_FIRST_PASS), best],
+            cbs=[ProgressTable(console), GrowingDropout(_FIRST_PASS), FreshStarts(), best],
         )
         best.restore(learn)
         row = best.row

@@ -33,6 +33,7 @@ from ulmfit.training.bases import load_base, own_tokenizer
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.lm_callbacks import FreshStarts
 from ulmfit.training.manifest import fingerprint_ids, run_manifest
 from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
@@ -109,7 +110,7 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
             job.lr,
             schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
             seconds=job.time_budget,
-            cbs=[ProgressTable(console), StatusLine(console), _BeforeFall(stable, about), keeper],
+            cbs=[ProgressTable(console), StatusLine(console), FreshStarts(), _BeforeFall(stable, about), keeper],
             resume=start is not None,
         )
         keeper.save(learn)

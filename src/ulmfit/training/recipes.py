@@ -60,7 +60,8 @@ class Recipe:
         seed: of the split, the weights, the order of texts and dropout.
         max_vocab: largest vocabulary; None for the size's own.
         min_freq: a word that is rarer gets no entry.
-        lm_bs: rows of a language-model batch; fewer for few texts.
+        lm_bs: most rows of a language-model batch, of which few texts have fewer; None for what suits what is started
+            from.
         lm_lr: maximum learning rate of the language model; None for what suits what is started from.
         bs: documents of a classifier batch.
         lr: maximum learning rate of the classifier's head; None for what suits what is started from.
@@ -88,7 +89,7 @@ class Recipe:
     seed: int = 0
     max_vocab: int | None = None
     min_freq: int = 2
-    lm_bs: int = 64
+    lm_bs: int | None = None
     lm_lr: float | None = None
     bs: int = 16
     lr: float | None = None
