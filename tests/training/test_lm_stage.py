@@ -10,7 +10,7 @@ import pytest
 import torch
 from bundles import language_model
 from invented import make_reviews
-from learners import lm_learner
+from learners import classifier_learner, lm_learner
 from rich.console import Console
 
 from ulmfit.errors import ConfigError
@@ -78,6 +78,10 @@ def test_rows_begin_anew_now_and_then():
     for p in (0, 1.5, "a"):
         with pytest.raises(ConfigError, match="p="):
             FreshStarts(p)
+    with pytest.raises(ConfigError, match="TextClassifier keeps none"):
+        classifier_learner().fit(1, 1e-3, cbs=[FreshStarts()])
+    with pytest.raises(ConfigError, match="first=-1"):
+        GrowingDropout(-1)
 
 
 def test_a_base_learns_in_all_layers_from_the_first_step(monkeypatch):
@@ -101,7 +105,9 @@ def test_it_is_checked_on_a_sample_where_the_texts_held_out_are_many(monkeypatch
     base, stores = language_model(make_reviews(40)[0]), stores_of(40, 300)
 
     def checked(clock: Clock) -> int:
-        n: int = train_language_model(stores, base.config, Recipe(lm_epochs=1), clock, QUIET, base)[2]["checked"]
+        console = Console(record=True, width=300, file=io.StringIO())
+        n: int = train_language_model(stores, base.config, Recipe(lm_epochs=1), clock, console, base)[2]["checked"]
+        assert (f"checked on {n} of the 300 texts held out" in console.export_text()) == (n < 300)
         return n
 
     assert checked(Clock(None)) == 300

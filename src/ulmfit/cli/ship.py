@@ -94,7 +94,9 @@ def finetune(
         float | None, typer.Option(help="Epochs; chosen from the number of tokens if not given.")
     ] = None,
     time_budget: Annotated[str | None, typer.Option(help="Time for the run, such as 20m.")] = None,
-    valid_pct: Annotated[float, typer.Option(help="Share of the texts held out to choose the best epoch.")] = 0.1,
+    valid_pct: Annotated[
+        float, typer.Option(help="Share of the texts held out to choose the best epoch, at most a million characters.")
+    ] = 0.1,
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
     encoding: Encoding = "utf-8",

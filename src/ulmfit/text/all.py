@@ -84,6 +84,7 @@ from ulmfit.training.callbacks import (
 )
 from ulmfit.training.exporting import load_learner
 from ulmfit.training.learner import DataLoaders, Learner
+from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
 from ulmfit.training.losses import (
     BCEWithLogitsLossFlat,
     CrossEntropyLossFlat,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from ulmfit.arguments import between_0_and_1, checked
+from ulmfit.arguments import at_least, between_0_and_1, checked
+from ulmfit.errors import ConfigError
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout, WeightDrop
 from ulmfit.training.callbacks import Callback
 
@@ -21,10 +22,15 @@ class GrowingDropout(Callback):
     Args:
         first: factor on the probabilities in the first pass.
 
+    Raises:
+        ConfigError: a negative factor.
+
     Source: Morerio et al. 2017, "Curriculum Dropout", for dropout that grows.
     """
 
-    def __init__(self, first: float) -> None:
+    @checked
+    def __init__(self, first: float = 0.2) -> None:
+        at_least(0, first=first)
         self.first = first
 
     def before_fit(self, learn: Learner) -> None:
@@ -52,6 +58,9 @@ class FreshStarts(Callback):
     Args:
         p: probability for each row of a batch.
 
+    Raises:
+        ConfigError: no probability; of a fit: the model keeps no state.
+
     Source: Melis et al. 2017, "On the State of the Art of Evaluation in Neural Language Models", for states that are
     zeroed at random.
     """
@@ -60,6 +69,11 @@ class FreshStarts(Callback):
     def __init__(self, p: float = 0.06) -> None:
         between_0_and_1(p=p)
         self.p = p
+
+    def before_fit(self, learn: Learner) -> None:
+        """Check that there is something to forget."""
+        if not hasattr(learn.model, "state"):
+            raise ConfigError(f"FreshStarts is for models that keep a state; {type(learn.model).__name__} keeps none")
 
     def before_batch(self, learn: Learner) -> None:
         """Draw the rows."""

@@ -37,7 +37,6 @@ _LM_EPOCHS_FROM_BASE = (1, 3)  # a base has learned the language already, and a 
 _LR, _LR_FROM_BASE = 1e-2, 2e-2  # the second for _ROWS_FROM_BASE rows, and less for fewer
 _ROWS, _ROWS_FROM_BASE = 32, 64
 _FALL = 0.7  # of the time, in which the learning rate falls
-_FIRST_PASS = 0.2  # factor on the dropouts, while no text has been seen before
 _LM_MIN_STEPS = 30  # steps of an epoch that a small corpus is cut into, by smaller batches
 _CHECKED = 200_000  # tokens: more would hardly say more
 _CHECK_SHARE = 0.05  # of the time, if there is a limit
@@ -99,30 +98,12 @@ def train_language_model(
     Returns:
         the model of the best epoch, the history, and the figures of that epoch.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(recipe.seed)
-        model = LanguageModel(len(stores.vocab), config)
-    if base is not None:
-        weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
-        model.load_state_dict(weights)
-        covered = coverage(occurrences(stores.lm.ids, stores.lm.vocab), base.vocab)
-        say(
-            console,
-            f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
-            f"{match.new:,} are new",
-        )
+    model = _begin(stores, config, recipe, console, base)
     from_base = base is not None
-    bs = _rows(stores.lm.n_tokens, recipe, from_base=from_base)
     valid, check = _to_check(stores.valid, _CHECKED), 0.0
 
     def learner(valid: TokenStore) -> Learner:
-        valid_bs = _rows(valid.n_tokens, recipe, from_base=from_base)
-        dls = DataLoaders(
-            LMDataLoader(stores.lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed, backwards=backwards),
-            LMDataLoader(valid, bs=valid_bs, seq_len=recipe.bptt, backwards=backwards),
-        )
-        metrics = ["perplexity", "accuracy"]
-        return Learner(dls, model, metrics=metrics, precision=recipe.precision, seed=recipe.seed, clip=CLIP)
+        return _learner(model, stores.lm, valid, recipe, from_base=from_base, backwards=backwards)
 
     if clock.left is not None:
         per_token = _seconds_per_token(learner(_to_check(valid, _TIMED)))
@@ -134,9 +115,12 @@ def train_language_model(
         console,
         f"\nLanguage model: {n_parameters(model):,} parameters, {learn.precision} on {learn.device.type}",
     )
+    if len(valid) < len(stores.valid):
+        say(console, f"It is checked on {len(valid):,} of the {len(stores.valid):,} texts held out")
     fingerprint = None if base is None else fingerprint_weights(base.weights)
     clock.keep(learn, "language_model", start=fingerprint, backwards=backwards)
-    started, lr = clock.mark(), language_model_rate(recipe, from_base=from_base, rows=bs)
+    rows = _rows(stores.lm.n_tokens, recipe, from_base=from_base)
+    started, lr = clock.mark(), language_model_rate(recipe, from_base=from_base, rows=rows)
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
         say(console, f"It is left as it is: perplexity {row['perplexity']:.1f} on {len(valid):,} texts to check with")
@@ -148,7 +132,7 @@ def train_language_model(
             lr,
             schedule=trapezoid(fall=_FALL, mom=learn.moms[1]),
             seconds=clock.share(1.0, keep=keep, check=check),
-            cbs=[ProgressTable(console), GrowingDropout(_FIRST_PASS), FreshStarts(), best],
+            cbs=[ProgressTable(console), GrowingDropout(), FreshStarts(), best],
         )
         best.restore(learn)
         row = best.row
@@ -164,6 +148,37 @@ def train_language_model(
         "base": None if base is None else _facts_of(base, fingerprint),
     }
     return model, [{"stage": "language_model", **row} for row in learn.history], report
+
+
+def _begin(
+    stores: Stores, config: EncoderConfig, recipe: Recipe, console: Console, base: Bundle | None
+) -> LanguageModel:
+    """The model before it learns: the base, for the words of the texts, or random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        model = LanguageModel(len(stores.vocab), config)
+    if base is not None:
+        weights, match = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
+        model.load_state_dict(weights)
+        covered = coverage(occurrences(stores.lm.ids, stores.lm.vocab), base.vocab)
+        say(
+            console,
+            f"base: {match.shared:,} words of the vocabulary are known to it ({covered:.1%} of the running text), "
+            f"{match.new:,} are new",
+        )
+    return model
+
+
+def _learner(
+    model: LanguageModel, lm: TokenStore, valid: TokenStore, recipe: Recipe, *, from_base: bool, backwards: bool
+) -> Learner:
+    bs, valid_bs = (_rows(store.n_tokens, recipe, from_base=from_base) for store in (lm, valid))
+    dls = DataLoaders(
+        LMDataLoader(lm, bs=bs, seq_len=recipe.bptt, shuffle=True, seed=recipe.seed, backwards=backwards),
+        LMDataLoader(valid, bs=valid_bs, seq_len=recipe.bptt, backwards=backwards),
+    )
+    metrics = ["perplexity", "accuracy"]
+    return Learner(dls, model, metrics=metrics, precision=recipe.precision, seed=recipe.seed, clip=CLIP)
 
 
 def _facts_of(base: Bundle, fingerprint: str | None) -> dict[str, Any]:
