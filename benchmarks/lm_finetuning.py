@@ -17,19 +17,16 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 from few_labels import QUIET, held_out_of, read
 
 from ulmfit.cli.options import parse_duration
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.models.config import size_config
-from ulmfit.models.language_model import LanguageModel
-from ulmfit.pretrained.transfer import match_vocab
 from ulmfit.training.bases import find_bases
 from ulmfit.training.callbacks import Callback, CancelValidException
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
-from ulmfit.training.lm_stage import CLIP
+from ulmfit.training.lm_stage import CLIP, begin
 from ulmfit.training.parts import Wide
 from ulmfit.training.recipes import MAX_VOCAB, Recipe
 from ulmfit.training.schedules import one_cycle, trapezoid
@@ -80,11 +77,7 @@ def main() -> None:
         for setting in product(*(getattr(given, name) for name in names)):
             seconds, rate, bs, first, dropout, schedule, frozen, fresh = setting
             config = (size_config("small") if given.base == "none" else base.config).scaled(dropout)
-            torch.manual_seed(draw)
-            model = LanguageModel(len(stores.vocab), config)
-            if given.base != "none":
-                weights, _ = match_vocab(base.weights, base.vocab, stores.vocab, config.cutoffs)
-                model.load_state_dict(weights)
+            model = begin(stores, config, Recipe(seed=draw), QUIET, None if given.base == "none" else base)
             dls = DataLoaders(
                 LMDataLoader(stores.lm, bs=bs, seq_len=Recipe().bptt, shuffle=True, seed=draw),
                 LMDataLoader(stores.valid, bs=min(32, len(stores.valid)), seq_len=Recipe().bptt),

@@ -53,10 +53,8 @@ class Clock:
         Returns:
             at least one second; None without a budget.
         """
-        left = self.left
-        return self.recall(
-            None if left is None else max(1.0, part * (left - keep) - (self.check if check is None else check))
-        )
+        left, check = self.left, self.check if check is None else check
+        return self.recall(None if left is None else max(1.0, part * (left - keep) - check))
 
     @property
     def left(self) -> float | None:

@@ -61,8 +61,8 @@ class FreshStarts(Callback):
     Raises:
         ConfigError: no probability; of a fit: the model keeps no state.
 
-    Source: Melis et al. 2017, "On the State of the Art of Evaluation in Neural Language Models", for states that are
-    zeroed at random.
+    Source: `drop_state_probability` of Language Modelling Benchmarks, the program of Melis et al. 2017, "On the State
+    of the Art of Evaluation in Neural Language Models".
     """
 
     @checked

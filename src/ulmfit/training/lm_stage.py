@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -98,15 +99,12 @@ def train_language_model(
     Returns:
         the model of the best epoch, the history, and the figures of that epoch.
     """
-    model = _begin(stores, config, recipe, console, base)
+    model = begin(stores, config, recipe, console, base)
     from_base = base is not None
     valid, check = _to_check(stores.valid, _CHECKED), 0.0
-
-    def learner(valid: TokenStore) -> Learner:
-        return _learner(model, stores.lm, valid, recipe, from_base=from_base, backwards=backwards)
-
+    learner = partial(_learner, model, stores.lm, recipe=recipe, from_base=from_base, backwards=backwards)
     if clock.left is not None:
-        per_token = _seconds_per_token(learner(_to_check(valid, _TIMED)))
+        per_token = _seconds_of_checking(learner(_to_check(valid, _TIMED)))
         most = _CHECK_SHARE * max(0.0, clock.left - keep) / per_token
         valid = _to_check(valid, clock.recall(min(valid.n_tokens, most)) or 0.0)
         check = per_token * valid.n_tokens
@@ -119,7 +117,7 @@ def train_language_model(
         say(console, f"It is checked on {len(valid):,} of the {len(stores.valid):,} texts held out")
     fingerprint = None if base is None else fingerprint_weights(base.weights)
     clock.keep(learn, "language_model", start=fingerprint, backwards=backwards)
-    rows = _rows(stores.lm.n_tokens, recipe, from_base=from_base)
+    rows = cast("LMDataLoader", learn.dls.train).bs
     started, lr = clock.mark(), language_model_rate(recipe, from_base=from_base, rows=rows)
     if recipe.lm_epochs == 0:
         row: dict[str, Any] = {"epoch": 0, **learn.validate()}
@@ -150,7 +148,7 @@ def train_language_model(
     return model, [{"stage": "language_model", **row} for row in learn.history], report
 
 
-def _begin(
+def begin(
     stores: Stores, config: EncoderConfig, recipe: Recipe, console: Console, base: Bundle | None
 ) -> LanguageModel:
     """The model before it learns: the base, for the words of the texts, or random weights."""
@@ -187,8 +185,8 @@ def _facts_of(base: Bundle, fingerprint: str | None) -> dict[str, Any]:
     return facts | ({"licence": base.metrics["licence"]} if base.metrics.get("licence") else {})
 
 
-def _seconds_per_token(learn: Learner) -> float:
-    """What a check takes, measured on a few texts."""
+def _seconds_of_checking(learn: Learner) -> float:
+    """What a token takes in a check, measured on the texts that this learner checks on."""
     started, loader = time.perf_counter(), learn.dls.valid
     evaluate(learn, loader)
     return (time.perf_counter() - started) / cast("LMDataLoader", loader).n_tokens
