@@ -1,46 +1,112 @@
 """What a language model to start from is worth, by the number of labels: on texts held out of a training set.
 
-    python benchmarks/base_worth.py TASK/train.csv --bases none en-small --labels 200 1000 --time-budget 5m
+    python benchmarks/base_worth.py TASK/train.csv --bases none en-small --labels 200 1000 --time-budget 5m \
+        --rows benchmarks/base_worth.jsonl
     python benchmarks/base_worth.py TASK/train.csv --lang de --bases none german-lm --labels 500 --time-budget 5m
 
 FILE has columns text and label. The same texts are held out as in `few_labels.py`; labelled texts are drawn from the
 rest, and what is left of it (at most `--unlabelled`) is for the language model. Every run is the recipe of `ulmfit
 train`, with the same time budget whatever it starts from; without a base it takes the tokens of `--lang` and
-`--tokenizer`. One line of JSON for each run: the accuracy on the held-out texts of the network alone, of the n-grams
-alone, and of both; then the means.
+`--tokenizer`. Each run is a row of JSON: the accuracy on the held-out texts of the network alone, of the n-grams
+alone, and of both; then come the means, which `results_render.py` puts into docs/pretraining.md. `--answers FOLDER`
+keeps what each half says of the texts held out and of the validation part, for `joining.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections import defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import base_worth_table
 import numpy as np
 from few_labels import MOST_HELD_OUT, held_out_of, read
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
+from rows import add_row, circumstances
 
 from ulmfit.cli.options import parse_duration
 from ulmfit.data.sources import Examples
+from ulmfit.inference.evaluate import target_of
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import find_bases
 from ulmfit.training.clock import Clock
-from ulmfit.training.job import train_and_measure
+from ulmfit.training.job import weighed
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipes import Recipe, train_text_classifier
+
+QUIET = Console(quiet=True)
 
 
-def accuracies(predictor: Predictor, texts: list[str], labels: list[str]) -> dict[str, float]:
-    """Of the halves of a classifier and of both."""
+@dataclass(frozen=True)
+class Answers:
+    """What the halves of a classifier say of some texts.
+
+    Args:
+        network: (N, C).
+        ngrams: (N, C).
+        target: class ids (N,), -1 for a class that the classifier does not know.
+    """
+
+    network: NDArray[np.float32]
+    ngrams: NDArray[np.float32]
+    target: NDArray[np.int64]
+
+    def accuracies(self, shares: NDArray[np.float64]) -> dict[str, float]:
+        """Of the halves and of both."""
+        both = shares[0] * self.network + shares[1] * self.ngrams
+        named = {"network": self.network, "ngrams": self.ngrams, "both": both}
+        return {name: round(float((of.argmax(1) == self.target).mean()), 4) for name, of in named.items()}
+
+
+def answers_of(predictor: Predictor, texts: list[str], labels: list[str]) -> Answers:
+    """Of both halves of a classifier."""
     network, ngrams = predictor.halves(texts)
-    beside = predictor.bundle.ngrams
-    if ngrams is None or beside is None:
+    if ngrams is None:
         raise SystemExit("the classifier has no n-grams")
-    outputs = {"network": network, "n-grams": ngrams, "both": beside.join(network, ngrams)}
-    target = np.array([predictor.labels.index(label) for label in labels])
-    return {name: float((values.argmax(1) == target).mean()) for name, values in outputs.items()}
+    known = {label: i for i, label in enumerate(predictor.labels)}
+    return Answers(network, ngrams, np.array([known.get(label, -1) for label in labels], np.int64))
+
+
+def run(
+    data: Examples, further: Examples, check: tuple[list[str], list[str]], base: str, recipe: Recipe, keep: Path | None
+) -> dict[str, Any]:
+    """Train once; the figures of a row. What the halves answer goes to a file, if there is to be one."""
+    clock = Clock(recipe.time_budget)
+    texts = prepare_texts(data, None, [further], valid_pct=recipe.valid_pct, seed=recipe.seed)
+    bases = find_bases(texts.train[0], QUIET, base)
+    trained = train_text_classifier(
+        texts, recipe, QUIET, base=bases.forward, clock=clock, n_evaluated=len(texts.valid[0])
+    )
+    first, _ = weighed(trained.classifier, texts, QUIET)
+    if first.ngrams is None:
+        raise SystemExit("the classifier has no n-grams")
+    shares, seconds = first.ngrams.shares, round(clock.used, 1)
+    last = first if trained.ngrams is None else replace(first, ngrams=replace(trained.ngrams, shares=shares))
+    held_out = answers_of(Predictor(last), *check)
+    if keep is not None:
+        predictor = Predictor(first)
+        network, ngrams = predictor.halves(texts.valid[0])
+        np.savez_compressed(
+            keep,
+            network=held_out.network,
+            ngrams=held_out.ngrams,
+            target=held_out.target,
+            valid_network=network,
+            valid_ngrams=np.zeros(0) if ngrams is None else ngrams,
+            valid_target=target_of(predictor, texts.valid[1]),
+            n_learned=len(texts.train[0]),
+            shares=shares,
+        )
+    return {
+        "seconds": seconds,
+        "perplexity": round(trained.language_model.metrics["perplexity"], 1),
+        "pseudo_labelled": first.metrics["pseudo_labelled"],
+        "checked": len(texts.valid[0]),
+        "shares": [round(float(share), 3) for share in shares],
+        **held_out.accuracies(shares),
+    }
 
 
 def main() -> None:
@@ -49,7 +115,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--bases", nargs="+", default=["none", "en-small"])
     parser.add_argument("--labels", type=int, nargs="+", default=[200, 1_000, 5_000])
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2], help="the numbers of the draws")
     parser.add_argument("--unlabelled", type=int, default=5_000)
     parser.add_argument("--held-out", type=int, default=MOST_HELD_OUT, help="at most so many of them are answered")
     parser.add_argument("--time-budget", type=parse_duration, default=300.0)
@@ -57,42 +123,52 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="word")
     parser.add_argument("--lm-epochs", type=float, help="0 takes the bases as they are, such as models of the domain")
     parser.add_argument("--no-pseudo-labels", action="store_true", help="the n-grams teach the network nothing")
+    parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run")
+    parser.add_argument("--answers", type=Path, help="a folder that gets a file of each run")
     given = parser.parse_args()
-    rows, quiet = read(given.file), Console(quiet=True)
-    rest, held_out = held_out_of([label for _, label in rows])
+    texts_and_labels = read(given.file)
+    rest, held_out = held_out_of([label for _, label in texts_and_labels])
     held_out = held_out[: given.held_out]
-    check = [rows[i][0] for i in held_out], [rows[i][1] for i in held_out]
-    found: dict[tuple[int, str], list[dict[str, float]]] = defaultdict(list)
-    for n in given.labels:
-        for draw in range(given.draws):
-            order = np.random.default_rng(draw).permutation(rest)
-            labelled, others = order[:n], order[n : n + given.unlabelled]
-            data = Examples(texts=[rows[i][0] for i in labelled], labels=[rows[i][1] for i in labelled], source="draw")
-            further = Examples(texts=[rows[i][0] for i in others], labels=None, source="others")
+    check = [texts_and_labels[i][0] for i in held_out], [texts_and_labels[i][1] for i in held_out]
+    task = given.file.parent.name if given.file.stem == "train" else given.file.stem
+    recipe = Recipe(
+        lang=given.lang,
+        tokenizer=given.tokenizer,
+        time_budget=given.time_budget,
+        lm_epochs=given.lm_epochs,
+        pseudo_labels=not given.no_pseudo_labels,
+    )
+    about = {
+        "task": task,
+        "unlabelled": given.unlabelled,
+        "held_out": len(held_out),
+        "budget": given.time_budget,
+        **({} if given.lm_epochs is None else {"lm_epochs": given.lm_epochs}),
+        **({"pseudo_labels": False} if given.no_pseudo_labels else {}),
+    }
+    found: list[dict[str, Any]] = []
+    for draw in given.draws:
+        order = np.random.default_rng(draw).permutation(rest)
+        for n in given.labels:
+            named, others = order[:n], order[n : n + given.unlabelled]
+            data = Examples(
+                texts=[texts_and_labels[i][0] for i in named],
+                labels=[texts_and_labels[i][1] for i in named],
+                source="draw",
+            )
+            further = Examples(texts=[texts_and_labels[i][0] for i in others], labels=None, source="others")
             for base in given.bases:
-                recipe = Recipe(
-                    lang=given.lang,
-                    tokenizer=given.tokenizer,
-                    time_budget=given.time_budget,
-                    seed=draw,
-                    lm_epochs=given.lm_epochs,
-                    pseudo_labels=not given.no_pseudo_labels,
-                )
-                clock = Clock(recipe.time_budget)
-                texts = prepare_texts(data, None, [further], valid_pct=recipe.valid_pct, seed=draw)
-                bases = find_bases(texts.train[0], quiet, base)
-                trained, metrics = train_and_measure(texts, recipe, quiet, bases, clock=clock)
-                got = accuracies(Predictor(trained.classifier), *check)
-                found[n, base].append(got)
-                perplexity = metrics["language_model"]["perplexity"]
-                facts = {"labels": n, "draw": draw, "base": base, "seconds": metrics["seconds"]}
-                facts["pseudo_labelled"] = metrics["pseudo_labelled"]
-                print(json.dumps({**facts, "perplexity": round(perplexity, 1), **got}), flush=True)
-    table = Table("labels", "base", "network", "n-grams", "both", box=None)
-    for (n, base), runs in found.items():
-        columns = [[run[name] for run in runs] for name in ("network", "n-grams", "both")]
-        table.add_row(str(n), base, *(f"{np.mean(v):.4f} ± {np.std(v):.4f}" for v in columns))
-    Console(width=120).print(table)
+                name = Path(base).name
+                keep = None if given.answers is None else given.answers / f"{task}-{n}-{name}-{draw}.npz"
+                if keep is not None:
+                    keep.parent.mkdir(parents=True, exist_ok=True)
+                got = run(data, further, check, base, replace(recipe, seed=draw), keep)
+                row = {**about, "labels": n, "draw": draw, "base": name, **got, **circumstances()}
+                if given.rows is not None:
+                    add_row(given.rows, row)
+                found.append(row)
+                print("\r" + str({key: row[key] for key in ("labels", "draw", "base", *got)}), flush=True)
+    print("\n".join(base_worth_table.table(found)))
 
 
 if __name__ == "__main__":
