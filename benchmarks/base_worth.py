@@ -15,12 +15,13 @@ keeps what each half says of the texts held out and of the validation part, for 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import base_worth_table
 import numpy as np
+import pretraining_tables
 from few_labels import MOST_HELD_OUT, held_out_of, read
 from numpy.typing import NDArray
 from rich.console import Console
@@ -167,8 +168,8 @@ def main() -> None:
                 if given.rows is not None:
                     add_row(given.rows, row)
                 found.append(row)
-                print("\r" + str({key: row[key] for key in ("labels", "draw", "base", *got)}), flush=True)
-    print("\n".join(base_worth_table.table(found)))
+                print(json.dumps({key: row[key] for key in ("labels", "draw", "base", *got)}), flush=True)
+    print("\n".join(pretraining_tables.base_worth(found)))
 
 
 if __name__ == "__main__":

@@ -27,33 +27,36 @@ PEER = "fastai"
 
 # Row: unit, steps, and for each contestant the maker and its arguments (see the two sides).
 ROWS: dict[str, tuple[str, int, dict[str, Any]]] = {
-    f"lm-train-{v}": (
+    f"lm-train-{v}" + (f"-{bs}x{steps}" if bs != 64 else ""): (
         "tokens/s",
         4,
         {
-            PEER: ["lm_train", [v]],
-            "exact, bf16": ["lm_train", [v, "awd_lstm", [], "bf16"]],
-            "exact, fp32": ["lm_train", [v, "awd_lstm", [], "fp32"]],
-            "adaptive, bf16": ["lm_train", [v, "awd_lstm", CUTOFFS, "bf16"]],
-            "QRNN, adaptive, bf16": ["lm_train", [v, "awd_qrnn", CUTOFFS, "bf16"]],
+            PEER: ["lm_train", [v, bs, steps]],
+            "exact, bf16": ["lm_train", [v, bs, steps, "awd_lstm", [], "bf16"]],
+            "exact, fp32": ["lm_train", [v, bs, steps, "awd_lstm", [], "fp32"]],
+            "adaptive, bf16": ["lm_train", [v, bs, steps, "awd_lstm", CUTOFFS, "bf16"]],
+            "adaptive, fp32": ["lm_train", [v, bs, steps, "awd_lstm", CUTOFFS, "fp32"]],
+            "QRNN, adaptive, bf16": ["lm_train", [v, bs, steps, "awd_qrnn", CUTOFFS, "bf16"]],
         },
+    )
+    for bs, steps in ((64, 72), (128, 80))
+    for v in (60_008, 10_344)
+}
+ROWS |= {
+    f"lm-eval-{v}": (
+        "tokens/s",
+        5,
+        {PEER: ["lm_eval", [v]]} | {p: ["lm_eval", [v, p]] for p in ("bf16", "fp32")},
     )
     for v in (60_008, 10_344)
 }
 ROWS |= {
-    "lm-eval-10344": (
-        "tokens/s",
-        5,
-        {PEER: ["lm_eval", [10_344]]} | {p: ["lm_eval", [10_344, p]] for p in ("bf16", "fp32")},
-    ),
-}
-ROWS |= {
-    name: (
+    f"classifier-{name}": (
         "docs/s",
         6,
-        {PEER: ["classifier", [10_344, frozen]]} | {p: ["classifier", [10_344, frozen, p]] for p in ("bf16", "fp32")},
+        {PEER: ["classifier", [10_344, first]]} | {p: ["classifier", [10_344, first, p]] for p in ("bf16", "fp32")},
     )
-    for name, frozen in (("classifier-unfrozen", False), ("classifier-frozen", True), ("classifier-forward", None))
+    for name, first in (("unfrozen", 0), ("two-groups", -2), ("frozen", -1), ("forward", None))
 }
 ROWS |= {
     f"one-text-{n}": (
@@ -64,11 +67,12 @@ ROWS |= {
     for n in (235, 8)
 }
 ROWS |= {
-    f"next-word-{v}": (
+    f"next-word-{v}" + (f"-{words}" if words != 40 else ""): (
         "words/s",
         4,
-        {PEER: ["next_word", [v, 40]]} | {p: ["next_word", [v, 40, p]] for p in ("bf16", "fp32")},
+        {PEER: ["next_word", [v, words]]} | {p: ["next_word", [v, words, p]] for p in ("bf16", "fp32")},
     )
+    for words in (40, 120)
     for v in (10_344, 60_008)
 }
 

@@ -18,7 +18,9 @@ BS, SEQ_LEN, PAD = 64, 72, 1
 CPU = torch.device("cpu")
 
 
-def lm_train(vocab_sz: int, arch: str, cutoffs: list[int], precision: str) -> Callable[[int], int]:
+def lm_train(
+    vocab_sz: int, bs: int, seq_len: int, arch: str, cutoffs: list[int], precision: str
+) -> Callable[[int], int]:
     """A training step with both regularisers, as the learner does it."""
     model = LanguageModel(vocab_sz, replace(size_config("base", arch), cutoffs=tuple(cutoffs))).train()
     optimizer = make_optimizer(model.parameter_groups(), wd=0.01)
@@ -26,14 +28,14 @@ def lm_train(vocab_sz: int, arch: str, cutoffs: list[int], precision: str) -> Ca
         group["lr"] = 1e-3
 
     def step(n: int) -> int:
-        ids = torch.from_numpy(stream(vocab_sz, BS, SEQ_LEN, n))
+        ids = torch.from_numpy(stream(vocab_sz, bs, seq_len, n))
         with autocast(precision, CPU):
             output = model(ids[:, :-1])
             loss = output.cross_entropy(ids[:, 1:])
         (loss + 2 * output.ar + output.tar).backward()
         optimizer.step()
         optimizer.zero_grad()
-        return BS * SEQ_LEN
+        return bs * seq_len
 
     return step
 
@@ -52,14 +54,13 @@ def lm_eval(vocab_sz: int, precision: str) -> Callable[[int], int]:
     return step
 
 
-def classifier(vocab_sz: int, frozen: bool | None, precision: str) -> Callable[[int], int]:
-    """A training step (frozen: the head only), or a forward pass if `frozen` is None."""
+def classifier(vocab_sz: int, first: int | None, precision: str) -> Callable[[int], int]:
+    """A training step of the parameter groups from `first` on, or a forward pass if that is None."""
     config = size_config("base").with_dropouts_of(CLASSIFIER_DROPOUTS.scaled(0.5))
-    model = TextClassifier(vocab_sz, 2, config).train(frozen is not None)
+    model = TextClassifier(vocab_sz, 2, config).train(first is not None)
     groups = model.parameter_groups()
-    if frozen:
-        for p in (p for g in groups[:-1] for p in g):
-            p.requires_grad_(False)
+    for p in (p for g in groups[: first or 0] for p in g):
+        p.requires_grad_(False)
     optimizer = make_optimizer(groups, wd=0.01)
     for group in optimizer.param_groups:
         group["lr"] = 1e-3
@@ -68,9 +69,9 @@ def classifier(vocab_sz: int, frozen: bool | None, precision: str) -> Callable[[
         texts = [torch.from_numpy(t) for t in documents(vocab_sz, 32, n)]
         lengths = torch.tensor([len(t) for t in texts])
         ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD)
-        with torch.set_grad_enabled(frozen is not None), autocast(precision, CPU):
+        with torch.set_grad_enabled(first is not None), autocast(precision, CPU):
             output = model(ids, lengths)
-            if frozen is None:
+            if first is None:
                 return len(texts)
             loss = output.cross_entropy(torch.arange(len(texts)) % 2)
         (loss + 2 * output.ar + output.tar).backward()

@@ -19,20 +19,20 @@ from model_inputs import Ids, answer, documents, stream
 BS, SEQ_LEN, PAD = 64, 72, 1
 
 
-def lm_train(vocab_sz: int) -> Callable[[int], int]:
+def lm_train(vocab_sz: int, bs: int, seq_len: int) -> Callable[[int], int]:
     """A training step with both regularisers, as its learner does it."""
     model = get_language_model(AWD_LSTM, vocab_sz).train()
     optimizer = Adam(awd_lstm_lm_split(model), lr=1e-3, wd=0.01)
 
     def step(n: int) -> int:
-        ids = torch.from_numpy(stream(vocab_sz, BS, SEQ_LEN, n))
+        ids = torch.from_numpy(stream(vocab_sz, bs, seq_len, n))
         logits, raw, dropped = model(ids[:, :-1])
         loss = F.cross_entropy(logits.view(-1, vocab_sz), ids[:, 1:].reshape(-1))
         loss = loss + 2 * dropped.float().pow(2).mean() + (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        return BS * SEQ_LEN
+        return bs * seq_len
 
     return step
 
@@ -61,21 +61,20 @@ def padded(texts: list[Ids]) -> torch.Tensor:
     return torch.stack(rows)
 
 
-def classifier(vocab_sz: int, frozen: bool | None) -> Callable[[int], int]:
-    """A training step (frozen: the head only), or a forward pass if `frozen` is None."""
-    model = get_text_classifier(AWD_LSTM, vocab_sz, 2, drop_mult=0.5).train(frozen is not None)
+def classifier(vocab_sz: int, first: int | None) -> Callable[[int], int]:
+    """A training step of the parameter groups from `first` on, or a forward pass if that is None."""
+    model = get_text_classifier(AWD_LSTM, vocab_sz, 2, drop_mult=0.5).train(first is not None)
     groups = awd_lstm_clas_split(model)
-    if frozen:
-        for p in (p for g in groups[:-1] for p in g):
-            p.requires_grad_(False)
+    for p in (p for g in groups[: first or 0] for p in g):
+        p.requires_grad_(False)
     optimizer = Adam([[p for p in g if p.requires_grad] for g in groups], lr=1e-3, wd=0.01)
 
     def step(n: int) -> int:
         texts = documents(vocab_sz, 32, n)
         ids = padded(texts)
-        with torch.set_grad_enabled(frozen is not None):
+        with torch.set_grad_enabled(first is not None):
             logits, raw, dropped = model(ids)
-        if frozen is not None:
+        if first is not None:
             loss = F.cross_entropy(logits, torch.arange(len(texts)) % 2)
             loss = loss + 2 * dropped.float().pow(2).mean() + (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
             loss.backward()

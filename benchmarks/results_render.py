@@ -1,6 +1,6 @@
-"""Write the tables of docs/benchmarks.md, and the summary of results in README.md.
+"""Write the tables of docs/benchmarks.md and docs/pretraining.md, and the summary of results in README.md.
 
-They come from results.jsonl, results_parts.jsonl, ablation.jsonl and speed.jsonl. Nothing in them is typed by hand.
+They come from the files of rows beside this program. Nothing in them is typed by hand.
 
     python benchmarks/results_render.py [--check]
 
@@ -18,13 +18,15 @@ from statistics import mean
 from typing import Any
 
 import ablation_table
+import pretraining_tables
 from results_groups import MEASURES, SETTINGS, by_system, minutes, of_base, spread
 from results_plots import by_labels, quality_and_cost
 from results_summary import few_labels, other_tasks
 from rows import SPEED, rows_of
 from speed_tables import all_measures, best_known
 
-ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 BEGIN, END = "<!-- {}: begin, made by benchmarks/results_render.py -->", "<!-- {}: end -->"
 
 
@@ -139,6 +141,28 @@ def ablation(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def demonstration(rows: list[dict[str, Any]]) -> str:
+    """What the demonstration gave, by what it began with, beside the linear model."""
+    seeds = sorted({row["seed"] for row in rows})
+    lines = [
+        f"| system | {' | '.join(f'seed {seed}' for seed in seeds)} | mean | seconds | threads | processor | commit |",
+        "|" + "---|" * (len(seeds) + 6),
+    ]
+    groups: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
+    for row in rows:
+        groups[row["base"], row["threads"], row["processor"], row["commit"]][row["seed"]] = row
+    of_linear = {row["seed"]: row["linear"] for row in rows}
+    shown: list[tuple[list[str], dict[int, float]]] = [(["TF-IDF + logistic regression", *[""] * 4], of_linear)]
+    for (base, *facts), runs in groups.items():
+        name = "ulmfit, no base" if base == "none" else f"ulmfit, from {base}"
+        seconds = f"{mean(run['seconds'] for run in runs.values()):.0f}"
+        shown.append(([name, seconds, *map(str, facts)], {seed: run["accuracy"] for seed, run in runs.items()}))
+    for (name, *facts), found in shown:
+        figures = [f"{found[seed]:.3f}" if seed in found else "" for seed in seeds]
+        lines.append(f"| {' | '.join([name, *figures, f'{mean(found.values()):.3f}', *facts])} |")
+    return "\n".join(lines) + "\n"
+
+
 def placed(page: str, name: str, tables: str) -> str:
     """The page with its tables between the marks of that name."""
     begin, end = BEGIN.format(name), END.format(name)
@@ -151,25 +175,27 @@ def placed(page: str, name: str, tables: str) -> str:
 def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "results.jsonl")
-    parser.add_argument("--parts", type=Path, default=ROOT / "benchmarks" / "results_parts.jsonl")
-    parser.add_argument("--ablation", type=Path, default=ROOT / "benchmarks" / "ablation.jsonl")
-    parser.add_argument("--speed", type=Path, default=SPEED)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--pretraining", type=Path, default=ROOT / "docs" / "pretraining.md")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
-    rows = rows_of(given.rows)
+    rows, speed = rows_of(HERE / "results.jsonl"), rows_of(SPEED)
     tables = {
         given.page: {
-            "results": render(rows, rows_of(given.parts)),
-            "ablation": ablation(rows_of(given.ablation)),
-            "speed": all_measures(rows_of(given.speed)),
+            "demonstration": demonstration(rows_of(HERE / "demo.jsonl")),
+            "results": render(rows, rows_of(HERE / "results_parts.jsonl")),
+            "ablation": ablation(rows_of(HERE / "ablation.jsonl")),
+            "speed": all_measures(speed),
+        },
+        given.pretraining: {
+            "base": pretraining_tables.all_base_worth(rows_of(HERE / "base_worth.jsonl")),
+            "configurations": pretraining_tables.configurations(rows_of(HERE / "pretrain_configs.jsonl")),
         },
         given.readme: {
             "few labels": few_labels(rows),
             "other tasks": other_tasks(rows),
-            "speed": best_known(rows_of(given.speed)),
+            "speed": best_known(speed),
         },
     }
     for page, named in tables.items():

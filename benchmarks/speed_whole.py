@@ -1,10 +1,10 @@
-"""The way from a folder of reviews to answers, by the same program with fastai and with this library, in turns.
+"""The way from a folder of reviews to answers, by the same programs with fastai and with this library, in turns.
 
     python benchmarks/speed_whole.py --data FOLDER --peer-python PEER/bin/python [--turns 3] [--rows FILE]
 
-FOLDER holds `imdb.tar.xz`. `speed_program.py` is the program. Every turn is a new process with an empty cache and a new
-copy of the files, as fastai keeps its tokens beside them. The program starts three seconds later: the times of younger
-files do not prove to this library that they are as they were (`ulmfit.data.stores`).
+FOLDER holds `imdb.tar.xz`. `speed_program.py` and `speed_texts.py` are the programs. Every turn is a new process with
+an empty cache and a new copy of the files, as fastai keeps its tokens beside them. The program starts three seconds
+later: the times of younger files do not prove to this library that they are as they were (`ulmfit.data.stores`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import tarfile
 import tempfile
 import time
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 
 from rows import add_speed
 
-PROGRAM = Path(__file__).parent / "speed_program.py"
+PROGRAMS = [Path(__file__).parent / name for name in ("speed_texts.py", "speed_program.py")]
 AGE = 3.0  # seconds
 
 
@@ -52,18 +53,19 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="keep the figures there, too")
     given = parser.parse_args()
     found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for _ in range(given.turns):
-        for package, python in (("ulmfit", sys.executable), ("fastai", given.peer_python)):
-            with tempfile.TemporaryDirectory() as folder:
-                reviews, work, cache = (Path(folder) / name for name in ("reviews", "work", "cache"))
-                work.mkdir()
-                unpack(given.data / "imdb.tar.xz", reviews, given.reviews)
-                time.sleep(AGE)
-                command = [python, str(PROGRAM), package, str(reviews), str(work)]
-                environment = os.environ | {"ULMFIT_CACHE": str(cache)}
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-            for name, unit, value in json.loads(done.stdout.splitlines()[-1]):
-                found[name, unit][package].append(value)
+    for program, _, (package, python) in product(
+        PROGRAMS, range(given.turns), (("ulmfit", sys.executable), ("fastai", given.peer_python))
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            reviews, work, cache = (Path(folder) / name for name in ("reviews", "work", "cache"))
+            work.mkdir()
+            unpack(given.data / "imdb.tar.xz", reviews, given.reviews)
+            time.sleep(AGE)
+            command = [python, str(program), package, str(reviews), str(work)]
+            environment = os.environ | {"ULMFIT_CACHE": str(cache)}
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+        for name, unit, value in json.loads(done.stdout.splitlines()[-1]):
+            found[name, unit][package].append(value)
     for (name, unit), values in found.items():
         medians = {package: round(statistics.median(column), 3) for package, column in values.items()}
         print(json.dumps({"measure": name, "unit": unit, **medians}))

@@ -228,3 +228,29 @@ def test_logits_can_begin_anywhere():
     head.begin_at(rare)
     pooled = Pooled(features=torch.randn(500, 12), ar=torch.zeros(()), tar=torch.zeros(()))
     torch.testing.assert_close(head.eval()(pooled).logits.median(0).values, rare, atol=1.0, rtol=0)
+
+
+def test_a_head_that_keeps_to_means_answers_and_learns_by_them_alone():
+    torch.manual_seed(0)
+    head = PoolingLinearClassifier([12, 5, C], [0.1, 0.1])
+    head.keep_to_means()
+    for frozen in (True, False):  # as a learner does
+        for parameter in head.parameters():
+            parameter.requires_grad_(not frozen)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
+    before = head.layers[0].weight.detach().clone()
+    zero = torch.zeros(())
+    for _ in range(3):
+        features = Pooled(features=torch.randn(6, 12), ar=zero, tar=zero)
+        optimizer.zero_grad()
+        head(features).cross_entropy(torch.arange(6) % C).backward()
+        optimizer.step()
+    scales = head.layers[0].weight.detach()
+    assert scales[:8].tolist() == [0.0] * 8
+    assert (scales[8:] != before[8:]).all()
+    head.eval()
+    seen = torch.randn(4, 12)
+    other = torch.cat([torch.randn(4, 8), seen[:, 8:]], 1)
+    answers = [head(Pooled(features=f, ar=zero, tar=zero)).logits for f in (seen, other, seen + 1)]
+    assert torch.equal(answers[0], answers[1])
+    assert not torch.allclose(answers[0], answers[2])

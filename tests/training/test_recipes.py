@@ -22,7 +22,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.job import train_and_measure
 from ulmfit.training.lm_stage import default_lm_epochs, language_model_rate
-from ulmfit.training.parts import Wide, prepare_texts, sample
+from ulmfit.training.parts import Stores, Texts, Wide, prepare_texts, sample
 from ulmfit.training.recipes import Recipe, train_text_classifier
 
 
@@ -30,6 +30,11 @@ def examples(n: int, *, unlabelled: int = 0) -> Examples:
     texts, labels = make_reviews(n + unlabelled)
     known: list[str | None] = [*labels[:n], *[None] * unlabelled]
     return Examples(texts=texts, labels=known, source="invented")
+
+
+def stores_of(texts: Texts) -> Stores:
+    parts = texts.train[0], texts.valid[0], []
+    return Wide.build(*parts, Tokenizer(), min_freq=1, max_vocab=1_000, console=Console(quiet=True)).narrowed()
 
 
 def test_parts_are_split_by_class_and_nothing_is_lost():
@@ -119,10 +124,7 @@ def test_what_training_costs_is_measured_on_few_texts_too(tiny_models):
     config = AWDLSTMConfig(emb_sz=20, n_hid=20, n_layers=2)
     for n in (4, 16, 17, 31, 200):
         texts = prepare_texts(examples(n), examples(4), (), valid_pct=0.1, seed=0)
-        stores = Wide.build(
-            texts.train[0], texts.valid[0], [], Tokenizer(), min_freq=1, max_vocab=1_000, console=Console(quiet=True)
-        ).narrowed()
-        cost = seconds_per_token(classifier_learner(texts, stores, config, Recipe()))
+        cost = seconds_per_token(classifier_learner(texts, stores_of(texts), config, Recipe()))
         assert 0 < cost < 1
 
 
@@ -159,6 +161,26 @@ def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):
     stages = [n for n, following in zip(steps, [*steps[1:], 0], strict=True) if following < n]
     # 36 texts are 3 steps; two stages take 10 * 16 / 36 epochs, for 10 full batches; the last what was asked
     assert stages == [13, 13, 3]
+
+
+@pytest.mark.parametrize(
+    ("pooling", "few", "means_alone"),
+    [("auto", 40, True), ("auto", 30, False), ("concat", 40, False), ("mean", 30, True)],
+)
+def test_of_few_labelled_texts_the_head_sees_the_means_alone(monkeypatch, pooling, few, means_alone):
+    monkeypatch.setattr("ulmfit.training.classifier_stages._FEW", few)
+    texts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)  # 36 to learn from
+    learn = classifier_learner(
+        texts, stores_of(texts), AWDLSTMConfig(emb_sz=6, n_hid=6, n_layers=2), Recipe(pooling=pooling)
+    )
+    scales = learn.model.head.layers[0].weight
+    assert bool((scales[: len(scales) // 3 * 2] == 0).all()) == means_alone
+    assert (scales[len(scales) // 3 * 2 :] == 1).all()
+
+
+def test_an_unknown_pooling_is_refused():
+    with pytest.raises(ConfigError, match="pooling='max' must be one of auto, concat, mean"):
+        Recipe(pooling="max")
 
 
 def test_values_are_learned_in_any_unit_and_answers_stay_near_their_range(tiny_models):

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -209,6 +210,18 @@ class PoolingLinearClassifier(nn.Module):
         *_, last = (layer for layer in self.layers if isinstance(layer, nn.Linear))
         norm.bias.copy_(torch.linalg.pinv(last.weight.double()) @ logits)
 
+    @torch.no_grad()
+    def keep_to_means(self) -> None:
+        """Let a new head see the means alone of what is pooled, now and when it learns.
+
+        The first batch norm scales last outputs and maxima by 0, and the scales get no gradient. So the model stays one
+        of concat pooling, with the shapes of any other.
+        """
+        norm = next(layer for layer in self.layers if isinstance(layer, nn.BatchNorm1d))
+        n = norm.num_features // 3 * 2
+        norm.weight[:n] = 0
+        norm.weight.register_hook(partial(_without_first, n))
+
     def forward(self, pooled: Pooled) -> ClassifierOutput:
         """Classify pooled documents (B, 3E).
 
@@ -226,6 +239,11 @@ class PoolingLinearClassifier(nn.Module):
                 low, high = self.y_range
                 logits = logits.sigmoid() * (high - low) + low
         return ClassifierOutput(logits=logits, ar=pooled.ar, tar=pooled.tar)
+
+
+def _without_first(n: int, gradient: Tensor) -> Tensor:
+    """The gradient of a vector with zeros in its first n places."""
+    return torch.cat([torch.zeros_like(gradient[:n]), gradient[n:]])
 
 
 def _check_head(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ulmfit.training.recipes import Recipe
 
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
+POOLINGS = ("auto", "concat", "mean")
+_FEW = 5_000  # labelled texts: of fewer a head learns from the means alone, see docs/training.md
 _LR, _LR_FROM_BASE = 1e-2, 2e-2  # chosen on held-out parts of training sets, see docs/training.md
 _TIMED = 4  # batches
 _MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
@@ -115,6 +117,9 @@ def classifier_learner(
             pool_words=recipe.pool_words,
             y_range=None if texts.scale is None else texts.scale.learned_range,
         )
+        n_labelled = len(texts.train[0]) - texts.n_pseudo
+        if recipe.pooling == "mean" or (recipe.pooling == "auto" and n_labelled <= _FEW):
+            model.head.keep_to_means()
         if texts.task != SINGLE_LABEL:
             mean = without_words(texts.numbers(texts.train[1]), texts.task, texts.target.n_out)
             model.head.begin_at(torch.from_numpy(mean))

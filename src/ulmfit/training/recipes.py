@@ -24,6 +24,7 @@ from ulmfit.text.tokenizers import AUTO, Tokenizer, kind_problems
 from ulmfit.training.bases import own_tokenizer
 from ulmfit.training.classifier_stages import (
     FORWARD_COST,
+    POOLINGS,
     classifier_learner,
     classifier_rate,
     classifier_tokens,
@@ -71,6 +72,8 @@ class Recipe:
         bptt: steps of a batch of the language model, and of a chunk of the classifier.
         drop_mult: factor on the classifier's dropouts, but for that before its last layer.
         pool_words: the classifier pools the embedded words beside the encoder's outputs.
+        pooling: what the classifier's head sees of a text: "concat" for the last output, maximum and mean (Howard and
+            Ruder 2018), "mean" for the mean alone, "auto" for that where labelled texts are few (docs/training.md).
         ngrams: a linear model of words and word pairs answers beside the network; how much it counts is fitted on the
             validation part (docs/training.md).
         pseudo_labels: the network also learns from texts without labels of whose class the n-grams are sure, where they
@@ -97,6 +100,7 @@ class Recipe:
     bptt: int = 72
     drop_mult: float = 0.5
     pool_words: bool = True
+    pooling: str = AUTO
     ngrams: bool = True
     pseudo_labels: bool = True
     bidirectional: bool = False
@@ -122,6 +126,8 @@ class Recipe:
         ]
         if self.precision not in PRECISIONS:
             problems.append(f"precision={self.precision!r} must be one of {', '.join(PRECISIONS)}")
+        if self.pooling not in POOLINGS:
+            problems.append(f"pooling={self.pooling!r} must be one of {', '.join(POOLINGS)}")
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)
         budget = self.time_budget
         if budget is not None and not (isinstance(budget, Real) and 0 < budget < float("inf")):
