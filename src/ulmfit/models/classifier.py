@@ -220,7 +220,7 @@ class PoolingLinearClassifier(nn.Module):
         norm = next(layer for layer in self.layers if isinstance(layer, nn.BatchNorm1d))
         n = norm.num_features // 3 * 2
         norm.weight[:n] = 0
-        norm.weight.register_hook(partial(_without_first, n))
+        norm.weight.register_hook(partial(_without_first, n))  # type: ignore[no-untyped-call]
 
     def forward(self, pooled: Pooled) -> ClassifierOutput:
         """Classify pooled documents (B, 3E).
