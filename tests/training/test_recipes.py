@@ -155,6 +155,7 @@ def test_words_may_be_left_out_of_the_pool_and_the_head_fits(monkeypatch):
         recipe = Recipe(lm_epochs=1, epochs=1, pool_words=pool_words)
         trained = train_text_classifier(texts, recipe, console)
         assert trained.classifier.pool_words == pool_words
+        assert trained.classifier.metrics["pooling"] == "mean"
         shapes.append(trained.classifier.weights["head.layers.2.weight"].shape[1])
     assert shapes == [6 * 300, 3 * 300]
     steps = [row["steps"] for row in trained.classifier.history if row["stage"] == "classifier"]

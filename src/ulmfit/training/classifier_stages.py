@@ -15,6 +15,7 @@ from ulmfit.data.loaders import ClassifierLoader
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
 from ulmfit.models.language_model import LanguageModel
+from ulmfit.text.tokenizers import AUTO
 from ulmfit.training.clock import Clock
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.linear import without_words
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from ulmfit.training.recipes import Recipe
 
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
-POOLINGS = ("auto", "concat", "mean")
+CONCAT, MEAN = "concat", "mean"
+POOLINGS = (AUTO, CONCAT, MEAN)
 _FEW = 5_000  # labelled texts: of fewer a head learns from the means alone, see docs/training.md
 _LR, _LR_FROM_BASE = 1e-2, 2e-2  # chosen on held-out parts of training sets, see docs/training.md
 _TIMED = 4  # batches
@@ -71,6 +73,13 @@ def classifier_rate(recipe: Recipe, *, from_base: bool) -> float:
     if recipe.lr is not None:
         return recipe.lr
     return _LR_FROM_BASE if from_base else _LR
+
+
+def classifier_pooling(recipe: Recipe, texts: Texts) -> str:
+    """What the recipe's head sees, or what suits the number of labelled texts."""
+    if recipe.pooling != AUTO:
+        return recipe.pooling
+    return MEAN if len(texts.train[0]) - texts.n_pseudo <= _FEW else CONCAT
 
 
 def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
@@ -117,8 +126,7 @@ def classifier_learner(
             pool_words=recipe.pool_words,
             y_range=None if texts.scale is None else texts.scale.learned_range,
         )
-        n_labelled = len(texts.train[0]) - texts.n_pseudo
-        if recipe.pooling == "mean" or (recipe.pooling == "auto" and n_labelled <= _FEW):
+        if classifier_pooling(recipe, texts) == MEAN:
             model.head.keep_to_means()
         if texts.task != SINGLE_LABEL:
             mean = without_words(texts.numbers(texts.train[1]), texts.task, texts.target.n_out)

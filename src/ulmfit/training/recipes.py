@@ -26,6 +26,7 @@ from ulmfit.training.classifier_stages import (
     FORWARD_COST,
     POOLINGS,
     classifier_learner,
+    classifier_pooling,
     classifier_rate,
     classifier_tokens,
     seconds_per_token,
@@ -274,6 +275,7 @@ def _one_direction(
             metrics={
                 "language_model": lm_report,
                 "lr": lr,
+                "pooling": classifier_pooling(recipe, texts),
                 "checked": len(stores.valid),
                 "pseudo_labelled": texts.n_pseudo,
                 "ngrams_sure": None if proof is None else {"n": proof.n_sure, "right": proof.n_right},
