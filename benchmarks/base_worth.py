@@ -116,7 +116,8 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--bases", nargs="+", default=["none", "en-small"])
     parser.add_argument("--labels", type=int, nargs="+", default=[200, 1_000, 5_000])
-    parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2], help="the numbers of the draws")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--unlabelled", type=int, default=5_000)
     parser.add_argument("--held-out", type=int, default=MOST_HELD_OUT, help="at most so many of them are answered")
     parser.add_argument("--time-budget", type=parse_duration, default=300.0)
@@ -148,7 +149,7 @@ def main() -> None:
         **({"pseudo_labels": False} if given.no_pseudo_labels else {}),
     }
     found: list[dict[str, Any]] = []
-    for draw in given.draws:
+    for draw in range(given.first_draw, given.first_draw + given.draws):
         order = np.random.default_rng(draw).permutation(rest)
         for n in given.labels:
             named, others = order[:n], order[n : n + given.unlabelled]

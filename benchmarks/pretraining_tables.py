@@ -49,19 +49,33 @@ def all_base_worth(rows: list[dict[str, Any]]) -> str:
 
 
 def configurations(rows: list[dict[str, Any]]) -> str:
-    """What language models of several sizes learned in equal time, best first."""
+    """What language models of several sizes learned in equal time, best first: a table for each trial."""
+    trials: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        trials[row["processor"], row["commit"]].append(row)
+    lines: list[str] = []
+    for (processor, commit), some in trials.items():
+        seconds = fmean(row["cpu_seconds"] for row in some)
+        lines += [f"{seconds:.0f} s of one thread ({processor}, commit {commit}):", "", *_trial(some), ""]
+    return "\n".join(lines)
+
+
+def _trial(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
         "| encoder | words | parameters | batch | learning rate | AR, TAR | tokens seen | perplexity | comparable |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|" + "---|" * 9,
     ]
     for row in sorted(rows, key=lambda row: row["comparable"]):
-        encoder = f"{_NAMES[row['arch']]}, {row['n_layers']} layers, {row['emb_sz']} and {row['n_hid']} wide"
-        more = [
+        cells = [
+            f"{_NAMES[row['arch']]}, {row['n_layers']} layers, {row['emb_sz']} and {row['n_hid']} wide",
+            f"{row['vocab']:,}",
             f"{row['parameters'] / 1e6:.1f}M",
             f"{row['bs']} x 72",
             f"{row['lr']:g}",
             f"{row['alpha']:g}, {row['beta']:g}",
+            f"{row['tokens'] / 1e6:.2f}M",
+            f"{row['perplexity']:.1f}",
+            f"{row['comparable']:.1f}",
         ]
-        figures = [f"{row['tokens'] / 1e6:.2f}M", f"{row['perplexity']:.1f}", f"{row['comparable']:.1f}"]
-        lines.append(f"| {' | '.join([encoder, format(row['vocab'], ','), *more, *figures])} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
