@@ -108,7 +108,7 @@ VARIANTS = {
     "constant rate": Variant(schedule=constant()),
     "no dropout": Variant(recipe={"drop_mult": 0.0}),
     "dropout x 1": Variant(recipe={"drop_mult": 1.0}),
-    "words not pooled": Variant(recipe={"pool_words": False}),
+    "words not pooled": Variant(recipe={"pool_words": False, "pooling": "concat"}),
     "concat pooling": Variant(recipe={"pooling": "concat"}),
     "last output only": Variant(recipe={"pool_words": False, "pooling": "concat"}, pooled=(True, False, False)),
     "mean only": Variant(recipe={"pool_words": False, "pooling": "mean"}),

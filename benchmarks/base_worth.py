@@ -9,7 +9,7 @@ rest, and what is left of it (at most `--unlabelled`) is for the language model.
 train`, with the same time budget whatever it starts from; without a base it takes the tokens of `--lang` and
 `--tokenizer`. Each run is a row of JSON: the accuracy on the held-out texts of the network alone, of the n-grams
 alone, and of both; then come the means, which `results_render.py` puts into docs/pretraining.md. `--answers FOLDER`
-keeps what each half says of the texts held out and of the validation part, for `joining.py`.
+keeps what each half says of the texts held out and of the validation part, to study how they are joined.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def run(
         "seconds": seconds,
         "perplexity": round(trained.language_model.metrics["perplexity"], 1),
         "pseudo_labelled": first.metrics["pseudo_labelled"],
+        "pooling": first.metrics["pooling"],
         "checked": len(texts.valid[0]),
         "shares": [round(float(share), 3) for share in shares],
         **held_out.accuracies(shares),
@@ -145,9 +146,12 @@ def main() -> None:
         "unlabelled": given.unlabelled,
         "held_out": len(held_out),
         "budget": given.time_budget,
+        "lang": given.lang,
+        "tokenizer": given.tokenizer,
         **({} if given.lm_epochs is None else {"lm_epochs": given.lm_epochs}),
         **({"pseudo_labels": False} if given.no_pseudo_labels else {}),
     }
+    where = circumstances()  # now: the commit may be another when a run ends
     found: list[dict[str, Any]] = []
     for draw in range(given.first_draw, given.first_draw + given.draws):
         order = np.random.default_rng(draw).permutation(rest)
@@ -165,7 +169,7 @@ def main() -> None:
                 if keep is not None:
                     keep.parent.mkdir(parents=True, exist_ok=True)
                 got = run(data, further, check, base, replace(recipe, seed=draw), keep)
-                row = {**about, "labels": n, "draw": draw, "base": name, **got, **circumstances()}
+                row = {**about, "labels": n, "draw": draw, "base": name, **got, **where}
                 if given.rows is not None:
                     add_row(given.rows, row)
                 found.append(row)

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--bases", nargs="+", default=["en-small", "none"])
     parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run")
     given = parser.parse_args()
+    where = circumstances()  # now: the commit may be another when a run ends
     for seed in given.seeds:
         for base in given.bases:
             with TemporaryDirectory() as folder:
@@ -40,7 +41,7 @@ def main() -> None:
             }
             print(json.dumps(row), flush=True)
             if given.rows is not None:
-                add_row(given.rows, row | circumstances())
+                add_row(given.rows, row | where)
 
 
 if __name__ == "__main__":

@@ -28,23 +28,25 @@ DOCUMENTS = 32
 BOUND = ("lm-", "classifier-")  # rows that are bound by products; the others read weights
 
 
-def encoder_weights(config: EncoderConfig) -> int:
-    """Weights of the layers of an AWD-LSTM, each used once for a token."""
+def layer_weights(config: EncoderConfig) -> list[int]:
+    """Weights of each layer of an AWD-LSTM, each used once for a token."""
     sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-    return sum(4 * n_out * (n_in + n_out) for n_in, n_out in pairwise(sizes))
+    return [4 * n_out * (n_in + n_out) for n_in, n_out in pairwise(sizes)]
 
 
 def operations(row: str, turn: int) -> float:
     """GFLOP of the products for one token, or for one document of a turn's batch."""
-    encoder = 2 * encoder_weights(size_config("base"))
-    words = int(row.rpartition("-")[2]) if row.startswith("lm-") else 0
+    layers = layer_weights(size_config("base"))
+    encoder = 2 * sum(layers)
+    words = int(row.split("-")[2]) if row.startswith("lm-") else 0
     token = encoder + 2 * words * size_config("base").emb_sz
     if row.startswith("lm-train"):
         return 3 * token / 1e9
     if row.startswith("lm-eval"):
         return token / 1e9
     lengths = [len(document) for document in documents(10_344, DOCUMENTS, turn)]
-    return (3 if row == "classifier-unfrozen" else 1) * encoder * sum(lengths) / len(lengths) / 1e9
+    learned = {"classifier-unfrozen": sum(layers), "classifier-two-groups": layers[-1]}.get(row, 0)
+    return (encoder + 4 * learned) * sum(lengths) / len(lengths) / 1e9
 
 
 def rate(dtype: torch.dtype) -> float:

@@ -1,7 +1,7 @@
 r"""Which small language model learns most in equal CPU time.
 
-    python benchmarks/pretrain_configs.py enwiki-2.parquet --seconds 360 --rows benchmarks/pretrain_configs.jsonl \\
-        emb_sz=300,n_hid=640 emb_sz=300,n_hid=640,vocab=15000 arch=awd_qrnn,emb_sz=300,n_hid=640 ...
+    python benchmarks/pretrain_configs.py enwiki-2.parquet --seconds 360 --rows benchmarks/pretrain_configs.jsonl \
+        emb_sz=300,n_hid=640,n_layers=2 emb_sz=300,n_hid=640,n_layers=2,vocab=15000 ...
 
 Each configuration is trained for the same CPU seconds (one thread) on the same tokens with the schedule run through,
 then measured on articles held out. Each gives a row of JSON, of which `results_render.py` makes the table of
@@ -9,7 +9,7 @@ docs/pretraining.md.
 
 Perplexities of two vocabularies do not compare: a word that one of them lacks is easy to foretell, as it is any such
 word. So each of these costs as much more as it takes to tell it from the others that the largest vocabulary knows, all
-being as likely: `comparable`.
+being as likely: `comparable`. Words that the largest vocabulary lacks cost nothing more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rows import add_row, circumstances
 
 from ulmfit.data.corpus import Corpus
 from ulmfit.data.loaders import LMDataLoader
-from ulmfit.models.config import CONFIGS
+from ulmfit.models.config import CONFIGS, AWDQRNNConfig
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.text import Tokenizer, TokenStore, WordTokenizer
@@ -88,6 +88,7 @@ def trial(settings: dict[str, Any], train: TokenStore, valid: TokenStore, second
     return {
         **{name: run[name] for name in ("arch", "bs", "lr", "alpha", "beta")},
         **{name: getattr(config, name) for name in ("n_layers", "emb_sz", "n_hid")},
+        **({"window": config.window} if isinstance(config, AWDQRNNConfig) else {}),
         "parameters": n_parameters(model),
         "vocab": vocab_sz,
         "cpu_seconds": round(used),
@@ -120,10 +121,11 @@ def main() -> None:
     tokenizer = Tokenizer(WordTokenizer("en"))
     train = TokenStore.build(parts[0], tokenizer, max_vocab=MAX_VOCAB, cache_dir=default_cache_dir())
     valid = TokenStore.build(parts[1], tokenizer, vocab=train.vocab, cache_dir=default_cache_dir())
+    where = circumstances()  # now: the commit may be another when a trial ends
     for text in given.configs:
         settings = {k: _value(v) for k, v in (p.split("=") for p in text.split(","))}
         row = trial(settings, train, valid, given.seconds)
-        add_row(given.rows, {"corpus": given.corpus.name, **row, **circumstances()})
+        add_row(given.rows, {"corpus": given.corpus.name, **row, **where})
 
 
 if __name__ == "__main__":

@@ -34,18 +34,24 @@ def base_worth(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def all_base_worth(rows: list[dict[str, Any]]) -> str:
-    """A table for each task, time and number of further texts."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    """A table for each task with its settings, of one commit on one processor."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[row["task"], row["budget"], row["unlabelled"], row["held_out"], row["processor"], row["commit"]].append(
-            row
-        )
-    lines: list[str] = []
-    for (task, budget, unlabelled, held_out, processor, commit), some in groups.items():
-        further = f"at most {unlabelled:,} further texts" if unlabelled else "no further texts"
-        facts = f"{budget:.0f} s for each run, {further}, {held_out:,} texts held out ({processor}, commit {commit})"
-        lines += [f"**{task}**, {facts}:", "", *base_worth(some), ""]
-    return "\n".join(lines)
+        groups[_about(row)].append(row)
+    return "\n".join(line for about, some in groups.items() for line in (about, "", *base_worth(some), ""))
+
+
+def _about(row: dict[str, Any]) -> str:
+    further = f"at most {row['unlabelled']:,} further texts" if row["unlabelled"] else "no further texts"
+    facts = [f"{row['budget']:.0f} s for each run", further, f"{row['held_out']:,} texts held out"]
+    facts += [f"language `{row['lang']}`"] if row.get("lang", "en") != "en" else []
+    facts += [f"tokens by `{row['tokenizer']}`"] if row.get("tokenizer", "word") != "word" else []
+    facts += [f"{row['lm_epochs']:g} epochs of the language model"] if "lm_epochs" in row else []
+    facts += ["no pseudo-labels"] if row.get("pseudo_labels") is False else []
+    facts.append("concat pooling" if row["pooling"] == "concat" else "means alone pooled")
+    return (
+        f"**{row['task']}**, {', '.join(facts)} ({row['threads']} thread, {row['processor']}, commit {row['commit']}):"
+    )
 
 
 def configurations(rows: list[dict[str, Any]]) -> str:
@@ -67,7 +73,8 @@ def _trial(rows: list[dict[str, Any]]) -> list[str]:
     ]
     for row in sorted(rows, key=lambda row: row["comparable"]):
         cells = [
-            f"{_NAMES[row['arch']]}, {row['n_layers']} layers, {row['emb_sz']} and {row['n_hid']} wide",
+            f"{_NAMES[row['arch']]}, {row['n_layers']} layers, {row['emb_sz']} and {row['n_hid']} wide"
+            + (f", window {row['window']}" if "window" in row else ""),
             f"{row['vocab']:,}",
             f"{row['parameters'] / 1e6:.1f}M",
             f"{row['bs']} x 72",

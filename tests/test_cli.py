@@ -254,7 +254,9 @@ def test_several_labels_and_values(
     assert figure.replace("_f1", " F1") in ulmfit("evaluate", tmp_path / "m", tmp_path / "a.csv", *delim).out
     assert json.loads(ulmfit("predict", tmp_path / "m", "a film", "--json").out)
     assert ulmfit("explain", tmp_path / "m", "a film").code == 0
-    assert figure in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    assert figure in card
+    assert "encoder with mean pooling" in card  # as there are few labels
 
 
 @pytest.mark.parametrize(

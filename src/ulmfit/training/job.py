@@ -20,6 +20,7 @@ from ulmfit.inference.evaluate import evaluate, figures_of, figures_text, target
 from ulmfit.inference.folder import check_target
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import AUTO, LANGUAGE_MODEL_FOLDER, Bases, check_base, find_bases
+from ulmfit.training.classifier_stages import CONCAT
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.joining import fit_shares
@@ -279,8 +280,9 @@ def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
     what = f"# Text classifier\n\nClasses: {labels}." if bundle.labels else "# Text regression\n\nGives a value."
     directions = "" if bundle.backward is None else " in both reading directions, whose answers are averaged"
     beside = "" if bundle.ngrams is None else ", beside a linear model of n-grams"
+    pooled = "concat pooling" if metrics["pooling"] == CONCAT else "mean pooling"
     return (
-        f"{what}\n\nAn AWD-LSTM encoder with concat pooling{directions}{beside}, "
+        f"{what}\n\nAn AWD-LSTM encoder with {pooled}{directions}{beside}, "
         f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
         f"and {metrics['train']['unlabelled']} further ones.\n\n{_origin(metrics)}{table}\n{_later(metrics)}"
         'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
