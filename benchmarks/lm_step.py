@@ -20,7 +20,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from model_bounds import encoder_weights, rate
+from model_bounds import layer_weights, rate
 from numpy.typing import NDArray
 
 from ulmfit.models.config import EncoderConfig, size_config
@@ -46,7 +46,7 @@ def operations(config: EncoderConfig, vocab_sz: int) -> float:
     frequencies = frequencies_of(vocab_sz)
     scores = edges[0] + len(config.cutoffs)  # of the frequent words and of each cluster
     scores += sum((high - low) * frequencies[low:high].sum() for low, high in pairwise(edges))
-    return 6 * (encoder_weights(config) + config.emb_sz * float(scores))
+    return 6 * (sum(layer_weights(config)) + config.emb_sz * float(scores))
 
 
 def make_step(config: EncoderConfig, vocab_sz: int, bs: int, seq_len: int, precision: str) -> Callable[[], None]:
