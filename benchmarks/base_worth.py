@@ -8,106 +8,57 @@ FILE has columns text and label. The same texts are held out as in `few_labels.p
 rest, and what is left of it (at most `--unlabelled`) is for the language model. Every run is the recipe of `ulmfit
 train`, with the same time budget whatever it starts from; without a base it takes the tokens of `--lang` and
 `--tokenizer`. Each run is a row of JSON: the accuracy on the held-out texts of the network alone, of the n-grams
-alone, and of both; then come the means, which `results_render.py` puts into docs/pretraining.md. `--answers FOLDER`
-keeps what each half says of the texts held out and of the validation part, to study how they are joined.
+alone, and of both; then come the means, which `results_render.py` puts into docs/pretraining.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pretraining_tables
-from few_labels import MOST_HELD_OUT, held_out_of, read
-from numpy.typing import NDArray
-from rich.console import Console
+from few_labels import MOST_HELD_OUT, QUIET, held_out_of, read
 from rows import add_row, circumstances
 
 from ulmfit.cli.options import parse_duration
 from ulmfit.data.sources import Examples
-from ulmfit.inference.evaluate import target_of
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import find_bases
 from ulmfit.training.clock import Clock
-from ulmfit.training.job import weighed
+from ulmfit.training.job import train_and_measure
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe, train_text_classifier
-
-QUIET = Console(quiet=True)
+from ulmfit.training.recipes import Recipe
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What the halves of a classifier say of some texts.
-
-    Args:
-        network: (N, C).
-        ngrams: (N, C).
-        target: class ids (N,), -1 for a class that the classifier does not know.
-    """
-
-    network: NDArray[np.float32]
-    ngrams: NDArray[np.float32]
-    target: NDArray[np.int64]
-
-    def accuracies(self, shares: NDArray[np.float64]) -> dict[str, float]:
-        """Of the halves and of both."""
-        both = shares[0] * self.network + shares[1] * self.ngrams
-        named = {"network": self.network, "ngrams": self.ngrams, "both": both}
-        return {name: round(float((of.argmax(1) == self.target).mean()), 4) for name, of in named.items()}
-
-
-def answers_of(predictor: Predictor, texts: list[str], labels: list[str]) -> Answers:
-    """Of both halves of a classifier."""
+def accuracies(predictor: Predictor, texts: list[str], labels: list[str]) -> dict[str, float]:
+    """Of the halves of a classifier and of both."""
     network, ngrams = predictor.halves(texts)
-    if ngrams is None:
+    beside = predictor.bundle.ngrams
+    if ngrams is None or beside is None:
         raise SystemExit("the classifier has no n-grams")
+    outputs = {"network": network, "ngrams": ngrams, "both": beside.join(network, ngrams)}
     known = {label: i for i, label in enumerate(predictor.labels)}
-    return Answers(network, ngrams, np.array([known.get(label, -1) for label in labels], np.int64))
+    target = np.array([known.get(label, -1) for label in labels])  # of few labelled texts, not every class
+    return {name: round(float((values.argmax(1) == target).mean()), 4) for name, values in outputs.items()}
 
 
 def run(
-    data: Examples, further: Examples, check: tuple[list[str], list[str]], base: str, recipe: Recipe, keep: Path | None
+    data: Examples, further: Examples, check: tuple[list[str], list[str]], base: str, recipe: Recipe
 ) -> dict[str, Any]:
-    """Train once; the figures of a row. What the halves answer goes to a file, if there is to be one."""
+    """Train once; the figures of a row."""
     clock = Clock(recipe.time_budget)
     texts = prepare_texts(data, None, [further], valid_pct=recipe.valid_pct, seed=recipe.seed)
-    bases = find_bases(texts.train[0], QUIET, base)
-    trained = train_text_classifier(
-        texts, recipe, QUIET, base=bases.forward, clock=clock, n_evaluated=len(texts.valid[0])
-    )
-    first, _ = weighed(trained.classifier, texts, QUIET)
-    if first.ngrams is None:
-        raise SystemExit("the classifier has no n-grams")
-    shares, seconds = first.ngrams.shares, round(clock.used, 1)
-    last = first if trained.ngrams is None else replace(first, ngrams=replace(trained.ngrams, shares=shares))
-    held_out = answers_of(Predictor(last), *check)
-    if keep is not None:
-        predictor = Predictor(first)
-        network, ngrams = predictor.halves(texts.valid[0])
-        np.savez_compressed(
-            keep,
-            network=held_out.network,
-            ngrams=held_out.ngrams,
-            target=held_out.target,
-            valid_network=network,
-            valid_ngrams=np.zeros(0) if ngrams is None else ngrams,
-            valid_target=target_of(predictor, texts.valid[1]),
-            n_learned=len(texts.train[0]),
-            shares=shares,
-        )
+    trained, metrics = train_and_measure(texts, recipe, QUIET, find_bases(texts.train[0], QUIET, base), clock=clock)
     return {
-        "seconds": seconds,
-        "perplexity": round(trained.language_model.metrics["perplexity"], 1),
-        "pseudo_labelled": first.metrics["pseudo_labelled"],
-        "pooling": first.metrics["pooling"],
-        "checked": len(texts.valid[0]),
-        "shares": [round(float(share), 3) for share in shares],
-        **held_out.accuracies(shares),
+        "seconds": metrics["seconds"],
+        "perplexity": round(metrics["language_model"]["perplexity"], 1),
+        "pseudo_labelled": metrics["pseudo_labelled"],
+        "pooling": metrics["pooling"],
+        **accuracies(Predictor(trained.classifier), *check),
     }
 
 
@@ -127,7 +78,6 @@ def main() -> None:
     parser.add_argument("--lm-epochs", type=float, help="0 takes the bases as they are, such as models of the domain")
     parser.add_argument("--no-pseudo-labels", action="store_true", help="the n-grams teach the network nothing")
     parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run")
-    parser.add_argument("--answers", type=Path, help="a folder that gets a file of each run")
     given = parser.parse_args()
     texts_and_labels = read(given.file)
     rest, held_out = held_out_of([label for _, label in texts_and_labels])
@@ -165,10 +115,7 @@ def main() -> None:
             further = Examples(texts=[texts_and_labels[i][0] for i in others], labels=None, source="others")
             for base in given.bases:
                 name = Path(base).name
-                keep = None if given.answers is None else given.answers / f"{task}-{n}-{name}-{draw}.npz"
-                if keep is not None:
-                    keep.parent.mkdir(parents=True, exist_ok=True)
-                got = run(data, further, check, base, replace(recipe, seed=draw), keep)
+                got = run(data, further, check, base, replace(recipe, seed=draw))
                 row = {**about, "labels": n, "draw": draw, "base": name, **got, **where}
                 if given.rows is not None:
                     add_row(given.rows, row)

@@ -8,27 +8,19 @@ weights. Prints one line of JSON: name, unit and value of each measure.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from speed_measures import arguments, seconds
+
 N_AGAIN = 5  # Python collects garbage in one of them
 N_TEXTS = 64
 N_WORDS = (40, 120)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long something takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def size_mb(path: Path) -> float:
@@ -39,11 +31,7 @@ def size_mb(path: Path) -> float:
 
 def main() -> None:
     """Take every measure once."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", choices=["fastai", "ulmfit"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("work", type=Path)
-    given = parser.parse_args()
+    given = arguments(__doc__)
     package, folder, work = given.package, given.folder, given.work
     library: Any = import_module(f"{package}.text.all")
     resource: Any = import_module("resource")  # which Windows does not have

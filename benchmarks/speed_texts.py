@@ -7,34 +7,19 @@ FOLDER holds text files. Prints one line of JSON: name, unit and value of each m
 
 from __future__ import annotations
 
-import argparse
 import json
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
 from importlib import import_module
-from pathlib import Path
 from typing import Any
+
+from speed_measures import arguments, seconds
 
 WORKERS = 2
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long something takes, with all that it gives one after the other."""
-    started = time.perf_counter()
-    found = work()
-    if isinstance(found, Iterator):
-        deque(found, maxlen=0)
-    return time.perf_counter() - started
-
-
 def main() -> None:
     """Take every measure once."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", choices=["fastai", "ulmfit"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("work", type=Path)
-    given = parser.parse_args()
+    given = arguments(__doc__)
     library: Any = import_module(f"{given.package}.text.all")
     texts = [file.read_text(encoding="utf-8") for file in sorted(given.folder.rglob("*.txt"))]
     tokenizer = library.Tokenizer(library.WordTokenizer())
