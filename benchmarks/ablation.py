@@ -55,7 +55,7 @@ from ulmfit.training.losses import LabelSmoothingCrossEntropy
 from ulmfit.training.ngram_stage import PseudoLabels
 from ulmfit.training.ngrams import fit_ngrams
 from ulmfit.training.parts import Stores, Texts, Wide, prepare_texts
-from ulmfit.training.recipes import MAX_VOCAB, Recipe
+from ulmfit.training.recipe import MAX_VOCAB, Recipe
 from ulmfit.training.schedules import Schedule, constant, one_cycle, slanted_triangular
 from ulmfit.training.tracking import SaveBest
 

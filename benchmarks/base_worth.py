@@ -31,7 +31,7 @@ from ulmfit.training.bases import find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.job import train_and_measure
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 
 
 def accuracies(predictor: Predictor, texts: list[str], labels: list[str]) -> dict[str, float]:

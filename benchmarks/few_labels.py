@@ -39,7 +39,7 @@ from ulmfit.text import Tokenizer, TokenStore, WordTokenizer
 from ulmfit.text.vocab import make_vocab
 from ulmfit.training.bases import load_base
 from ulmfit.training.ngrams import fit_ngrams
-from ulmfit.training.recipes import MAX_VOCAB, Recipe
+from ulmfit.training.recipe import MAX_VOCAB, Recipe
 from ulmfit.training.word_vectors import WordVectors
 
 MOST_HELD_OUT = 3_000

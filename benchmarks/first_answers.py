@@ -26,7 +26,8 @@ from ulmfit.inference.predictor import Predictor
 from ulmfit.models.classifier import PoolingLinearClassifier
 from ulmfit.training.bases import load_base
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.recipe import Recipe
+from ulmfit.training.recipes import train_text_classifier
 
 QUIET = Console(quiet=True)
 

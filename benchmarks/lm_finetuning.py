@@ -28,7 +28,7 @@ from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
 from ulmfit.training.lm_stage import CLIP, begin
 from ulmfit.training.parts import Wide
-from ulmfit.training.recipes import MAX_VOCAB, Recipe
+from ulmfit.training.recipe import MAX_VOCAB, Recipe
 from ulmfit.training.schedules import one_cycle, trapezoid
 
 EPOCHS = 1000  # more than any time is enough for

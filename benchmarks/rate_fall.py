@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ulmfit.training.job import TrainJob, run
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 
 
 def main() -> None:

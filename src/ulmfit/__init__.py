@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ulmfit.integrations.sklearn import TextClassifier, TextMultilabelClassifier, TextRegressor
     from ulmfit.text import Tokenizer, TokenStore, Vocab
     from ulmfit.training.job import TrainJob, run
-    from ulmfit.training.recipes import Recipe
+    from ulmfit.training.recipe import Recipe
 
 _WHERE = {
     "ConfigError": "errors",
@@ -26,7 +26,7 @@ _WHERE = {
     "FormatError": "errors",
     "Prediction": "inference.answers",
     "Predictor": "inference.predictor",
-    "Recipe": "training.recipes",
+    "Recipe": "training.recipe",
     "TextClassifier": "integrations.sklearn",
     "TextMultilabelClassifier": "integrations.sklearn",
     "TextRegressor": "integrations.sklearn",

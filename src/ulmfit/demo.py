@@ -24,7 +24,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.job import describe, save, train_and_measure
 from ulmfit.training.parts import Texts, prepare_texts
 from ulmfit.training.progress import say
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 
 VALID_PCT = 0.2
 LINEAR = "TF-IDF + logistic regression"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class UlmfitError(Exception):
     """Base class of every error that this package raises on purpose."""
@@ -33,3 +35,9 @@ class MissingExtraError(UlmfitError, ImportError):
         )
         self.package = package
         self.extra = extra
+
+
+def named(items: Sequence[object], most: int = 8, between: str = ", ") -> str:
+    """How a message lists things: the first of them, and how many more there are."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return between.join(map(str, items[:most])) + more

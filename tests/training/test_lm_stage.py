@@ -24,7 +24,7 @@ from ulmfit.training.learner import Learner
 from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
 from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.parts import FEW, Stores, Wide
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 
 QUIET = Console(quiet=True)
 

@@ -28,7 +28,8 @@ from ulmfit.training.job import save, train_and_measure, weighed
 from ulmfit.training.ngram_stage import learn_ngrams, pseudo_label
 from ulmfit.training.ngrams import SURE, Fitted, Proof, fit_and_prove, sure_answers
 from ulmfit.training.parts import Texts, Wide, prepare_texts
-from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.recipe import Recipe
+from ulmfit.training.recipes import train_text_classifier
 from ulmfit.training.run_files import RunFiles
 
 

@@ -23,7 +23,8 @@ from ulmfit.training.facts import run_facts
 from ulmfit.training.job import train_and_measure
 from ulmfit.training.lm_stage import default_lm_epochs, language_model_rate
 from ulmfit.training.parts import Stores, Texts, Wide, prepare_texts, sample
-from ulmfit.training.recipes import Recipe, train_text_classifier
+from ulmfit.training.recipe import Recipe
+from ulmfit.training.recipes import train_text_classifier
 
 
 def examples(n: int, *, unlabelled: int = 0) -> Examples:

@@ -22,7 +22,7 @@ from ulmfit.training.clock import Clock
 from ulmfit.training.finetune import finetune
 from ulmfit.training.job import TrainJob, run
 from ulmfit.training.learner import Learner
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 from ulmfit.training.run_files import RunFiles, training_folder
 
 QUIET = Console(quiet=True)

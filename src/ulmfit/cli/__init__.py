@@ -166,7 +166,7 @@ def train(
     from ulmfit.data.labelling import MULTI_LABEL, SINGLE_LABEL, Labelling
     from ulmfit.training.job import TrainJob, run
     from ulmfit.training.precision import check_precision
-    from ulmfit.training.recipes import Recipe
+    from ulmfit.training.recipe import Recipe
 
     check_precision(precision)
     recipe = Recipe(

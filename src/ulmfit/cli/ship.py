@@ -110,7 +110,7 @@ def finetune(
     seconds = None if time_budget is None else parse_duration(time_budget)
     from ulmfit.training.finetune import finetune as run
     from ulmfit.training.precision import check_precision
-    from ulmfit.training.recipes import Recipe
+    from ulmfit.training.recipe import Recipe
 
     check_precision(precision)
     recipe = Recipe(lm_epochs=lm_epochs, time_budget=seconds, valid_pct=valid_pct, seed=seed, precision=precision)

@@ -20,7 +20,7 @@ from ulmfit.data.show import Shown
 from ulmfit.data.splitters import RandomSplitter, Splitter, checked_split
 from ulmfit.data.targets import CategoryBlock, Picked, Target, TargetBlock
 from ulmfit.data.text_block import TextBlock
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 
 if TYPE_CHECKING:
     from ulmfit.data.dataloaders import TextDataLoaders
@@ -252,7 +252,7 @@ class DataBlock:
             ("vocabulary", f"{len(dls.text_vocab):,} entries"),
         ]
         if dls.target is not None:
-            labels = f": {', '.join(dls.labels[:10])}" if dls.labels else ""
+            labels = f": {named(dls.labels, 10)}" if dls.labels else ""
             steps.append((dls.sets.title, f"{dls.target.task}, {dls.n_out} number(s){labels}"))
         steps.append(("batch", f"shapes {shapes}; {len(dls.train)} batches in an epoch"))
         shown = Shown(("step", "gives"), steps)

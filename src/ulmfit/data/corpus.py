@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ulmfit.data.cells import is_missing
 from ulmfit.data.reading import read_text_file
 from ulmfit.data.rows import TABLE_SUFFIXES, file_rows
-from ulmfit.data.sources import is_missing, text_column_of
+from ulmfit.data.sources import text_column_of
 from ulmfit.errors import DataError
 
 

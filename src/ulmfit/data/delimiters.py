@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from ulmfit.data.getters import named
-from ulmfit.data.sources import label_name
-from ulmfit.errors import DataError
+from ulmfit.data.cells import label_name
+from ulmfit.errors import DataError, named
 
 _MARKS = (";", "|", ",", " ")
 

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit.data.block import DataBlock
+from ulmfit.data.cells import is_missing, label_name
 from ulmfit.data.collection import L
-from ulmfit.data.getters import ColReader, get_text_files, named, parent_label
+from ulmfit.data.getters import ColReader, get_text_files, parent_label
 from ulmfit.data.rows import named_columns
-from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes, is_missing, label_name
+from ulmfit.data.sources import UNLABELLED_FOLDERS, check_classes
 from ulmfit.data.splitters import ColSplitter, IndexSplitter, RandomSplitter, Split, Splitter, stratified_split
 from ulmfit.data.tables import Table, as_table
 from ulmfit.data.targets import CategoryBlock, MultiCategoryBlock, TargetBlock
 from ulmfit.data.text_block import TextBlock
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 
 
 def split_for(block: Any, labels: Callable[[Any], Iterable[Any]], valid_pct: float, seed: int | None) -> Splitter:

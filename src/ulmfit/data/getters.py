@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit.arguments import checked
+from ulmfit.data.cells import is_missing
 from ulmfit.data.collection import L
-from ulmfit.data.sources import is_missing
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 
 METADATA_FILES = ("urls_*.txt", "imdbEr.txt")
 """Text files of known data sets that are no documents."""
-
-_SHOWN = 8
 
 
 @checked
@@ -95,12 +93,6 @@ def get_text_files(
             f"{named(lists)}. Leave them out with skip={sorted({file.name for file in lists})}, or move them away"
         )
     return files
-
-
-def named(items: Sequence[Any]) -> str:
-    """The first of some items, and how many more there are."""
-    shown = ", ".join(str(item) for item in items[:_SHOWN])
-    return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 
 def _one_of(patterns: Sequence[str]) -> Callable[[str], Any]:

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.data.cells import is_missing
 from ulmfit.data.collection import L
-from ulmfit.data.getters import ColReader, named
+from ulmfit.data.getters import ColReader
 from ulmfit.data.reading import read_text_file
 from ulmfit.data.rows import named_columns
-from ulmfit.data.sources import is_missing
 from ulmfit.data.tables import Table, as_table, is_frame
 from ulmfit.data.texts import DocumentFiles, table_texts
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.text.tables import join_fields
 
 Rows = NDArray[np.int64]

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ulmfit.data.getters import named
-from ulmfit.data.sources import is_missing, label_name
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.data.cells import is_missing, label_name
+from ulmfit.errors import ConfigError, DataError, named
 
 SINGLE_LABEL, MULTI_LABEL, REGRESSION = TASKS = ("single_label", "multi_label", "regression")
 

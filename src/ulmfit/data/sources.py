@@ -6,22 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ulmfit.data.cells import is_missing, label_name
+from ulmfit.data.labelling import Labelling
 from ulmfit.data.reading import read_text_file
 from ulmfit.data.rows import named_columns
 from ulmfit.data.tables import Table, read_files
-from ulmfit.errors import DataError
-
-if TYPE_CHECKING:
-    from ulmfit.data.labelling import Labelling
+from ulmfit.errors import DataError, named
 
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
 LABEL_COLUMNS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "topic")
 UNLABELLED_FOLDERS = ("unsup", "unlabelled", "unlabeled")
 _OTHER_SEPARATORS = (";", "\t", "|")
 _LETTERS = 40  # of a label in a message
-_SHOWN = 8  # rows, files or labels named in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,53 +188,15 @@ def texts_of(table: Table, column: str) -> Iterator[str]:
         else:
             yield cell
     if wrong:
-        raise DataError(
-            f"{table.source}: {len(wrong)} rows of column {column!r} are not text: "
-            f"rows {', '.join(wrong[:_SHOWN])}{_more(wrong)}"
-        )
+        raise DataError(f"{table.source}: {len(wrong)} rows of column {column!r} are not text: rows {named(wrong)}")
     _refuse_empty(empty, table.source, "row")
-
-
-def is_missing(value: object) -> bool:
-    """Whether a cell is empty in the sense of a table: None, NaN, NA, NaT."""
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
-    )
 
 
 def _refuse_empty(empty: Sequence[str], source: str, what: str) -> None:
     if empty:
         count = f"1 {what} has" if len(empty) == 1 else f"{len(empty)} {what}s have"
         counting = " (counted from 1 below the header)" if what == "row" else ""
-        raise DataError(
-            f"{source}: {count} no text: {what} {', '.join(empty[:_SHOWN])}{_more(empty)}{counting}. "
-            "Remove or fill them"
-        )
-
-
-def label_name(value: object) -> str | None:
-    """A label as a string; None if it is missing.
-
-    Raises:
-        DataError: it is several labels.
-    """
-    scalar = getattr(value, "item", None)
-    if callable(scalar) and getattr(value, "ndim", None) == 0:  # of numpy or torch
-        value = scalar()
-    if isinstance(value, list | tuple | set | frozenset | dict) or getattr(value, "ndim", None):
-        raise DataError(
-            f"the label {value!r:.60} is a collection, but each text has one class here. If texts have several labels, "
-            "say so with y_block=MultiCategoryBlock()"
-        )
-    if is_missing(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of integers with a gap is read as floats
-    return str(value).strip() or None
-
-
-def _more(items: Sequence[object]) -> str:
-    return f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+        raise DataError(f"{source}: {count} no text: {what} {named(empty)}{counting}. Remove or fill them")
 
 
 def _load_class_folders(path: Path, encoding: str) -> Examples:
@@ -281,7 +241,7 @@ def _cut(label: str) -> str:
 
 
 def _labels(labels: Sequence[str]) -> str:
-    return ", ".join(map(_cut, labels[:_SHOWN])) + _more(labels)
+    return named([_cut(label) for label in labels])
 
 
 def check_classes(labels: Sequence[str], source: str) -> Counter[str]:
@@ -319,8 +279,8 @@ def check_known_labels(labels: Sequence[str], known: Sequence[str], source: str)
     for label in known:
         del unknown[label]
     if unknown:
-        listed = ", ".join(f"{_cut(label)} ({n}x)" for label, n in sorted(unknown.items())[:_SHOWN])
+        listed = named([f"{_cut(label)} ({n}x)" for label, n in sorted(unknown.items())])
         raise DataError(
-            f"{source}: labels that do not occur in the training part: {listed}{_more(list(unknown))}. "
+            f"{source}: labels that do not occur in the training part: {listed}. "
             f"The training part has: {_labels(sorted(known))}"
         )

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.arguments import at_least, between_0_and_1, checked
-from ulmfit.data.getters import named
 from ulmfit.data.reading import read_text_file
 from ulmfit.data.tables import Table, as_table, is_frame
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 Splitter = Callable[[Any], Split]

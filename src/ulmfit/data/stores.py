@@ -18,9 +18,8 @@ import rich
 from numpy.typing import NDArray
 
 from ulmfit._version import __version__
-from ulmfit.data.getters import named
 from ulmfit.data.texts import FromFiles
-from ulmfit.errors import DataError, FormatError
+from ulmfit.errors import DataError, FormatError, named
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.progress import progress_bar
 from ulmfit.text.rules import BOS

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.arguments import at_least, checked
-from ulmfit.data.getters import named
-from ulmfit.data.sources import check_known_labels, is_missing, label_name
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.data.cells import is_missing, label_name
+from ulmfit.data.sources import check_known_labels
+from ulmfit.errors import ConfigError, DataError, named
 
 NOT_KNOWN = "#na#"
 """With `add_na`, the first class: what is missing or was not seen in the part to learn from."""

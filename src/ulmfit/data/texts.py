@@ -11,11 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.data.getters import named
+from ulmfit.data.cells import is_missing
 from ulmfit.data.reading import codec, read_text_file
-from ulmfit.data.sources import is_missing
 from ulmfit.data.tables import Table
-from ulmfit.errors import DataError
+from ulmfit.errors import DataError, named
 from ulmfit.text.tables import join_fields
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.inference.calibrate import Calibration, probabilities
 from ulmfit.inference.ngrams import NGrams
 from ulmfit.inference.reading import Reading
@@ -313,5 +313,5 @@ def check_texts(texts: Iterable[object], before: int = 0) -> list[str]:
         else:
             good.append(text)
     if wrong:
-        raise DataError("; ".join(wrong[:8]) + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""))
+        raise DataError(named(wrong, between="; "))
     return good

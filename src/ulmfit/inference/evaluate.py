@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.data.cells import label_name
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from ulmfit.data.sources import label_name
 from ulmfit.data.targets import Measurement, MultiLabel
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.inference.answers import TextPredictor
 from ulmfit.inference.calibrate import expected_calibration_error
 
@@ -133,10 +133,6 @@ def class_ids(predictor: TextPredictor, labels: Sequence[object]) -> NDArray[np.
     number = {label: i for i, label in enumerate(predictor.labels)}
     names = [label_name(label) for label in labels]
     if unknown := sorted({str(name) for name in names if name not in number}):
-        raise DataError(f"labels that the model does not know: {_some(unknown)}; it knows {_some(predictor.labels)}")
+        known = named(predictor.labels, _MOST_NAMED)
+        raise DataError(f"labels that the model does not know: {named(unknown, _MOST_NAMED)}; it knows {known}")
     return np.array([number[name] for name in names if name is not None], dtype=np.int64)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMED])
-    return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")

@@ -16,13 +16,15 @@ from rich.console import Console
 from rich.table import Table as ShownTable
 from rich.text import Text
 
+from ulmfit.data.cells import is_missing
 from ulmfit.data.labelling import REGRESSION
-from ulmfit.data.sources import is_missing, text_column_of, texts_of
+from ulmfit.data.sources import text_column_of, texts_of
 from ulmfit.data.tables import read_files
-from ulmfit.errors import DataError
+from ulmfit.errors import DataError, named
 from ulmfit.inference.answers import Prediction, TextPredictor
 
 _DECIMALS = 6
+_OTHERS = 6  # classes beside the likeliest, in a table
 LABEL, PROBABILITY = "prediction", "probability"
 _WINDOW = 1_024  # rows that are in memory at once, those of similar length read together
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -192,7 +194,6 @@ def print_predictions(
     predictor: TextPredictor, texts: Sequence[str], console: Console, *, abstain_below: float | None = None
 ) -> None:
     """A table of texts, labels and the probabilities of all classes (of the likeliest, if there are many)."""
-    shown = 6
     table = ShownTable(box=None, pad_edge=False)
     table.add_column("text", overflow="fold", max_width=60)
     table.add_column("label", overflow="fold")
@@ -200,8 +201,7 @@ def print_predictions(
     table.add_column("others", overflow="fold")
     for text, p in zip(texts, predictor.predict(list(texts), abstain_below=abstain_below), strict=True):
         others = sorted(((v, k) for k, v in p.probabilities.items() if k != p.label), reverse=True)
-        rest = ", ".join(f"{label} {value:.3f}" for value, label in others[:shown])
-        more = f", {len(others) - shown} more" if len(others) > shown else ""
+        rest = named([f"{label} {value:.3f}" for value, label in others], _OTHERS)
         probability = "" if predictor.task == REGRESSION else f"{p.probability:.3f}"
-        table.add_row(*(Text(cell) for cell in (text, said(p) or "(none)", probability, rest + more)))
+        table.add_row(*(Text(cell) for cell in (text, said(p) or "(none)", probability, rest)))
     console.print(table)

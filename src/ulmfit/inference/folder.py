@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit._version import __version__
-from ulmfit.errors import DataError, FormatError
+from ulmfit.errors import DataError, FormatError, named
 
 FORMAT_VERSION = 5  # the newest that is read; a folder says the oldest that suffices for it
 CONFIG, VOCAB, MANIFEST, METRICS, CARD = "config.json", "vocab.json", "manifest.json", "metrics.json", "README.md"
@@ -60,7 +60,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         foreign = sorted(p.name for p in path.iterdir() if p.name not in own and not is_model_folder(p))
         if foreign:
             raise DataError(
-                f"{path} holds files beside the model: {', '.join(foreign[:8])}; move them away, or give another folder"
+                f"{path} holds files beside the model: {named(foreign)}; move them away, or give another folder"
             )
     elif any(path.iterdir()):
         raise DataError(f"{path} holds files that are not a model; give a new or empty folder")

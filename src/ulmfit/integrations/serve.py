@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from ulmfit._version import __version__
-from ulmfit.errors import ConfigError, DataError, MissingExtraError, UlmfitError
+from ulmfit.errors import ConfigError, DataError, MissingExtraError, UlmfitError, named
 from ulmfit.inference.answers import Prediction, TextPredictor, check_texts
 
 try:
@@ -262,7 +262,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def refuse_shape(_: Request, error: RequestValidationError) -> JSONResponse:
         reasons = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        return _refuse(_UNPROCESSABLE, "; ".join(reasons[:8]))
+        return _refuse(_UNPROCESSABLE, named(reasons, between="; "))
 
 
 def _refuse(status: int, reason: str) -> JSONResponse:

@@ -19,8 +19,9 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ulmfit.data.cells import label_name
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labelling
-from ulmfit.data.sources import Examples, label_name
+from ulmfit.data.sources import Examples
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.answers import check_texts
 from ulmfit.inference.predictor import Predictor
@@ -28,7 +29,7 @@ from ulmfit.training.bases import AUTO, find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.job import save, train_and_measure
 from ulmfit.training.parts import prepare_texts
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 
 
 class TextEstimator(BaseEstimator):

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ulmfit.errors import FormatError
+from ulmfit.errors import FormatError, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target, sha256_of
 from ulmfit.models.config import AWDLSTMConfig
@@ -126,8 +126,8 @@ def _distinct(words: list[str], path: Path) -> list[str]:
     """
     twice = [word for word, n in Counter(words).items() if n > 1 and word != FILLER]
     if twice:
-        more = " and more" if len(twice) > 5 else ""
-        raise FormatError(f"{path} holds words twice, so that it is not clear whose weights count: {twice[:5]}{more}")
+        shown = named([*map(repr, twice)])
+        raise FormatError(f"{path} holds words twice, so that it is not clear whose weights count: {shown}")
     number = count()
     return [f"{word}{next(number)}" if word == FILLER else word for word in words]
 
@@ -137,10 +137,12 @@ def _as_ours(
 ) -> tuple[AWDLSTMConfig, dict[str, Tensor]]:
     embedding = state.get("encoder.weight")
     if embedding is None or embedding.dim() != 2:
-        raise FormatError(f"{path} is not the file of an AWD-LSTM: it has no encoder.weight. Names: {_some(state)}")
+        raise FormatError(
+            f"{path} is not the file of an AWD-LSTM: it has no encoder.weight. Names: {named(list(state))}"
+        )
     needed = [n for n in state if n == "encoder.weight" or n.startswith("1.decoder.") or _LAYER.fullmatch(n)]
     if whole := [name for name in needed if not state[name].is_floating_point()]:
-        raise FormatError(f"{path} holds whole numbers where weights are expected: {', '.join(whole[:6])}")
+        raise FormatError(f"{path} holds whole numbers where weights are expected: {named(whole, 6)}")
     if len(embedding) != n_words:
         raise FormatError(
             f"{path} has {len(embedding):,} words, {vocab or 'its vocabulary'} has {n_words:,}: they do not belong "
@@ -181,8 +183,4 @@ def _check(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Pa
     problems += [f"{name} has no place" for name in found if name not in expected]
     problems += [f"{name} holds numbers that are not finite" for name in found if not found[name].isfinite().all()]
     if problems:
-        raise FormatError(f"{path} does not fit an AWD-LSTM: {'; '.join(problems[:8])}")
-
-
-def _some(state: Mapping[str, Tensor]) -> str:
-    return ", ".join(list(state)[:6]) + (", ..." if len(state) > 6 else "")
+        raise FormatError(f"{path} does not fit an AWD-LSTM: {named(problems, between='; ')}")

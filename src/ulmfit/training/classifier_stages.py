@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,15 +23,11 @@ from ulmfit.training.losses import default_loss
 from ulmfit.training.metrics import Accuracy, Metric
 from ulmfit.training.parts import Stores, Texts
 from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.recipe import CONCAT, MEAN, Recipe
 from ulmfit.training.sklearn_metrics import APScoreMulti, R2Score
 from ulmfit.training.tracking import SaveBest
 
-if TYPE_CHECKING:
-    from ulmfit.training.recipes import Recipe
-
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
-CONCAT, MEAN = "concat", "mean"
-POOLINGS = (AUTO, CONCAT, MEAN)
 _FEW = 5_000  # labelled texts: of fewer a head learns from the means alone, see docs/training.md
 _LR, _LR_FROM_BASE = 1e-2, 2e-2  # chosen on held-out parts of training sets, see docs/training.md
 _TIMED = 4  # batches
@@ -79,7 +75,7 @@ def classifier_pooling(recipe: Recipe, texts: Texts) -> str:
     """What the recipe's head sees, or what suits the number of labelled texts."""
     if recipe.pooling != AUTO:
         return recipe.pooling
-    return MEAN if len(texts.train[0]) - texts.n_pseudo <= _FEW else CONCAT
+    return MEAN if texts.n_labelled <= _FEW else CONCAT
 
 
 def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
@@ -88,7 +84,7 @@ def stages_of(texts: Texts, recipe: Recipe) -> list[Stage]:
     The work is that of the labelled texts; those whose labels another model gave make epochs longer, and so fewer, but
     for a number that was given.
     """
-    n = len(texts.train[0]) - texts.n_pseudo
+    n = texts.n_labelled
     least, share = _MIN_STEPS * recipe.bs / n, n / len(texts.train[0])
     epochs = recipe.epochs or max(1.0, max(default_epochs(n), least) * share)
     return [

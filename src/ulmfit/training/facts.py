@@ -8,7 +8,7 @@ from typing import Any
 
 from ulmfit.training.manifest import fingerprint_texts, run_manifest
 from ulmfit.training.parts import Texts
-from ulmfit.training.recipes import Recipe
+from ulmfit.training.recipe import Recipe
 
 
 def run_facts(texts: Texts, recipe: Recipe, seconds: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ulmfit.training.lm_stage import train_language_model
 from ulmfit.training.manifest import fingerprint_texts, run_manifest
 from ulmfit.training.parts import Wide
 from ulmfit.training.progress import say
-from ulmfit.training.recipes import MAX_VOCAB, Recipe
+from ulmfit.training.recipe import MAX_VOCAB, Recipe
 from ulmfit.training.run_files import RunFiles
 
 _HELD_OUT = 1_000_000  # characters

@@ -13,20 +13,21 @@ from rich.console import Console
 
 from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL, Labelling
 from ulmfit.data.sources import Examples, load_examples, load_texts
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.inference.bundle import BACKWARD, Bundle, save_bundle
 from ulmfit.inference.calibrate import fit_calibration
 from ulmfit.inference.evaluate import evaluate, figures_of, figures_text, target_of
 from ulmfit.inference.folder import check_target
 from ulmfit.inference.predictor import Predictor
 from ulmfit.training.bases import AUTO, LANGUAGE_MODEL_FOLDER, Bases, check_base, find_bases
-from ulmfit.training.classifier_stages import CONCAT
+from ulmfit.training.cards import classifier_card, language_model_card
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
 from ulmfit.training.joining import fit_shares
 from ulmfit.training.parts import FEW, Texts, prepare_texts
 from ulmfit.training.progress import say
-from ulmfit.training.recipes import Recipe, Trained, train_text_classifier
+from ulmfit.training.recipe import Recipe
+from ulmfit.training.recipes import Trained, train_text_classifier
 from ulmfit.training.run_files import RunFiles
 
 
@@ -206,11 +207,11 @@ def _worth(outputs: NDArray[np.float32], target: NDArray[Any], task: str) -> flo
 
 def save(trained: Trained, metrics: Mapping[str, Any], out: Path, *, overwrite: bool) -> None:
     """Write the classifier's folder, with the language model (of each direction) in a folder of its own inside."""
-    classifier = replace(trained.classifier, metrics=metrics, card=_card(trained.classifier, metrics))
+    classifier = replace(trained.classifier, metrics=metrics, card=classifier_card(trained.classifier, metrics))
     inside = {LANGUAGE_MODEL_FOLDER: trained.language_model}
     if trained.backward_language_model is not None:
         inside[f"{BACKWARD}/{LANGUAGE_MODEL_FOLDER}"] = trained.backward_language_model
-    cards = {name: replace(model, card=_lm_card(model)) for name, model in inside.items()}
+    cards = {name: replace(model, card=language_model_card(model)) for name, model in inside.items()}
     extra = {name: lambda folder, model=model: save_bundle(model, folder) for name, model in cards.items()}
     save_bundle(classifier, out, overwrite=overwrite, extra=extra)
 
@@ -235,9 +236,8 @@ def describe(texts: Texts, console: Console) -> None:
 def _describe_classes(texts: Texts, console: Console) -> None:
     counts = sorted(texts.counts.items(), key=lambda item: (-item[1], item[0]))
     valid = texts.counts_of(texts.valid[1])
-    shown = ", ".join(f"{label} {n}+{valid[label]}" for label, n in counts[:20])
-    more = f", and {len(counts) - 20} classes more" if len(counts) > 20 else ""
-    say(console, f"Classes (training + validation): {shown}{more}")
+    shown = named([f"{label} {n}+{valid[label]}" for label, n in counts], 20)
+    say(console, f"Classes (training + validation): {shown}")
     unseen = sorted(set(texts.labels) - set(valid))
     if unseen:
         say(console, f"No example to check with: {', '.join(unseen)}")
@@ -268,61 +268,3 @@ def _load(job: TrainJob, path: Path, console: Console) -> Examples:
 def _say_notes(examples: Examples, console: Console) -> None:
     for note in examples.notes:
         say(console, f"{examples.source}: {note}")
-
-
-def _card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
-    parts = [part for part in ("valid", "test") if part in metrics]
-    names = [name for name in metrics[parts[0]] if name != "n"]
-    rows = [["part", "texts", *names], ["---"] * (2 + len(names))]
-    rows += [[part, str(metrics[part]["n"]), *(_figure(metrics[part][name]) for name in names)] for part in parts]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    labels = ", ".join(f"`{label}`" for label in bundle.labels)
-    what = f"# Text classifier\n\nClasses: {labels}." if bundle.labels else "# Text regression\n\nGives a value."
-    directions = "" if bundle.backward is None else " in both reading directions, whose answers are averaged"
-    beside = "" if bundle.ngrams is None else ", beside a linear model of n-grams"
-    pooled = "concat pooling" if metrics["pooling"] == CONCAT else "mean pooling"
-    return (
-        f"{what}\n\nAn AWD-LSTM encoder with {pooled}{directions}{beside}, "
-        f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
-        f"and {metrics['train']['unlabelled']} further ones.\n\n{_origin(metrics)}{table}\n{_later(metrics)}"
-        'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
-        "that the encoder came from.\n"
-    )
-
-
-def _origin(metrics: Mapping[str, Any]) -> str:
-    """What the model began with, and learned from beside labelled texts."""
-    base, n_pseudo = metrics["language_model"].get("base"), metrics.get("pseudo_labelled")
-    said = ""
-    if base is not None and base["name"]:
-        licence = f" (licence of its data: {base['licence']})" if "licence" in base else ""
-        said += f"Its language model began with `{base['name']}`{licence}.\n\n"
-    if n_pseudo:
-        proof = metrics["ngrams_sure"]
-        said += (
-            f"The network also learned from {n_pseudo} of the further texts as of the class that the n-grams were sure "
-            f"of; of labelled texts that these did not know they were right on {proof['right']} of {proof['n']}.\n\n"
-        )
-    return said
-
-
-def _later(metrics: Mapping[str, Any]) -> str:
-    """What the model learned after the validation part had been used to measure it."""
-    if not metrics.get("ngrams_know_valid"):
-        return ""
-    return (
-        f"The n-grams then learned from the {metrics['valid']['n']} texts of `valid`, too: its figures and the "
-        "calibration were fitted before.\n\n"
-    )
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _lm_card(bundle: Bundle) -> str:
-    return (
-        f"# Language model\n\nAn AWD-LSTM of {len(bundle.vocab)} words, trained by ulmfit {bundle.ulmfit_version}; "
-        f"perplexity {bundle.metrics['perplexity']:.1f} on held-out texts. "
-        f"Start from it: `ulmfit train DATA --base FOLDER`.\n"
-    )

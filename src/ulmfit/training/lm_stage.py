@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -23,12 +23,10 @@ from ulmfit.training.lm_callbacks import FreshStarts, GrowingDropout
 from ulmfit.training.manifest import fingerprint_weights
 from ulmfit.training.parts import FEW, Stores, sample
 from ulmfit.training.progress import ProgressTable, say
+from ulmfit.training.recipe import Recipe
 from ulmfit.training.schedules import trapezoid
 from ulmfit.training.tracking import SaveBest
 from ulmfit.training.validation import evaluate
-
-if TYPE_CHECKING:
-    from ulmfit.training.recipes import Recipe
 
 CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given

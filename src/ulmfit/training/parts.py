@@ -98,6 +98,11 @@ class Texts:
         return list(self.target.labels)
 
     @property
+    def n_labelled(self) -> int:
+        """Texts to learn from with a label of their own."""
+        return len(self.train[0]) - self.n_pseudo
+
+    @property
     def counts(self) -> Counter[str]:
         """Examples of each class in the training part."""
         return self.counts_of(self.train[1])

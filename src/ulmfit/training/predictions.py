@@ -10,8 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ulmfit.data.getters import named
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.text.rules import BOS
 from ulmfit.training.losses import CrossEntropyLossFlat, meaning
 from ulmfit.training.metrics import logits_of

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ulmfit.errors import ConfigError, FormatError
+from ulmfit.errors import ConfigError, FormatError, named
 from ulmfit.training.progress import say
 from ulmfit.training.tensor_file import compare_weights, load_optimizer, optimizer_state, read_tensors, write_tensors
 
@@ -99,8 +99,7 @@ def load_tensors(
         left = [f"{name} of the {where}" for where, there in (("file", weights), ("model", own)) for name in there]
         left = [name for name in left if name.partition(" ")[0] not in fit]
         if left:
-            shown = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
-            warnings.warn(f"{path}: {len(fit)} of {len(own)} tensors were taken; not {shown}", stacklevel=2)
+            warnings.warn(f"{path}: {len(fit)} of {len(own)} tensors were taken; not {named(left)}", stacklevel=2)
         weights = fit
     model.load_state_dict(weights, strict=strict)
     if with_opt and "groups" not in facts:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ulmfit.errors import FormatError
+from ulmfit.errors import FormatError, named
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: Mapping[str, Any]) -> None:
@@ -140,4 +140,4 @@ def compare_weights(path: Path, there: Mapping[str, Tensor], here: Mapping[str, 
         if there[name].shape != here[name].shape
     ]
     if problems:
-        raise FormatError(f"{path} is of another {what}: {'; '.join(sorted(problems)[:8])}")
+        raise FormatError(f"{path} is of another {what}: {named(sorted(problems), between='; ')}")

@@ -14,7 +14,7 @@ from torch import nn
 
 from ulmfit.arguments import check_names, checked, parameter_names
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION
-from ulmfit.errors import ConfigError
+from ulmfit.errors import ConfigError, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
 from ulmfit.models.core import AWD_LSTM, get_language_model, get_text_classifier
@@ -110,8 +110,9 @@ def text_classifier_learner(
         raise ConfigError("the loaders are for a language model; make them without is_lm=True, with labels")
     labels = getattr(dls, "labels", ())
     if n_out is not None and labels and n_out != len(labels):
-        shown = ", ".join(map(str, labels[:5])) + (", ..." if len(labels) > 5 else "")
-        raise ConfigError(f"n_out={n_out}, but the loaders have {len(labels)} labels ({shown}); leave n_out out")
+        raise ConfigError(
+            f"n_out={n_out}, but the loaders have {len(labels)} labels ({named(labels)}); leave n_out out"
+        )
     if n_out not in (None, dls.n_out) and dls.task == REGRESSION:
         raise ConfigError(f"n_out={n_out}, but the loaders have {dls.n_out} values for each text; leave n_out out")
     bundle = _bundle(arch, config, dls, None) if pretrained else None

@@ -1,0 +1,73 @@
+"""The model cards of a run of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ulmfit.inference.bundle import Bundle
+
+
+def classifier_card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
+    """Of a classifier or a regression, by the figures of its run."""
+    parts = [part for part in ("valid", "test") if part in metrics]
+    names = [name for name in metrics[parts[0]] if name != "n"]
+    rows = [["part", "texts", *names], ["---"] * (2 + len(names))]
+    rows += [[part, str(metrics[part]["n"]), *(_figure(metrics[part][name]) for name in names)] for part in parts]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    labels = ", ".join(f"`{label}`" for label in bundle.labels)
+    what = f"# Text classifier\n\nClasses: {labels}." if bundle.labels else "# Text regression\n\nGives a value."
+    directions = "" if bundle.backward is None else " in both reading directions, whose answers are averaged"
+    beside = "" if bundle.ngrams is None else ", beside a linear model of n-grams"
+    return (
+        f"{what}\n\nAn {_architecture(bundle)} encoder with {metrics['pooling']} pooling{directions}{beside}, "
+        f"trained by the ULMFiT recipe of ulmfit {bundle.ulmfit_version} on {metrics['train']['n']} labelled texts "
+        f"and {metrics['train']['unlabelled']} further ones.\n\n{_origin(metrics)}{table}\n{_later(metrics)}"
+        'Use it: `ulmfit predict FOLDER "some text"`. The folder `language_model` holds the language model '
+        "that the encoder came from.\n"
+    )
+
+
+def language_model_card(bundle: Bundle) -> str:
+    """Of the language model that a classifier's encoder came from."""
+    return (
+        f"# Language model\n\nAn {_architecture(bundle)} of {len(bundle.vocab)} words, "
+        f"trained by ulmfit {bundle.ulmfit_version}; "
+        f"perplexity {bundle.metrics['perplexity']:.1f} on held-out texts. "
+        f"Start from it: `ulmfit train DATA --base FOLDER`.\n"
+    )
+
+
+def _origin(metrics: Mapping[str, Any]) -> str:
+    """What the model began with, and learned from beside labelled texts."""
+    base, n_pseudo = metrics["language_model"].get("base"), metrics.get("pseudo_labelled")
+    said = ""
+    if base is not None and base["name"]:
+        licence = f" (licence of its data: {base['licence']})" if "licence" in base else ""
+        said += f"Its language model began with `{base['name']}`{licence}.\n\n"
+    if n_pseudo:
+        proof = metrics["ngrams_sure"]
+        said += (
+            f"The network also learned from {n_pseudo} of the further texts as of the class that the n-grams were sure "
+            f"of; of labelled texts that these did not know they were right on {proof['right']} of {proof['n']}.\n\n"
+        )
+    return said
+
+
+def _later(metrics: Mapping[str, Any]) -> str:
+    """What the model learned after the validation part had been used to measure it."""
+    if not metrics.get("ngrams_know_valid"):
+        return ""
+    return (
+        f"The n-grams then learned from the {metrics['valid']['n']} texts of `valid`, too: its figures and the "
+        "calibration were fitted before.\n\n"
+    )
+
+
+def _architecture(bundle: Bundle) -> str:
+    """AWD-LSTM or AWD-QRNN."""
+    return bundle.config.arch.replace("_", "-").upper()
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
