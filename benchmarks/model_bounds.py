@@ -1,11 +1,11 @@
 """What the matrix products of each row of model_speed.py bound it to, and what share of that was reached.
 
     python benchmarks/model_bounds.py --measure
-    python benchmarks/model_bounds.py --bf16 730 --fp32 358
+    python benchmarks/model_bounds.py --bf16 730 --fp32 358 --processor "AMD EPYC"
 
 GFLOP/s are those that a large product reaches on the machine, which `--measure` prints; the figures are the medians of
-`speed.jsonl`. Work is counted in products alone: 2 operations for each weight and token, as many again for each of both
-gradients. Softmax, gates, masks and the optimizer come on top of it.
+`speed.jsonl` for one processor. Work is counted in products alone: 2 operations for each weight and token, as many
+again for each of both gradients. Softmax, gates, masks and the optimizer come on top of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from model_inputs import documents
 from rows import SPEED, rows_of
+from speed_tables import by_processor
 
 from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.models.products import linear
@@ -78,14 +79,19 @@ def main() -> None:
     parser.add_argument("--fp32", type=float, help="GFLOP/s")
     parser.add_argument("--measure", action="store_true", help="print what products reach here, and nothing else")
     parser.add_argument("--rows", type=Path, default=SPEED, help="of model_speed.py")
+    parser.add_argument("--processor", help="whose rows, if there are those of several")
     given = parser.parse_args()
     if given.measure:
         print(f"--bf16 {rate(torch.bfloat16):.0f} --fp32 {rate(torch.float32):.0f}")
         return
+    found = by_processor(rows_of(given.rows))
+    measured = found.get(given.processor or next(iter(found), ""))
+    if measured is None or (given.processor is None and len(found) > 1):
+        parser.error(f"--processor: name one of {', '.join(found)}")
     rates = {name: r for name in ("bf16", "fp32") if (r := getattr(given, name)) is not None}
     print("| row |" + "".join(f" {name}: in a second | GFLOP/s of products | of {r:g} |" for name, r in rates.items()))
     print("|" + "---|" * (1 + 3 * len(rates)))
-    for row, of in reached(rows_of(given.rows)).items():
+    for row, of in reached(measured).items():
         cells = [f"{of[n][0]:,.1f} | {of[n][1]:,.0f} | {of[n][1] / r:.0%}" for n, r in rates.items() if n in of]
         print(f"| `{row}` | {' | '.join(cells)} |")
 

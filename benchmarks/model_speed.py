@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
     parser.add_argument("--peer-python", help="the Python of an environment with fastai 2.8.12")
-    parser.add_argument("--precision", choices=["bf16", "fp32"], help="this one only; not all processors have bf16")
+    parser.add_argument("--precision", choices=["bf16", "fp32"], help="this one only; not all processors gain by bf16")
     parser.add_argument("--turns", type=int, help="counted steps of each contestant, after one")
     parser.add_argument("--rows", type=Path, help="keep the figures there, too")
     arguments = parser.parse_args()

@@ -12,6 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ulmfit.training.precision import resolve_precision
+
 HERE = Path(__file__).parent
 SPEED = HERE / "speed.jsonl"
 
@@ -39,14 +43,13 @@ def circumstances() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Its name and, where that is told, whether it computes in bfloat16 itself, which training takes."""
+    """Its name, and whether training takes bfloat16 on it."""
     path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return platform.processor()
-    fields = (line.partition(":") for line in path.read_text(encoding="utf-8").splitlines())
-    told = {name.strip(): value.strip() for name, _, value in fields}
-    name, flags = told.get("model name", platform.machine()), told.get("flags", told.get("Features", ""))
-    return name + (", bfloat16" if "bf16" in flags else "")
+    name = platform.processor()
+    if path.is_file():
+        fields = (line.partition(":") for line in path.read_text(encoding="utf-8").splitlines())
+        name = {key.strip(): value.strip() for key, _, value in fields}.get("model name", platform.machine())
+    return name + (", bfloat16" if resolve_precision("auto", torch.device("cpu")) == "bf16" else "")
 
 
 def processors() -> int:

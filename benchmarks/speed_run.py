@@ -4,8 +4,8 @@
     python benchmarks/speed_run.py --data FOLDER
 
 In every program the two take turns. fastai computes in float32 on a CPU; the models of this library are measured in
-float32 and, where the processor multiplies it, in bfloat16, which they take by themselves for training. The rows of
-another run are replaced.
+float32 and, where the processor has it, in bfloat16, which they take by themselves for training where it is faster.
+The rows of another run on such a processor are replaced.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import torch
 from environments import FOLDER, python_of
-from rows import HERE, SPEED, processor
+from rows import HERE, SPEED, add_row, rows_of
+from speed_tables import by_processor
+
+from ulmfit.training.precision import supports_bf16
 
 
 def main() -> None:
@@ -30,7 +34,8 @@ def main() -> None:
     peer = python_of("fastai", given.environments)
     if not peer.is_file():
         sys.exit("fastai runs in an environment of its own: python benchmarks/environments.py fastai")
-    precision = [] if "bfloat16" in processor() else ["--precision", "fp32"]
+    precision = [] if supports_bf16(torch.device("cpu")) else ["--precision", "fp32"]
+    others = by_processor(rows_of(given.out))
     commands = [
         ["star_import.py"],
         ["tokenize_speed.py", "--data", given.data],
@@ -43,7 +48,11 @@ def main() -> None:
         for program, *options in commands:
             command = [sys.executable, HERE / program, *options, "--peer-python", peer, "--rows", rows]
             subprocess.run(command, check=True)
-        given.out.write_bytes(rows.read_bytes())
+        new = rows_of(rows)
+    here = set(by_processor(new))
+    given.out.write_text("", encoding="utf-8")
+    for row in [row for name, of in others.items() if name not in here for row in of] + new:
+        add_row(given.out, row)
 
 
 if __name__ == "__main__":

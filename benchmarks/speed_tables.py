@@ -28,32 +28,54 @@ def ratios(row: dict[str, Any]) -> list[float]:
     return [truediv(*(reversed(pair) if row["unit"] in LESS_IS_BETTER else pair)) for pair in pairs]
 
 
-def said(row: dict[str, Any]) -> list[str]:
-    """Unit, both medians, and the median of the ratios with the least and greatest; bold if every turn was won."""
+def medians(row: dict[str, Any]) -> list[str]:
+    """Those of fastai and of this library."""
+    return [rounded(median(row["fastai"])), rounded(median(row["ulmfit"]))]
+
+
+def times_as_good(row: dict[str, Any]) -> str:
+    """The median of the ratios, with the least and greatest; bold if every turn was won."""
     times = ratios(row)
     ratio = rounded(median(times))
     ratio = f"**{ratio}**" if min(times) > 1 else ratio
-    span = f" ({rounded(min(times))} to {rounded(max(times))})" if len(times) > 1 else ""
-    return [row["unit"], rounded(median(row["fastai"])), rounded(median(row["ulmfit"])), ratio + span]
+    return ratio + (f" ({rounded(min(times))} to {rounded(max(times))})" if len(times) > 1 else "")
+
+
+def by_processor(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each processor, whatever training computes in there."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["processor"].partition(",")[0], []).append(row)
+    return found
 
 
 def all_measures(rows: list[dict[str, Any]]) -> str:
-    """Every row."""
-    lines = [
-        "| measure | unit | fastai | ulmfit | times as good | memory, fastai | memory, ulmfit | turns | commit |",
-        "|" + "---|" * 9,
-    ]
-    for row in rows:
-        memory = [f"{m:,} MB" for m in reversed(row.get("memory", []))] or ["", ""]
-        lines.append(f"| {' | '.join([row['measure'], *said(row), *memory, str(len(row['ulmfit'])), row['commit']])} |")
-    return "\n".join(lines) + "\n"
+    """Every row: a table for each processor."""
+    lines = []
+    for processor, measured in by_processor(rows).items():
+        lines += [
+            f"**{processor}**",
+            "",
+            "| measure | unit | fastai | ulmfit | times as good | memory, fastai | memory, ulmfit | turns | commit |",
+            "|" + "---|" * 9,
+        ]
+        for row in measured:
+            memory = [f"{m:,} MB" for m in reversed(row.get("memory", []))] or ["", ""]
+            cells = [row["measure"], row["unit"], *medians(row), times_as_good(row), *memory]
+            lines.append(f"| {' | '.join([*cells, str(len(row['ulmfit'])), row['commit']])} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def best_known(rows: list[dict[str, Any]]) -> str:
-    """Those that are asked for first."""
-    lines = ["| what | unit | fastai | ulmfit | times as good |", "|" + "---|" * 5]
-    found = {row["measure"]: row for row in rows}
-    lines += [f"| {' | '.join([name, *said(found[key])])} |" for key, name in BEST_KNOWN.items() if key in found]
+    """Those that are asked for first: from fastai's figure to this library's, and what that is as a ratio."""
+    found = {processor: {row["measure"]: row for row in measured} for processor, measured in by_processor(rows).items()}
+    lines = [f"| what | unit | {' | '.join(found)} |", "|" + "---|" * (2 + len(found))]
+    for key, name in BEST_KNOWN.items():
+        all_of = [measured.get(key) for measured in found.values()]
+        unit = next(row["unit"] for row in all_of if row is not None)
+        cells = ["" if row is None else f"{' → '.join(medians(row))}: {times_as_good(row)}" for row in all_of]
+        lines.append(f"| {' | '.join([name, unit, *cells])} |")
     return "\n".join(lines) + "\n"
 
 

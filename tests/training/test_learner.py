@@ -14,10 +14,11 @@ from rich.console import Console
 
 from ulmfit.data.loaders import ClassifierLoader
 from ulmfit.errors import ConfigError, DataError, UlmfitError
+from ulmfit.training import precision
 from ulmfit.training.callbacks import Callback, GradientAccumulation, GradientClip, StopFit
 from ulmfit.training.learner import Learner
 from ulmfit.training.metrics import make_metric
-from ulmfit.training.precision import resolve_precision
+from ulmfit.training.precision import gains_by_bf16, resolve_precision
 from ulmfit.training.progress import ProgressTable
 from ulmfit.training.tracking import SaveBest
 
@@ -219,6 +220,29 @@ def test_unknown_names():
         make_metric("f3")
     with pytest.raises(ConfigError, match="auto, bf16, fp16, fp32"):
         resolve_precision("fp8", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "half", "chosen"),
+    [(True, 0.5, "bf16"), (True, 2.0, "fp32"), (True, 0.9, "fp32"), (False, 0.5, "fp32")],
+)
+def test_bfloat16_is_taken_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, half: float, chosen: str
+) -> None:
+    seconds = {torch.float32: 1.0, torch.bfloat16: half}
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: has_bf16)
+    monkeypatch.setattr(precision, "_seconds_of_product", lambda dtype, device: seconds[dtype])
+    monkeypatch.setattr(precision, "gains_by_bf16", gains_by_bf16.__wrapped__)  # what was measured before is kept
+    assert resolve_precision("auto", torch.device("cpu")) == chosen
+    assert resolve_precision("fp32", torch.device("cpu")) == "fp32"
+
+
+def test_the_choice_of_a_precision_is_made_once_and_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cpu")
+    assert precision._seconds_of_product(torch.float32, device) < 1
+    first = resolve_precision("auto", device)
+    monkeypatch.setattr(precision, "_seconds_of_product", lambda dtype, device: pytest.fail("measured again"))
+    assert resolve_precision("auto", device) == first
 
 
 def test_a_batch_without_target_is_refused():

@@ -16,6 +16,7 @@ from learners import lm_learner
 
 import ulmfit
 from ulmfit.errors import ConfigError, FormatError
+from ulmfit.training import precision
 from ulmfit.training.averaging import ExponentialMovingAverage
 from ulmfit.training.callbacks import Callback, GradientAccumulation
 from ulmfit.training.optimizer import SGD
@@ -181,6 +182,17 @@ def test_other_settings_are_refused_in_an_interrupted_fit(settings, message, tmp
         program(tmp_path, 5)
     with pytest.raises(FormatError, match=message):
         program(tmp_path, **settings)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_goes_on_where_another_precision_is_the_faster_one(first, tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "gains_by_bf16", lambda device: first)
+    with pytest.raises(InterruptedError):
+        program(tmp_path, 5, precision="auto")
+    monkeypatch.setattr(precision, "gains_by_bf16", lambda device: not first)
+    assert program(tmp_path, precision="auto").precision == ("fp32" if first else "bf16")
+    with pytest.raises(FormatError, match="precision was auto and is fp32"):
+        program(tmp_path, precision="fp32")
 
 
 def test_a_finished_fit_that_is_called_otherwise_is_refused(tmp_path):

@@ -283,7 +283,7 @@ class Fitting(Loop):
         self.optimizer = make_optimizer(self.groups, wd=self.wd, opt_func=self.opt_func, wd_bn_bias=self.wd_bn_bias)
 
     def to_fp16(self) -> Self:
-        """Train in half precision: fp16 on CUDA; elsewhere bf16 or fp32, whichever the device has, and say so."""
+        """Train in half precision: fp16 on CUDA; elsewhere bf16 or fp32, whichever is faster, and say so."""
         precision, note = half_precision(self.device)
         self.set_precision(precision)
         if note:

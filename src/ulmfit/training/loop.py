@@ -158,12 +158,12 @@ class Loop(Aliases):
 
     @checked
     def set_precision(self, precision: str) -> None:
-        """Compute in "bf16", "fp16" or "fp32" from now on; "auto" chooses what the device has.
+        """Compute in "bf16", "fp16" or "fp32" from now on; "auto": in bf16 where that is faster, else fp32.
 
         Raises:
             ConfigError: the device does not have it.
         """
-        self.precision = resolve_precision(precision, self.device)
+        self.asked_precision, self.precision = precision, resolve_precision(precision, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     @contextmanager

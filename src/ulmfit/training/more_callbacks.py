@@ -93,7 +93,7 @@ class MixedPrecision(Callback):
 
     def before_fit(self, learn: Learner) -> None:
         """Set the precision."""
-        self._before = learn.precision
+        self._before = learn.asked_precision
         learn.to_fp16()
 
     def after_fit(self, learn: Learner) -> None:
