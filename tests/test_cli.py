@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from ulmfit.cli.options import matching, parse_duration
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference import bundle
 from ulmfit.inference.bundle import load_bundle, save_bundle
+from ulmfit.pretrained import weights
 from ulmfit.training.manifest import fingerprint_weights
 
 
@@ -226,6 +228,30 @@ def test_info(trained: Path, ulmfit: Callable[..., Outcome]):
     said = ulmfit("info", trained / "model" / "language_model")
     assert "language model" in said.out
     assert "perplexity" in said.out
+
+
+def test_info_of_a_bundled_model(trained: Path, ulmfit: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(weights, "BUNDLED", trained / "model")
+    assert "perplexity" in ulmfit("info", "language_model").out
+    assert "there is no such folder" in " ".join(ulmfit("info", "nothing").err.split())
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line(ulmfit: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ulmfit.demo.run_demo", lambda *_, **__: warnings.warn("it is late", stacklevel=1))
+    assert ulmfit("demo").err == "ulmfit: it is late\n"
+
+
+def test_lone_surrogates_are_seen_in_every_format(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a good film \\ud83d"}\n', encoding="utf-8")
+    for ending in ("csv", "jsonl"):
+        assert (
+            ulmfit(
+                "predict", trained / "model", "--input", tmp_path / "a.jsonl", "--output", tmp_path / f"b.{ending}"
+            ).code
+            == 0
+        )
+        assert "a good film \\ud83d" in (tmp_path / f"b.{ending}").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

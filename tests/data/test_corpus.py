@@ -30,6 +30,7 @@ def test_all_kinds_of_files_are_read_in_order_and_again(tmp_path):
     expected = ["parquet one", "parquet two", "json one", "json two", "a file", "csv one"]
     assert list(corpus) == expected
     assert list(corpus) == expected
+    assert [file.name for file in corpus.ignored()] == ["e.bin"]
 
 
 def test_the_parts_are_disjoint_and_complete_and_depend_on_the_seed_only(tmp_path):
@@ -69,6 +70,19 @@ def test_a_bad_column_is_named(tmp_path):
         list(Corpus(paths=(tmp_path,), text="text"))
     with pytest.raises(DataError, match="row 1: column 'n' is not text but int"):
         list(Corpus(paths=(tmp_path,)))
+
+
+def test_the_column_of_the_texts_is_one(tmp_path):
+    pd.DataFrame({"title": ["t"], "text": ["one"]}).to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "b.txt").write_text("two", encoding="utf-8")
+    assert Corpus(paths=(tmp_path,)).column() == "text"
+    assert Corpus(paths=(tmp_path / "b.txt",)).column() is None
+    pd.DataFrame({"title": ["t"]}).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(
+        DataError, match=r"different columns: 'text' in .*a\.parquet, 'title' in .*c\.parquet. Name one"
+    ):
+        Corpus(paths=(tmp_path,)).column()
+    assert Corpus(paths=(tmp_path,), text="title").column() == "title"
 
 
 def test_paths_are_checked_at_once(tmp_path):

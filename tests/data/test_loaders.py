@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,6 +232,19 @@ def test_a_budget_of_tokens_is_kept(lengths: list[int], max_tokens: int, shuffle
         assert within or len(batch.target) <= (3 if shuffle else 1)
         assert len(batch.target) >= least
     assert batches[0].inputs[1].max() == max(lengths)
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=150), st.integers(2, 9), st.integers(50, 2_000), st.booleans())
+def test_documents_and_tokens_of_a_batch_are_both_kept(lengths: list[int], bs: int, max_tokens: int, shuffle: bool):
+    settings: dict[str, Any] = {"labels": range(len(lengths)), "bs": bs, "shuffle": shuffle, "seed": 3}
+    batches = ClassifierLoader(documents(lengths), max_tokens=max_tokens, **settings).batch_indices()
+    assert sorted(i for batch in batches for i in batch.tolist()) == list(range(len(lengths)))
+    tokens = [len(batch) * max(lengths[i] for i in batch) for batch in batches]
+    assert max(map(len, batches)) <= max(bs, 3)
+    assert all(n <= max_tokens or len(batch) <= 3 for n, batch in zip(tokens, batches, strict=True))
+    if bs * max(lengths) <= max_tokens:
+        plain = ClassifierLoader(documents(lengths), **settings).batch_indices()
+        assert [b.tolist() for b in batches] == [b.tolist() for b in plain]
 
 
 def test_weights_and_balance():

@@ -111,8 +111,13 @@ def test_missing_empty_and_unknown_files(tmp_path: Path):
         load_examples(write(tmp_path / "b.csv", "text,label\n"))
     with pytest.raises(DataError, match=r"\.docx is not known"):
         load_examples(write(tmp_path / "c.docx", "x"))
-    with pytest.raises(DataError, match="cannot be read as CSV"):
-        read_files(write(tmp_path / "d.csv", 'a,b\n1,2\n1,2,3,4,5\n"'))
+    for content, mend in (
+        ("a,b\n1,2\n1,2,3,4,5\n", "more cells than the first line: put quotes around cells that hold ','"),
+        ("text;label\nYes;a\nWell, yes, sir;b\n", "separated by ';': write the file with commas, or with tabs"),
+        ('text,label\na,b\n"c,d\n', "a quote that is never closed"),
+    ):
+        with pytest.raises(DataError, match=f"cannot be read as CSV: .*{mend}"):
+            read_files(write(tmp_path / "d.csv", content))
     with pytest.raises(DataError, match="cannot be read as PARQUET"):
         read_files(write(tmp_path / "e.parquet", "no"))
 

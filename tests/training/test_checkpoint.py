@@ -81,7 +81,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     content = (tmp_path / "c").read_bytes()
     (tmp_path / "short").write_bytes(content[:-100])
     (tmp_path / "text").write_text("hello", encoding="utf-8")
-    for name in ("short", "text"):
+    (tmp_path / "other").write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    for name in ("short", "text", "other"):
         with pytest.raises(FormatError, match="damaged"):
             load_checkpoint(lm_learner(), tmp_path / name)
 

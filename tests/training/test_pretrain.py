@@ -252,6 +252,33 @@ def test_resuming_another_run_names_the_differences(tmp_path):
     assert "There is nothing to resume in" in console.export_text()
 
 
+def test_resuming_on_other_texts_is_refused(tmp_path):
+    job = job_of(tmp_path)
+    pretrain(job)
+    pd.DataFrame({"text": make_reviews(790)[0]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=r"a run on other texts: 7\d\d texts then and 7\d\d now.*--base"):
+        pretrain(replace(job, epochs=3, resume=True, overwrite=True))
+    pd.DataFrame({"text": [text.upper() for text in make_reviews(800)[0]]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=r"words then and \d+ now"):
+        pretrain(replace(job, epochs=3, resume=True, overwrite=True))
+
+
+def test_what_is_measured_on_is_not_learned_from_and_enough(tmp_path):
+    job = job_of(tmp_path)
+    with pytest.raises(DataError, match=r"both learned from and measured on: .*a\.parquet"):
+        pretrain(replace(job, valid=(tmp_path,)))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "a.parquet").rename(tmp_path / "texts" / "a.parquet")
+    (tmp_path / "texts" / "notes.md").touch()
+    console = Console(record=True, width=300, file=io.StringIO())
+    pretrain(replace(job, data=(tmp_path / "texts",)), console)
+    said = console.export_text()
+    assert "1 are of another kind and left out: " in said
+    assert "notes.md" in said
+    assert "Texts to learn from: column 'text' of the tables" in said
+    assert "tokens to measure on: the perplexity will be rough" in said
+
+
 def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):
     job = job_of(tmp_path)
     (tmp_path / "b.jsonl").write_text(

@@ -20,7 +20,8 @@ from ulmfit.training.bases import Bases
 from ulmfit.training.classifier_stages import classifier_learner, classifier_rate, default_epochs, seconds_per_token
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import run_facts
-from ulmfit.training.job import train_and_measure
+from ulmfit.training.job import describe, train_and_measure
+from ulmfit.training.learner import Learner
 from ulmfit.training.lm_stage import default_lm_epochs, language_model_rate
 from ulmfit.training.parts import Stores, Texts, Wide, prepare_texts, sample
 from ulmfit.training.recipe import Recipe
@@ -109,6 +110,28 @@ def test_where_time_is_short_epochs_are_checked_on_a_sample(tiny_models, monkeyp
         assert ("epochs are checked on 50 of the 120 texts held out" in said) == (checked == 50)
         assert ("The time budget is used up; " in said) == (cost > 1)
         assert (metrics["checked"], metrics["valid"]["n"]) == (checked, 120)  # the model itself is measured on all
+
+
+def test_what_training_costs_is_measured_on_the_beginnings_of_texts(tiny_models, monkeypatch):
+    config = AWDLSTMConfig(emb_sz=20, n_hid=20, n_layers=2)
+    texts = prepare_texts(examples(40), None, (), valid_pct=0.1, seed=0)
+    long = replace(texts, train=([" ".join([text] * 200) for text in texts.train[0]], texts.train[1]))
+    stores = stores_of(long)
+    learn, seen = classifier_learner(long, stores, config, Recipe()), []
+    train_batch = Learner.train_batch
+    monkeypatch.setattr(Learner, "train_batch", lambda self, b: seen.append(b.inputs) or train_batch(self, b))
+    assert seconds_per_token(learn) > 0
+    assert len(seen) == 2  # one warms up
+    assert all(ids.shape[1] == int(lengths.max()) == 500 for ids, lengths in seen)
+
+
+def test_texts_that_stand_in_both_parts_and_labels_that_differ_are_said() -> None:
+    out = io.StringIO()
+    data = Examples(texts=["one", "one", "two", "three"], labels=["a", "b", "a", "b"], source="x")
+    held_out = Examples(texts=["one", "four"], labels=["a", "b"], source="y")
+    describe(prepare_texts(data, held_out, (), valid_pct=0.1, seed=0), Console(file=out, width=200))
+    assert "stand there before with another label: 1" in out.getvalue()
+    assert "Of the 2 texts to check with 1 are also learned from" in out.getvalue()
 
 
 def test_a_sample_of_rows_in_turns_holds_all_classes():

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 an unexpected error (a bug: please report it); 2 bad usage
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -40,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop
     errors = Console(stderr=True)
     try:
-        app(args=[a for a in arguments if a != "--debug"], prog_name="ulmfit")
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: errors.print(f"ulmfit: {message}", highlight=False, markup=False)
+            app(args=[a for a in arguments if a != "--debug"], prog_name="ulmfit")
     except (UlmfitError, OSError, MemoryError, RuntimeError) as error:
         no_memory = isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error)
         if debug or (isinstance(error, RuntimeError) and not no_memory):
@@ -222,7 +225,9 @@ def pretrain(
         str, typer.Option(help="word, subword or char; auto: word, or subword where spaces do not tell words.")
     ] = "auto",
     lang: Annotated[str, typer.Option(help="Language of the texts, as spaCy names it.")] = "en",
-    vocab_size: Annotated[int, typer.Option(help="Largest number of entries of the vocabulary.")] = 30_000,
+    vocab_size: Annotated[
+        int, typer.Option(help="Entries of the vocabulary, at most; filled up to a multiple of 8.")
+    ] = 30_000,
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False,
     base: Annotated[
         str, typer.Option(help="none, or the model to start from: a bundled name or a model folder.")

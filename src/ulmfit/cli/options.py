@@ -26,6 +26,9 @@ Base = Annotated[
     str, typer.Option(help="The start: a model folder, the name of a bundled model, none; auto takes what fits.")
 ]
 Model = Annotated[Path, typer.Argument(help="A model folder, as `ulmfit train` writes it.", show_default=False)]
+NamedModel = Annotated[
+    str, typer.Argument(help="A model folder, or the name of a bundled language model.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 

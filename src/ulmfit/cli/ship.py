@@ -15,6 +15,7 @@ from ulmfit.cli.options import (
     Json,
     LabelDelim,
     Model,
+    NamedModel,
     Overwrite,
     Resume,
     Seed,
@@ -82,9 +83,7 @@ def export(
 
 
 def finetune(
-    base: Annotated[
-        str, typer.Argument(help="A model folder, or the name of a bundled language model.", show_default=False)
-    ],
+    base: NamedModel,
     data: Annotated[
         list[Path], typer.Argument(help="CSV, TSV, JSONL, Parquet or text files, or folders of .txt files.")
     ],

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, TextColumn, matching
+from ulmfit.cli.options import Encoding, Json, LabelDelim, Model, NamedModel, TextColumn, matching
 from ulmfit.errors import ConfigError, DataError
 
 # oneDNN keeps what it has compiled for each shape of a batch, 1,024 of them unless told otherwise: some hundred MB in a
@@ -102,7 +102,7 @@ def _predict_texts(model: Path, texts: list[str], abstain_below: float | None, *
 
 
 def generate(
-    model: Annotated[str, typer.Argument(help="A model folder, or the name of a bundled model.", show_default=False)],
+    model: NamedModel,
     prompt: Annotated[str, typer.Argument(help="The beginning of the text.")] = "",
     words: Annotated[int, typer.Option(help="Tokens to add, at most.", min=1)] = 50,
     samples: Annotated[int, typer.Option(help="Number of texts.", min=1)] = 1,
@@ -218,8 +218,11 @@ def serve(
         run_server(predictor, place, limits=limits, name=model.name)
 
 
-def info(model: Model) -> None:
+def info(
+    model: NamedModel,
+) -> None:
     """Say what a model folder holds: classes, sizes, figures, version."""
     from ulmfit.inference.info import print_info
+    from ulmfit.pretrained.weights import BUNDLED, names
 
-    print_info(model, Console())
+    print_info(BUNDLED / model if model in names() else Path(model), Console())

@@ -10,9 +10,9 @@ import numpy as np
 
 from ulmfit.data.cells import is_missing
 from ulmfit.data.reading import read_text_file
-from ulmfit.data.rows import TABLE_SUFFIXES, file_rows
+from ulmfit.data.rows import TABLE_SUFFIXES, FileRows, file_rows
 from ulmfit.data.sources import text_column_of
-from ulmfit.errors import DataError
+from ulmfit.errors import DataError, named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,24 @@ class Corpus:
             found += inside
         return found
 
+    def ignored(self) -> list[Path]:
+        """The files of the folders that are of another kind, but for hidden ones."""
+        inside = (file for path in self.paths if path.is_dir() for file in sorted(path.rglob("*")))
+        return [file for file in inside if file.is_file() and not _is_readable(file) and file.name[0] != "."]
+
+    def column(self) -> str | None:
+        """The column of the tables that holds the texts; None if there are only text files.
+
+        Raises:
+            DataError: it is not plain which one it is, or it is not the same in all of them.
+        """
+        tables = [file for file in self.files() if file.suffix.lower() != ".txt"]
+        columns = {_column_of(file_rows(file, self.encoding), self.text): file for file in tables}
+        if len(columns) > 1:
+            found = named([f"{name!r} in {file}" for name, file in columns.items()])
+            raise DataError(f"the texts are in different columns: {found}. Name one with --text, or leave files out")
+        return next(iter(columns), None)
+
     def __iter__(self) -> Iterator[str]:
         wanted = self.part == "held_out"
         rng = np.random.default_rng(self.seed)
@@ -81,12 +99,16 @@ def _is_readable(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in (".txt", *TABLE_SUFFIXES)
 
 
+def _column_of(rows: FileRows, asked: str | None) -> str:
+    return text_column_of(rows.head(), asked, str(rows.path), [])
+
+
 def _texts_of(path: Path, column: str | None, encoding: str) -> Iterator[str]:
     if path.suffix.lower() == ".txt":
         yield read_text_file(path, encoding)
         return
     rows = file_rows(path, encoding)
-    name = text_column_of(rows.head(), column, str(path), [])
+    name = _column_of(rows, column)
     for number, (value,) in enumerate(rows.read([name]), start=1):
         if isinstance(value, str):
             yield value

@@ -234,10 +234,10 @@ class ClassifierLoader(Loader):
     Args:
         documents: token ids of N documents: a `TokenStore`, or a sequence of arrays.
         labels: what each document should give: class ids (N,), or floats (N,) or (N, C); None for no target.
-        bs: documents of a batch.
-        max_tokens: instead of `bs`, the most tokens that a batch may have, padding included. A longer document is a
-            batch of its own. With `shuffle` a batch has two documents at least, even if they have more tokens: batch
-            norm cannot learn from one.
+        bs: documents of a batch, at most, if `max_tokens` is given too; None for 32, or for as many as these allow.
+        max_tokens: the most tokens that a batch may have, padding included. A longer document is a batch of its own.
+            With `shuffle` a batch has two documents at least, even if they have more tokens: batch norm cannot learn
+            from one.
         shuffle: a new composition each epoch: shuffled documents are sorted by length within pools of 50 batches, and
             the batches shuffled. Without it the documents come by falling length.
         longest_first: with `shuffle`, the longest batch comes first, so that too little memory shows at once.
@@ -261,7 +261,7 @@ class ClassifierLoader(Loader):
         documents: Documents | Sequence[Any],
         labels: Iterable[Any] | None = None,
         *,
-        bs: int = 32,
+        bs: int | None = None,
         max_tokens: int | None = None,
         shuffle: bool = False,
         longest_first: bool = True,
@@ -273,7 +273,7 @@ class ClassifierLoader(Loader):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__(bs=bs, seed=seed, rank=rank, world_size=world_size)
+        super().__init__(bs=32 if bs is None else bs, seed=seed, rank=rank, world_size=world_size)
         self.documents = as_documents(documents)
         self.lengths = np.diff(self.documents.offsets)
         if len(self.lengths) == 0:
@@ -295,7 +295,8 @@ class ClassifierLoader(Loader):
         self.longest_first = longest_first
         self.backwards = backwards
         self.pad_idx = pad_idx
-        self._least = 2 if shuffle and (bs > 1 or max_tokens is not None) else 1
+        self._most = self.bs if bs is not None or max_tokens is None else len(self.lengths)
+        self._least = 2 if shuffle and self._most > 1 else 1
         self._composed: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def __len__(self) -> int:
@@ -320,7 +321,7 @@ class ClassifierLoader(Loader):
         n, total = len(self.lengths), int(self.lengths.sum())
         drawn = self.partial_n or n
         order = rng.permutation(n)[:drawn] if self.probabilities is None else rng.choice(n, drawn, p=self.probabilities)
-        pool = _BUCKET_BATCHES * (self.bs if self.max_tokens is None else -(-self.max_tokens * n // total))
+        pool = _BUCKET_BATCHES * min(self._most, -(-(self.max_tokens or total) * n // total))
         pools = (order[i : i + pool] for i in range(0, drawn, pool))
         order = np.concatenate([part[np.argsort(-self.lengths[part], kind="stable")] for part in pools])
         batches = self._cut(order)
@@ -338,12 +339,12 @@ class ClassifierLoader(Loader):
 
     def _cut(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         if self.max_tokens is None:
-            return [order[i : i + self.bs] for i in range(0, len(order), self.bs)]
+            return [order[i : i + self._most] for i in range(0, len(order), self._most)]
         batches, start = list[NDArray[np.int64]](), 0
         while start < len(order):
             # The first is the longest, but where a new pool begins longer ones follow.
             n = max(self._least, self.max_tokens // int(self.lengths[order[start]]))
-            longest = np.maximum.accumulate(self.lengths[order[start : start + n]])
+            longest = np.maximum.accumulate(self.lengths[order[start : start + min(n, self._most)]])
             n = int(np.searchsorted(longest * np.arange(1, len(longest) + 1), self.max_tokens, side="right"))
             n = max(self._least, n)
             batches.append(order[start : start + n])

@@ -79,7 +79,7 @@ class PartLoaders:
         return ClassifierLoader(
             dataset.store,
             dataset.targets,
-            bs=bs,
+            bs=bs if o.max_tokens is None else None,
             max_tokens=o.max_tokens,
             shuffle=shuffle,
             weights=weights,

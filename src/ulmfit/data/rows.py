@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+OTHER_SEPARATORS = (";", "\t", "|")
+SEPARATE = "write the file with commas, or with tabs as .tsv"
 _PIECE = 1_000  # rows that are in memory at once
 
 
@@ -211,7 +213,20 @@ class SeparatedRows(FileRows):
             if isinstance(error, DataError):
                 raise
             kind = {"\t": "TSV", ",": "CSV"}.get(self.delimiter, f"a table with {self.delimiter!r} between the cells")
-            raise DataError(f"{self.path} cannot be read as {kind}: {error}") from error
+            raise DataError(
+                f"{self.path} cannot be read as {kind}: {str(error).strip()}. {self._mend(error)}"
+            ) from error
+
+    def _mend(self, error: Exception) -> str:
+        """What is likely wrong with a file that is no such table."""
+        with self.path.open(encoding=codec(self.encoding), errors="replace") as file:
+            first = file.readline()
+        other = max(OTHER_SEPARATORS, key=first.count)
+        if first.count(other) > first.count(self.delimiter):
+            return f"Its first line is separated by {other!r}: {SEPARATE}"
+        if "EOF inside string" in str(error):
+            return "A cell begins with a quote that is never closed: close it, or double the quotes inside of cells"
+        return f"A row has more cells than the first line: put quotes around cells that hold {self.delimiter!r}"
 
 
 def file_rows(

@@ -11,14 +11,13 @@ from typing import Any
 from ulmfit.data.cells import is_missing, label_name
 from ulmfit.data.labelling import Labelling
 from ulmfit.data.reading import read_text_file
-from ulmfit.data.rows import named_columns
+from ulmfit.data.rows import OTHER_SEPARATORS, SEPARATE, named_columns
 from ulmfit.data.tables import Table, read_files
 from ulmfit.errors import DataError, named
 
 TEXT_COLUMNS = ("text", "texts", "review", "message", "sentence", "content", "body", "comment", "utterance", "document")
 LABEL_COLUMNS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "topic")
 UNLABELLED_FOLDERS = ("unsup", "unlabelled", "unlabeled")
-_OTHER_SEPARATORS = (";", "\t", "|")
 _LETTERS = 40  # of a label in a message
 
 
@@ -137,7 +136,8 @@ def text_column_of(columns: Sequence[str], asked: str | None, source: str, notes
     found = _column(columns, asked, TEXT_COLUMNS, "text", source, notes)
     if found is None:
         raise DataError(
-            f"{source}: cannot tell which column holds the text; name it with --text. Columns: {named_columns(columns)}"
+            f"{source}: cannot tell which column holds the text; name it with --text. Columns: "
+            f"{named_columns(columns)}. Their names are taken from the first line: add one if they are not there"
         )
     return found
 
@@ -161,10 +161,10 @@ def _column(
     if len(matches) == 1:
         notes.append(f"column {matches[0]!r} is taken as the {role}")
         return matches[0]
-    if len(columns) == 1 and any(mark in columns[0] for mark in _OTHER_SEPARATORS):
+    if len(columns) == 1 and any(mark in columns[0] for mark in OTHER_SEPARATORS):
         raise DataError(
             f"{source}: its only column is called {columns[0]!r}, which seems not to be separated by commas; "
-            "write the file with commas, or with tabs as .tsv, or name the column"
+            f"{SEPARATE}, or name the column"
         )
     if not matches and len(free) == 1 and (role == "text" or len(columns) == 2):
         notes.append(f"column {free[0]!r} is taken as the {role}: it is the only one left")

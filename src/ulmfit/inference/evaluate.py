@@ -24,7 +24,8 @@ _TINY = 1e-7  # of a probability, for a logarithm
 def evaluate(predictor: TextPredictor, texts: Sequence[str], labels: Sequence[Any]) -> dict[str, Any]:
     """The figures of a predictor on N labelled texts.
 
-    For one class each: accuracy, macro-averaged F1, mean log loss, calibration error. For several classes: micro- and
+    For one class each: accuracy, macro-averaged F1 (over the classes that some text has, or is said to have), mean log
+    loss, calibration error. For several classes: micro- and
     macro-averaged F1 and the share of texts with exactly the right classes, at the model's thresholds; mean log loss
     and calibration error over all classes. For values: mean absolute error, root mean squared error and R2.
 
@@ -60,7 +61,7 @@ def figures(probabilities: NDArray[np.floating[Any]], ids: NDArray[np.int64]) ->
     return {
         "n": len(ids),
         "accuracy": float(accuracy_score(ids, said)),
-        "macro_f1": float(f1_score(ids, said, labels=classes, average="macro", zero_division=0.0)),
+        "macro_f1": float(f1_score(ids, said, average="macro", zero_division=0.0)),
         "log_loss": float(log_loss(ids, probabilities, labels=classes)),
         "ece": expected_calibration_error(probabilities, ids),
     }

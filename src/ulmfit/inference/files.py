@@ -128,8 +128,8 @@ def _writing(path: Path, suffix: str, names: Sequence[str], sources: Sequence[Pa
             yield write
         return
     separated = suffix in _SEPARATORS
-    errors = "replace" if separated else "backslashreplace"
-    with path.open("w", encoding="utf-8", errors=errors, newline="" if separated else "\n") as file:
+    # Lone surrogates, which UTF-8 does not have, are written as JSON writes them.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="" if separated else "\n") as file:
         if separated:
             table = csv.writer(file, delimiter=_SEPARATORS[suffix], lineterminator="\n")
             table.writerow(names)

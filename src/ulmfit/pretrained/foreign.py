@@ -176,6 +176,7 @@ def read_foreign(path: Path, *, inert: bool = False) -> Any:
                 if file.peek(2)[:2] == b"PK":
                     raise FormatError("the end of the file is missing; copy or download it again")
                 value = _read_stream(file, inert)
+        return _finished(value, {})
     except FileNotFoundError as error:
         raise FormatError(f"{path} does not exist") from error
     except FormatError as error:
@@ -184,7 +185,8 @@ def read_foreign(path: Path, *, inert: bool = False) -> Any:
         raise FormatError(f"{path} is not such a file, or is damaged: {type(error).__name__}: {error}") from error
     except (AttributeError, ImportError, UnicodeDecodeError, zipfile.BadZipFile, RecursionError) as error:
         raise FormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-    return _finished(value, {})
+    except (MemoryError, OverflowError) as error:
+        raise FormatError(f"{path} is damaged, or needs more memory than there is") from error
 
 
 def _read_zip(path: Path, inert: bool) -> Any:
@@ -253,7 +255,9 @@ def _finished(value: Any, seen: dict[int, Any]) -> Any:
         made.extend(_finished(v, seen) for v in value)
         return made
     if isinstance(value, tuple):
-        return tuple(_finished(v, seen) for v in value)
+        made = tuple(_finished(v, seen) for v in value)
+        seen[id(value)] = made  # a tuple may hold another twice, and that again
+        return made
     if isinstance(value, Record):
         seen[id(value)] = value
         for name in list(vars(value)):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ulmfit.errors import ConfigError
+from ulmfit.errors import ConfigError, FormatError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.inference.folder import is_model_folder
 from ulmfit.models.config import EncoderConfig
@@ -37,7 +37,10 @@ def load(name: str) -> Bundle:
     """
     if name not in names():
         raise ConfigError(f"there is no pretrained model {name!r}; bundled: {', '.join(names()) or 'none'}")
-    return load_bundle(BUNDLED / name, kind=LANGUAGE_MODEL)
+    try:
+        return load_bundle(BUNDLED / name, kind=LANGUAGE_MODEL)
+    except FormatError as error:
+        raise FormatError(f"{error}. Install the package anew, or start from something else: --base none") from error
 
 
 def choose(texts: Sequence[str], *, backwards: bool = False) -> tuple[Bundle | None, float]:

@@ -135,7 +135,11 @@ def find_bases(
 def _in_direction(bundle: Bundle | None, name: str, *, backwards: bool = False) -> Bundle | None:
     if bundle is not None and bundle.backwards != backwards:
         reads, needed = ("end", "start") if bundle.backwards else ("start", "end")
-        raise ConfigError(f"the base {name} reads texts from their {reads}; one from their {needed} is needed here")
+        place = "--backward-base, with --bidirectional" if bundle.backwards else "--base"
+        raise ConfigError(
+            f"the base {name} reads texts from their {reads}, and one from their {needed} is needed here; its place is "
+            f"{place}"
+        )
     return bundle
 
 

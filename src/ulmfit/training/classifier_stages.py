@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from ulmfit.data.labelling import SINGLE_LABEL
-from ulmfit.data.loaders import ClassifierLoader
+from ulmfit.data.loaders import Batch, ClassifierLoader
 from ulmfit.models.classifier import TextClassifier
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
 from ulmfit.models.language_model import LanguageModel
@@ -30,7 +30,8 @@ from ulmfit.training.tracking import SaveBest
 FORWARD_COST = 0.5  # what a token costs in a forward pass in float32, as a share of a training step in bfloat16
 _FEW = 5_000  # labelled texts: of fewer a head learns from the means alone, see docs/training.md
 _LR, _LR_FROM_BASE = 1e-2, 2e-2  # chosen on held-out parts of training sets, see docs/training.md
-_TIMED = 4  # batches
+_MAX_TOKENS = 2**16  # of a batch, padding included: fewer texts where they are very long, for memory and for budgets
+_TIMED, _TIMED_STEPS = 4, 500  # batches, and tokens of each text: a very long one costs as much for each
 _MIN_STEPS = 50  # of a stage, however few texts there are: a head from random weights needs them
 _CLASSIFIER_TEXTS = 7_000  # a classifier sees about so many texts once all layers are unfrozen
 _CLASSIFIER_EPOCHS = (3, 20)
@@ -103,6 +104,7 @@ def classifier_learner(
             store,
             texts.numbers(labels),
             bs=recipe.bs,
+            max_tokens=_MAX_TOKENS,
             shuffle=shuffle,
             longest_first=recipe.time_budget is None,  # it may take longer than a short fit
             backwards=backwards,
@@ -150,10 +152,15 @@ def _metric(task: str) -> Metric:
 
 def seconds_per_token(learn: Learner) -> float:
     """What training all layers costs, measured on texts of middle length by a learner that is thrown away."""
+
+    def beginning(batch: Batch) -> Batch:
+        ids, lengths = batch.inputs
+        return Batch((ids[:, :_TIMED_STEPS], lengths.clamp(max=_TIMED_STEPS)), batch.target)
+
     loader = cast("ClassifierLoader", learn.dls.train)
     n = min(_TIMED * loader.bs, len(loader.lengths))
     middle = np.argsort(loader.lengths, kind="stable")[(len(loader.lengths) - n) // 2 :][:n]
-    batches = [loader.collate(rows) for rows in np.array_split(middle, max(1, n // loader.bs))]
+    batches = [beginning(loader.collate(rows)) for rows in np.array_split(middle, max(1, n // loader.bs))]
     with learn.private_randomness():
         learn.train_batch(batches[0])  # warms up
         timed = batches[1:] or batches

@@ -231,6 +231,18 @@ def describe(texts: Texts, console: Console) -> None:
         say(console, f"Only {len(texts.valid[0])} texts to check with: the figures for them will be rough")
     if texts.unlabelled:
         say(console, f"Texts without labels: {len(texts.unlabelled):,}")
+    _describe_repeated(texts, console)
+
+
+def _describe_repeated(texts: Texts, console: Console) -> None:
+    """Say what makes figures look better, or worse, than they are."""
+    labels: dict[str, Any] = {}
+    others = sum(labels.setdefault(text, label) != label for text, label in zip(*texts.train, strict=True))
+    if others:
+        say(console, f"Texts to learn from that stand there before with another label: {others:,}")
+    if known := sum(text in labels for text in texts.valid[0]):
+        n = len(texts.valid[0])
+        say(console, f"Of the {n:,} texts to check with {known:,} are also learned from: the figures will flatter")
 
 
 def _describe_classes(texts: Texts, console: Console) -> None:

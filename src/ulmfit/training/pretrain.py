@@ -20,7 +20,7 @@ from ulmfit._version import __version__
 from ulmfit.data.corpus import Corpus
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
-from ulmfit.errors import ConfigError, DataError
+from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
 from ulmfit.models.encoder import n_parameters
@@ -34,7 +34,7 @@ from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.lm_callbacks import FreshStarts
-from ulmfit.training.manifest import fingerprint_ids, run_manifest
+from ulmfit.training.manifest import fingerprint_ids, fingerprint_texts, run_manifest
 from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
 from ulmfit.training.run_files import check_settings, say_nothing_there
@@ -42,6 +42,7 @@ from ulmfit.training.schedules import trapezoid
 
 _WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
 _EVALUATED_EVERY = 8_000_000  # tokens between two measurements on the held-out part
+_FEW_TOKENS = 10_000  # held out: of fewer the standard error of a perplexity is above 2%
 _MIN_TOKENS_PER_WORD = 10  # of the corpus, for each entry of the vocabulary
 
 
@@ -52,6 +53,12 @@ class _Corpora:
     tokenizer: Tokenizer
     train: TokenStore
     valid: TokenStore
+
+    def facts(self) -> dict[str, Any]:
+        """What tells these texts from others, as JSON."""
+        parts = {"texts": self.train, "held-out texts": self.valid}
+        facts: dict[str, Any] = {name: [len(store), fingerprint_ids(store)] for name, store in parts.items()}
+        return facts | {"words": [len(self.train.vocab), fingerprint_texts(self.train.vocab.itos)]}
 
 
 class _BeforeFall(Callback):
@@ -88,10 +95,13 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     check_target(job.out, overwrite=job.overwrite)
     last = job.training_folder / "last.safetensors"
     stable = job.training_folder / "before-fall.safetensors"
-    about = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
+    about: dict[str, Any] = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
     start = _checkpoint_to_resume(job, last, stable, about, console)
     base = _base(job)
     corpora = _tokenize(job, base, console)
+    about["corpus"] = corpora.facts()
+    if start is not None:
+        _check_corpus(start, about["corpus"])
     learn = _learner(job, base, corpora)
     say(
         console,
@@ -161,6 +171,25 @@ def _checkpoint_to_resume(
     return stable if before["length"] != about["length"] and stable.exists() else last
 
 
+def _check_corpus(start: Path, here: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint whose texts were others: the rows of its weights are those of other words.
+
+    Raises:
+        ConfigError: the files have changed; the message says what differs.
+    """
+    there = read_about(start).get("corpus", {})  # an older version did not keep it
+    changed = [
+        f"{there[what][0]:,} {what} then and {n:,} now" + (", which are others" if n == there[what][0] else "")
+        for what, (n, fingerprint) in here.items()
+        if what in there and there[what][1] != fingerprint
+    ]
+    if changed:
+        raise ConfigError(
+            f"{start} belongs to a run on other texts: {'; '.join(changed)}. Give the files of then; what else there "
+            "is to learn, a new run learns with --base and the model that this run gave"
+        )
+
+
 def _base(job: PretrainJob) -> Bundle | None:
     """The model to start from.
 
@@ -186,6 +215,13 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
+    if both := {file.resolve() for file in corpus.files()} & {file.resolve() for file in checked.files() if job.valid}:
+        raise DataError(f"files are both learned from and measured on: {named(sorted(map(str, both)))}")
+    for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
+        if ignored := of.ignored():
+            say(console, f"Files {part}: {len(ignored):,} are of another kind and left out: {named(ignored, 3)}")
+        if (column := of.column()) and job.text is None:
+            say(console, f"Texts {part}: column {column!r} of the tables")
     tokenizer = base.tokenizer if base else own_tokenizer(job.tokenizer, job.lang, corpus, console, job.vocab_size)
     # A subword model brings its own vocabulary, which must stay whole.
     min_freq = 1 if tokenizer.tok.kind == "subword" else job.min_freq
@@ -220,6 +256,8 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         f"({float((valid.ids[:] == train.vocab.unk_idx).mean()):.1%} of them not in the vocabulary); "
         f"{time.perf_counter() - started:.0f} s",
     )
+    if valid.n_tokens < _FEW_TOKENS:
+        say(console, f"Only {valid.n_tokens:,} tokens to measure on: the perplexity will be rough")
     return _Corpora(tokenizer=tokenizer, train=train, valid=valid)
 
 

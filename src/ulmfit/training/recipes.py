@@ -233,7 +233,8 @@ def _planned(
     if not left:
         say(
             console,
-            f"The time budget is used up; measuring the model takes about {per_text * n_evaluated:.0f} s of it",
+            "The time budget is used up; the network takes a step in each stage all the same, and measuring the model "
+            f"about {per_text * n_evaluated:.0f} s: the run is longer than asked",
         )
     epochs = sum(stage.epochs for stage in stages_of(texts, recipe))
     checks = max(_FITS, min(epochs, left / (per_token * stores.train.n_tokens)))

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ulmfit.errors import FormatError, named
+
+_SUM = "crc32"  # of the tensors, in the header: the format itself has none
+_MEND = "Take a copy that is whole, or remove the file and begin anew"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: Mapping[str, Any]) -> None:
@@ -42,7 +46,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], kind: str, facts: M
             ".writing", f".{path.name}.", path.parent, ignore_cleanup_errors=True
         ) as apart:
             new = Path(apart, "new")
-            save_file(_apart(tensors), new, {kind: json.dumps(facts, ensure_ascii=False)})
+            plain = _apart(tensors)
+            save_file(plain, new, {kind: json.dumps(facts, ensure_ascii=False), _SUM: str(_sum_of(plain))})
             with new.open("rb+") as file:
                 os.fsync(file.fileno())
             new.replace(path)
@@ -63,6 +68,14 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
+def _sum_of(tensors: Mapping[str, Tensor]) -> int:
+    """Tells whether they are those that were written; not against someone who wants it not to."""
+    total = 0
+    for name, t in sorted(tensors.items()):
+        total = zlib.crc32(t.reshape(-1).view(torch.uint8).numpy().data, zlib.crc32(name.encode(), total))
+    return total
+
+
 def clear_leftovers(path: Path, seconds: float = 0.0) -> None:
     """Remove what a program left that was killed while it wrote this file, so many seconds ago."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.writing"):
@@ -81,14 +94,17 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if kind not in header:
-                held = ", ".join(header)
+                held = ", ".join(header.keys() - {_SUM})
                 reader = {"encoder": "; learn.load_encoder reads it", "model": "; learn.load reads it"}.get(held, "")
-                raise FormatError(f"{path} is no {kind} file" + (f": it holds: {held}{reader}" if header else ""))
+                raise FormatError(f"{path} is no {kind} file" + (f": it holds: {held}{reader}" if held else ""))
             facts: dict[str, Any] = json.loads(header[kind])
             # Not what the file gives, which stays open as long as such a tensor lives: it may be replaced before.
-            return facts, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise FormatError(f"{path} is no {kind}, or is damaged: {error}") from error
+        raise FormatError(f"{path} is no {kind}, or is damaged: {error}. {_MEND}") from error
+    if _SUM in header and int(header[_SUM]) != _sum_of(tensors):
+        raise FormatError(f"{path} is damaged: its numbers are not those that were written. {_MEND}")
+    return facts, tensors
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
