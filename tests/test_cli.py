@@ -238,8 +238,13 @@ def test_info_of_a_bundled_model(trained: Path, ulmfit: Callable[..., Outcome], 
 
 @pytest.mark.filterwarnings("default")
 def test_a_warning_is_one_line(ulmfit: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ulmfit.demo.run_demo", lambda *_, **__: warnings.warn("it is late", stacklevel=1))
-    assert ulmfit("demo").err == "ulmfit: it is late\n"
+    said = "it is late, " * 20
+    for level, start in ((2, "ulmfit: "), (1, f"{__file__}:")):  # of the package's own line, and of another's
+        monkeypatch.setattr("ulmfit.demo.run_demo", lambda *_, level=level, **__: warnings.warn(said, stacklevel=level))
+        lines = ulmfit("demo").err.splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith(start)
+        assert lines[0].endswith(said)
 
 
 def test_lone_surrogates_are_seen_in_every_format(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):

@@ -22,6 +22,9 @@ def write_all(folder: Path) -> None:
     pd.DataFrame({"text": ["csv one"]}).to_csv(folder / "inner" / "d.csv", index=False)
     (folder / "inner" / "e.bin").write_bytes(b"\x00")
     (folder / ".hidden.txt").write_text("hidden", encoding="utf-8")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD.txt").write_text("hidden, too", encoding="utf-8")
+    (folder / ".git" / "config").touch()
 
 
 def test_all_kinds_of_files_are_read_in_order_and_again(tmp_path):

@@ -34,7 +34,7 @@ def test_named_columns_are_used_without_a_note(tmp_path: Path):
     "header", ["text,review,label", "a,b,label"], ids=["two text columns", "no column with a known name"]
 )
 def test_an_ambiguous_text_column_is_not_guessed(tmp_path: Path, header: str):
-    with pytest.raises(DataError, match=r"name it with --text. Columns: '(text|a)', '(review|b)', 'label'"):
+    with pytest.raises(DataError, match=r"name it with --text. Columns \(.*\): '(text|a)', '(review|b)', 'label'"):
         load_examples(write(tmp_path / "a.csv", header + "\nhello,there,x\n"))
 
 
@@ -118,6 +118,8 @@ def test_missing_empty_and_unknown_files(tmp_path: Path):
     ):
         with pytest.raises(DataError, match=f"cannot be read as CSV: .*{mend}"):
             read_files(write(tmp_path / "d.csv", content))
+    with pytest.raises(DataError, match=r"d\.csv has no rows|cannot be read as CSV: No columns to parse from file$"):
+        read_files(write(tmp_path / "d.csv", "\ufeff"))
     with pytest.raises(DataError, match="cannot be read as PARQUET"):
         read_files(write(tmp_path / "e.parquet", "no"))
 

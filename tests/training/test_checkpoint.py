@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from learners import V, lm_learner
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from ulmfit.errors import FormatError
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
+from ulmfit.training.tensor_file import read_tensors, write_tensors
 
 
 class _Stop(Exception):
@@ -85,6 +88,20 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     for name in ("short", "text", "other"):
         with pytest.raises(FormatError, match="damaged"):
             load_checkpoint(lm_learner(), tmp_path / name)
+
+
+def test_a_file_without_a_sum_is_read_and_one_with_another_refused(tmp_path):
+    write_tensors(tmp_path / "c", {"x": torch.ones(2)}, "thing", {"n": 1})
+    with safe_open(tmp_path / "c", framework="pt") as file:
+        header = file.metadata()
+    for crc, whole in ((None, True), ("abc", False), ("1", False)):
+        facts = {"thing": header["thing"]} | ({} if crc is None else {"crc32": crc})
+        save_file({"x": torch.ones(2)}, tmp_path / "c", facts)
+        if whole:
+            assert read_tensors(tmp_path / "c", "thing")[0] == {"n": 1}
+        else:
+            with pytest.raises(FormatError, match=r"is damaged: its numbers are not those that were written\. Take"):
+                read_tensors(tmp_path / "c", "thing")
 
 
 def test_the_checkpoint_of_another_model_is_refused_with_both_shapes(tmp_path):

@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -240,6 +241,8 @@ def test_bfloat16_is_taken_where_it_is_faster(
 def test_the_choice_of_a_precision_is_made_once_and_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     device = torch.device("cpu")
     assert precision._seconds_of_product(torch.float32, device) < 1
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: True)
+    monkeypatch.setattr(precision, "gains_by_bf16", cache(gains_by_bf16.__wrapped__))
     first = resolve_precision("auto", device)
     monkeypatch.setattr(precision, "_seconds_of_product", lambda dtype, device: pytest.fail("measured again"))
     assert resolve_precision("auto", device) == first

@@ -132,6 +132,12 @@ def test_texts_that_stand_in_both_parts_and_labels_that_differ_are_said() -> Non
     describe(prepare_texts(data, held_out, (), valid_pct=0.1, seed=0), Console(file=out, width=200))
     assert "stand there before with another label: 1" in out.getvalue()
     assert "Of the 2 texts to check with 1 are also learned from" in out.getvalue()
+    out.truncate(0)
+    lists = Examples(texts=["x", "x", "y"], labels=[["a", "b"], ["b", "a"], ["b"]], source="x")
+    held_out = Examples(texts=["z"], labels=[["a"]], source="y")
+    several = prepare_texts(lists, held_out, (), valid_pct=0.1, seed=0, task="multi_label")
+    describe(several, Console(file=out, width=200))
+    assert "another label" not in out.getvalue()  # the order of classes says nothing
 
 
 def test_a_sample_of_rows_in_turns_holds_all_classes():

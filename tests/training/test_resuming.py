@@ -185,14 +185,27 @@ def test_other_settings_are_refused_in_an_interrupted_fit(settings, message, tmp
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_run_goes_on_where_another_precision_is_the_faster_one(first, tmp_path, monkeypatch):
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_a_run_goes_on_in_its_precision_where_another_is_the_faster_one(first, has_bf16, tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "gains_by_bf16", lambda device: first)
     with pytest.raises(InterruptedError):
         program(tmp_path, 5, precision="auto")
-    monkeypatch.setattr(precision, "gains_by_bf16", lambda device: not first)
-    assert program(tmp_path, precision="auto").precision == ("fp32" if first else "bf16")
-    with pytest.raises(FormatError, match="precision was auto and is fp32"):
+    monkeypatch.setattr(precision, "gains_by_bf16", lambda device: not first and has_bf16)
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: has_bf16)
+    assert program(tmp_path, precision="auto").precision == ("bf16" if first and has_bf16 else "fp32")
+    with pytest.raises(FormatError, match="asked_precision was auto and is fp32"):
         program(tmp_path, precision="fp32")
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    with pytest.raises(InterruptedError):
+        program(tmp_path, 5)
+    file = tmp_path / "models" / "run.safetensors"
+    facts, tensors = read_tensors(file, "checkpoint")
+    del facts["precision"], facts["about"]["plan"]["asked_precision"]
+    facts["about"]["plan"]["precision"] = "bf16"
+    write_tensors(file, tensors, "checkpoint", facts)
+    assert same_weights(program(tmp_path), program(tmp_path / "whole"))
 
 
 def test_a_finished_fit_that_is_called_otherwise_is_refused(tmp_path):

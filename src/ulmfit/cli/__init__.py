@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = Console(stderr=True)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: errors.print(f"ulmfit: {message}", highlight=False, markup=False)
+            warnings.showwarning = partial(_warn, errors)
             app(args=[a for a in arguments if a != "--debug"], prog_name="ulmfit")
     except (UlmfitError, OSError, MemoryError, RuntimeError) as error:
         no_memory = isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error)
@@ -55,6 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == INTERRUPTED:
             errors.print("ulmfit: interrupted; a folder being written is as it was, or new and whole", highlight=False)
         raise
+
+
+def _warn(errors: Console, message: Warning | str, category: type[Warning], filename: str, line: int, *_: Any) -> None:
+    """Of this package one line that says what; of others also where from."""
+    said = f"ulmfit: {message}"
+    if not Path(filename).is_relative_to(Path(__file__).parents[1]):
+        said = f"{filename}:{line}: {category.__name__}: {message}"
+    errors.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.callback(invoke_without_command=True)

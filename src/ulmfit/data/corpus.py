@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,18 +61,27 @@ class Corpus:
         missing = [str(p) for p in self.paths if not p.exists()]
         if missing:
             raise DataError(f"{', '.join(missing)}: there is no such file or folder")
-        found: list[Path] = []
-        for path in self.paths:
-            inside = [path] if path.is_file() else sorted(p for p in path.rglob("*") if _is_readable(p))
-            if not inside:
+        for path, readable, _ in self._found:
+            if not readable:
                 raise DataError(f"{path} holds no .txt, .jsonl, .parquet, .csv or .tsv files")
-            found += inside
-        return found
+        return [file for _, readable, _ in self._found for file in readable]
 
     def ignored(self) -> list[Path]:
-        """The files of the folders that are of another kind, but for hidden ones."""
-        inside = (file for path in self.paths if path.is_dir() for file in sorted(path.rglob("*")))
-        return [file for file in inside if file.is_file() and not _is_readable(file) and file.name[0] != "."]
+        """The files of the folders that are of another kind, but for what is hidden."""
+        return [file for _, _, others in self._found for file in others]
+
+    @cached_property
+    def _found(self) -> list[tuple[Path, list[Path], list[Path]]]:
+        """Of each path the files to read and the others; folders are looked through once, as they may be large."""
+        found: list[tuple[Path, list[Path], list[Path]]] = []
+        for path in self.paths:
+            if path.is_file():
+                found.append((path, [path], []))
+                continue
+            inside = [p for p in sorted(path.rglob("*")) if p.is_file() and not _is_hidden(p.relative_to(path))]
+            readable = [p for p in inside if p.suffix.lower() in (".txt", *TABLE_SUFFIXES)]
+            found.append((path, readable, [p for p in inside if p.suffix.lower() not in (".txt", *TABLE_SUFFIXES)]))
+        return found
 
     def column(self) -> str | None:
         """The column of the tables that holds the texts; None if there are only text files.
@@ -83,7 +93,10 @@ class Corpus:
         columns = {_column_of(file_rows(file, self.encoding), self.text): file for file in tables}
         if len(columns) > 1:
             found = named([f"{name!r} in {file}" for name, file in columns.items()])
-            raise DataError(f"the texts are in different columns: {found}. Name one with --text, or leave files out")
+            raise DataError(
+                f"the texts are in different columns: {found}. Name one that all have with --text, rename them, or "
+                "leave files out"
+            )
         return next(iter(columns), None)
 
     def __iter__(self) -> Iterator[str]:
@@ -95,8 +108,8 @@ class Corpus:
                     yield text
 
 
-def _is_readable(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in (".txt", *TABLE_SUFFIXES)
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _column_of(rows: FileRows, asked: str | None) -> str:

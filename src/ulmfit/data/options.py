@@ -118,7 +118,7 @@ class LoaderOptions:
         seq_len: steps of a batch of a language model (bptt).
         backwards: texts are read from their end.
         random_bptt: as for `LMDataLoader`.
-        max_tokens: as for `ClassifierLoader`.
+        max_tokens: of a batch of texts with labels, as for `ClassifierLoader`; instead of `bs`.
         balanced: draw every class as often as any other, for training.
         weights: how often each text to learn from is drawn in relation to the others.
         partial_n: so many texts are drawn for each epoch of training, other ones each time; None for all.

@@ -76,7 +76,7 @@ class PartLoaders:
             if self.target.task != "single_label" or dataset.targets is None:
                 raise ConfigError(f"balanced=True is for texts with one class each, not for {self.target.task}")
             weights = balanced_weights(dataset.targets).tolist()
-        return ClassifierLoader(
+        loader = ClassifierLoader(
             dataset.store,
             dataset.targets,
             bs=bs if o.max_tokens is None else None,
@@ -90,6 +90,8 @@ class PartLoaders:
             rank=o.rank,
             world_size=o.world_size,
         )
+        loader.bs = bs
+        return loader
 
     def __iter__(self) -> Any:
         return iter((self.train, self.valid))

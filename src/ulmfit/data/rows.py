@@ -213,20 +213,21 @@ class SeparatedRows(FileRows):
             if isinstance(error, DataError):
                 raise
             kind = {"\t": "TSV", ",": "CSV"}.get(self.delimiter, f"a table with {self.delimiter!r} between the cells")
-            raise DataError(
-                f"{self.path} cannot be read as {kind}: {str(error).strip()}. {self._mend(error)}"
-            ) from error
+            mend = self._mend(str(error)) if isinstance(error, pd.errors.ParserError) else ""
+            raise DataError(f"{self.path} cannot be read as {kind}: {str(error).strip()}{mend}") from error
 
-    def _mend(self, error: Exception) -> str:
-        """What is likely wrong with a file that is no such table."""
+    def _mend(self, reason: str) -> str:
+        """What is likely wrong with a file that is no such table, as the end of a message."""
         with self.path.open(encoding=codec(self.encoding), errors="replace") as file:
-            first = file.readline()
+            first = file.readline(_PIECE)
         other = max(OTHER_SEPARATORS, key=first.count)
         if first.count(other) > first.count(self.delimiter):
-            return f"Its first line is separated by {other!r}: {SEPARATE}"
-        if "EOF inside string" in str(error):
-            return "A cell begins with a quote that is never closed: close it, or double the quotes inside of cells"
-        return f"A row has more cells than the first line: put quotes around cells that hold {self.delimiter!r}"
+            return f". Its first line is separated by {other!r}: {SEPARATE}"
+        if "EOF inside string" in reason:
+            return ". A cell begins with a quote that is never closed: close it, or double the quotes inside of cells"
+        if "Expected" in reason:
+            return f". A row has more cells than the first line: put quotes around cells that hold {self.delimiter!r}"
+        return ""
 
 
 def file_rows(

@@ -136,8 +136,8 @@ def text_column_of(columns: Sequence[str], asked: str | None, source: str, notes
     found = _column(columns, asked, TEXT_COLUMNS, "text", source, notes)
     if found is None:
         raise DataError(
-            f"{source}: cannot tell which column holds the text; name it with --text. Columns: "
-            f"{named_columns(columns)}. Their names are taken from the first line: add one if they are not there"
+            f"{source}: cannot tell which column holds the text; name it with --text. Columns (in CSV and TSV files, "
+            f"what the first line holds): {named_columns(columns)}"
         )
     return found
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ulmfit.errors import FormatError
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.precision import AUTO, same_precision
 from ulmfit.training.progress import say
 from ulmfit.training.tensor_file import compare_weights, load_optimizer, optimizer_state, read_tensors, write_tensors
 
@@ -62,6 +63,7 @@ def save_checkpoint(
         "format_version": FORMAT_VERSION,
         "learner": {name: getattr(learn, name) for name in _COUNTS},
         "history": learn.history,
+        "precision": learn.precision,
         "groups": groups,
         "callbacks": states,
         "scaler": learn.scaler.state_dict(),
@@ -107,6 +109,8 @@ def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
     if hasattr(learn.model, "state"):
         learn.model.state = _hidden_state(tensors, learn)
     learn.set_random_state(tensors["random"])
+    if learn.asked_precision == AUTO:
+        learn.precision = same_precision(facts.get("precision", learn.precision), learn.precision, learn.device)
     for name in _COUNTS:
         setattr(learn, name, counts.get(name, getattr(learn, name)))
     if facts.get("scaler"):

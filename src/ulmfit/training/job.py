@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ulmfit.data.labelling import REGRESSION, SINGLE_LABEL, Labelling
+from ulmfit.data.labelling import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labelling
 from ulmfit.data.sources import Examples, load_examples, load_texts
 from ulmfit.errors import ConfigError, DataError, named
 from ulmfit.inference.bundle import BACKWARD, Bundle, save_bundle
@@ -237,7 +237,8 @@ def describe(texts: Texts, console: Console) -> None:
 def _describe_repeated(texts: Texts, console: Console) -> None:
     """Say what makes figures look better, or worse, than they are."""
     labels: dict[str, Any] = {}
-    others = sum(labels.setdefault(text, label) != label for text, label in zip(*texts.train, strict=True))
+    given = [sorted(label) if texts.task == MULTI_LABEL else label for label in texts.train[1]]
+    others = sum(labels.setdefault(text, label) != label for text, label in zip(texts.train[0], given, strict=True))
     if others:
         say(console, f"Texts to learn from that stand there before with another label: {others:,}")
     if known := sum(text in labels for text in texts.valid[0]):

@@ -49,7 +49,7 @@ class Learner(Fitting):
         clip: largest norm of the gradient, None for no limit.
         precision: "auto" (bf16 where that is faster), "bf16", "fp16" (CUDA only) or "fp32".
         device: where to train; the GPU of CUDA if there is one, else the CPU; the GPU of a Mac where "mps" says so.
-        seed: of dropout; on one CPU the same seed gives the same weights, unless a fit is limited by time.
+        seed: of dropout; on one CPU the same seed and precision give the same weights, unless a fit is limited by time.
         verbose: 1 prints a table of the epochs and in a terminal a bar, 0 nothing.
 
     Raises:

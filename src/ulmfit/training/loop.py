@@ -110,8 +110,7 @@ class Loop(Aliases):
     ) -> None:
         if clip is not None and not clip > 0:
             raise ConfigError(f"clip={clip} must be a positive norm of the gradient, or None for no limit")
-        self.dls = dls
-        self.processes = Processes(device)
+        self.dls, self.processes = dls, Processes(device)
         self.device = self.processes.device
         self.model = share_batch_norm(model.to(self.device), self.processes)
         self.loss_func, self.opt_func = loss_func, opt_func
@@ -163,7 +162,8 @@ class Loop(Aliases):
         Raises:
             ConfigError: the device does not have it.
         """
-        self.asked_precision, self.precision = precision, resolve_precision(precision, self.device)
+        self.asked_precision = precision
+        self.precision = self.processes.from_main(resolve_precision(precision, self.device))
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     @contextmanager

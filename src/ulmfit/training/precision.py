@@ -12,7 +12,8 @@ from ulmfit.arguments import one_of
 from ulmfit.errors import ConfigError
 from ulmfit.training.distributed import Processes
 
-PRECISIONS = ("auto", "bf16", "fp16", "fp32")
+AUTO = "auto"
+PRECISIONS = (AUTO, "bf16", "fp16", "fp32")
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _SIDE, _TURNS = 512, 5  # of the matrices by which a CPU's speed is compared
 _GAIN = 1.25  # by which products in bfloat16 are to be faster: less is lost again where numbers change their format
@@ -53,6 +54,11 @@ def gains_by_bf16(device: torch.device) -> bool:
     return bool(full > _GAIN * half)
 
 
+def _has(precision: str, device: torch.device) -> bool:
+    """Whether the device trains in it."""
+    return precision == "fp32" or (device.type == "cuda" if precision == "fp16" else supports_bf16(device))
+
+
 def resolve_precision(precision: str, device: torch.device) -> str:
     """Turn "auto" into "bf16" where that is faster on the device, else "fp32".
 
@@ -61,13 +67,18 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r} is not known; {one_of(precision, PRECISIONS)}")
-    if precision == "auto":
+    if precision == AUTO:
         return "bf16" if gains_by_bf16(device) else "fp32"
-    if precision == "bf16" and not supports_bf16(device):
-        raise ConfigError(f"this {device.type} has no bfloat16 arithmetic; use precision='fp32' (or 'auto')")
-    if precision == "fp16" and device.type != "cuda":
+    if _has(precision, device):
+        return precision
+    if precision == "fp16":
         raise ConfigError(f"fp16 needs a CUDA device, and this is a {device.type}; use precision='auto'")
-    return precision
+    raise ConfigError(f"this {device.type} has no bfloat16 arithmetic; use precision='fp32' (or 'auto')")
+
+
+def same_precision(there: str, here: str, device: torch.device) -> str:
+    """That of a fit that was interrupted, if the device has it, so that it ends as it would have; else that of here."""
+    return there if _has(there, device) else here
 
 
 def check_precision(precision: str) -> None:
@@ -83,9 +94,10 @@ def half_precision(device: torch.device) -> tuple[str, str]:
     """What to ask for in place of fp16 on a device, and a sentence that says so (empty where it is fp16 itself)."""
     if device.type == "cuda":
         return "fp16", ""
-    precision = resolve_precision("auto", device)
-    why = "which is faster than fp32" if precision == "bf16" else "as bf16 is no faster"
-    return "auto", f"to_fp16: this {device.type} has no fp16 training; training in {precision}, {why}"
+    precision = resolve_precision(AUTO, device)
+    without = "as bf16 is no faster" if supports_bf16(device) else "as it has no bf16 either"
+    why = "which is faster than fp32" if precision == "bf16" else without
+    return AUTO, f"to_fp16: this {device.type} has no fp16 training; training in {precision}, {why}"
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:

@@ -215,8 +215,10 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
-    if both := {file.resolve() for file in corpus.files()} & {file.resolve() for file in checked.files() if job.valid}:
-        raise DataError(f"files are both learned from and measured on: {named(sorted(map(str, both)))}")
+    if job.valid:
+        both = {file.resolve() for file in checked.files()} & {file.resolve() for file in corpus.files()}
+        if both:
+            raise DataError(f"files are both learned from and measured on: {named(sorted(map(str, both)))}")
     for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
         if ignored := of.ignored():
             say(console, f"Files {part}: {len(ignored):,} are of another kind and left out: {named(ignored, 3)}")

@@ -153,7 +153,7 @@ def _facts(plan: Plan, learn: Learner) -> dict[str, Any]:
         "loss": None if loss is None else getattr(loss, "__name__", type(loss).__name__),
         "clip": learn.clip,
         "alpha, beta": [learn.alpha, learn.beta],
-        "precision": learn.asked_precision,
+        "asked_precision": learn.asked_precision,
         "seed": learn.seed,
         "dropouts": None if config is None else {n: v for n, v in config.to_dict().items() if n.endswith("_p")},
     }

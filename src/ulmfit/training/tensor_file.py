@@ -101,8 +101,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
             # Not what the file gives, which stays open as long as such a tensor lives: it may be replaced before.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise FormatError(f"{path} is no {kind}, or is damaged: {error}. {_MEND}") from error
-    if _SUM in header and int(header[_SUM]) != _sum_of(tensors):
+        mend = "" if isinstance(error, FileNotFoundError) else f". {_MEND}"
+        raise FormatError(f"{path} is no {kind}, or is damaged: {error}{mend}") from error
+    if header.get(_SUM, written := str(_sum_of(tensors))) != written:
         raise FormatError(f"{path} is damaged: its numbers are not those that were written. {_MEND}")
     return facts, tensors
 
