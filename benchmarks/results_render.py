@@ -155,7 +155,7 @@ def demonstration(rows: list[dict[str, Any]]) -> str:
     shown: list[tuple[list[str], dict[int, float]]] = [(["TF-IDF + logistic regression", *[""] * 4], of_linear)]
     for (base, *facts), runs in groups.items():
         name = "ulmfit, no base" if base == "none" else f"ulmfit, from {base}"
-        seconds = f"{mean(run['seconds'] for run in runs.values()):.0f}"
+        seconds = ", ".join(f"{runs[seed]['seconds']:.0f}" for seed in sorted(runs))
         shown.append(([name, seconds, *map(str, facts)], {seed: run["accuracy"] for seed, run in runs.items()}))
     for (name, *facts), found in shown:
         figures = [f"{found[seed]:.3f}" if seed in found else "" for seed in seeds]
