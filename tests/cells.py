@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from invented import make_reviews
 
 from ulmfit.models.dropout import EmbeddingDropout, RNNDropout, WeightDrop
 from ulmfit.training.callbacks import Callback
@@ -89,14 +90,15 @@ def check_words(learn: Any, text: str, n_words: int) -> None:
 
 
 def check_sentiment(learn: Any) -> None:
-    """What was learned from the invented reviews is what is answered."""
+    """What was learned from the invented reviews is what is answered to others of the kind."""
     learn.unfreeze()
-    learn.fit(40, 1e-2)
-    for label, words in (("pos", "splendid, charming and tender"), ("neg", "dreadful, shallow and lazy")):
-        answer = learn.predict(f"The film was {words}. The story was {words}.")
+    learn.fit_one_cycle(40, 1e-2)  # ends with low rates: at a constant one so small a model is now and then thrown back
+    texts, labels = make_reviews(20, seed=5)
+    answers = [learn.predict(f"{text}\n{text}") for text in texts]
+    for answer in answers:
         check_answer(answer)
-        assert answer[0] == label
-        assert float(answer[2].max()) > 0.8
+    assert sum(answer[0] == label for answer, label in zip(answers, labels, strict=True)) >= 18
+    assert sum(float(answer[2].max()) > 0.8 for answer in answers) >= 10
 
 
 def trainable(learn: Any) -> list[bool]:
