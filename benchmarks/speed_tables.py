@@ -73,7 +73,9 @@ def best_known(rows: list[dict[str, Any]]) -> str:
     lines = [f"| what | unit | {' | '.join(found)} |", "|" + "---|" * (2 + len(found))]
     for key, name in BEST_KNOWN.items():
         all_of = [measured.get(key) for measured in found.values()]
-        unit = next(row["unit"] for row in all_of if row is not None)
+        unit = next((row["unit"] for row in all_of if row is not None), None)
+        if unit is None:
+            continue
         cells = ["" if row is None else f"{' → '.join(medians(row))}: {times_as_good(row)}" for row in all_of]
         lines.append(f"| {' | '.join([name, unit, *cells])} |")
     return "\n".join(lines) + "\n"

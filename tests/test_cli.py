@@ -250,12 +250,8 @@ def test_a_warning_is_one_line(ulmfit: Callable[..., Outcome], monkeypatch: pyte
 def test_lone_surrogates_are_seen_in_every_format(trained: Path, ulmfit: Callable[..., Outcome], tmp_path: Path):
     (tmp_path / "a.jsonl").write_text('{"text": "a good film \\ud83d"}\n', encoding="utf-8")
     for ending in ("csv", "jsonl"):
-        assert (
-            ulmfit(
-                "predict", trained / "model", "--input", tmp_path / "a.jsonl", "--output", tmp_path / f"b.{ending}"
-            ).code
-            == 0
-        )
+        files = ("--input", tmp_path / "a.jsonl", "--output", tmp_path / f"b.{ending}")
+        assert ulmfit("predict", trained / "model", *files).code == 0
         assert "a good film \\ud83d" in (tmp_path / f"b.{ending}").read_text(encoding="utf-8")
 
 

@@ -90,7 +90,7 @@ class PartLoaders:
             rank=o.rank,
             world_size=o.world_size,
         )
-        loader.bs = bs
+        loader.bs = bs  # what was asked for, as checkpoints compare it
         return loader
 
     def __iter__(self) -> Any:
