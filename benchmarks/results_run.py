@@ -7,8 +7,9 @@ processor time and peak memory are those of the process and its children, import
 run in environments of their own, which `environments.py` makes. The scores are made here, in one way for all. A run
 that is in the file already is not repeated, unless `--again` says so: the test part of a row is looked at once. Rows
 that are to be in the documentation are added to `benchmarks/results.jsonl`, which `results_render.py` reads.
-`--budget`, `--base`, `--backward-base` and `--lm-epochs` are for `ulmfit train`, and stand in the row. A base that is
-a folder was made before the run: how long that took stands in the row, too, beside the time of the run.
+`--budget`, `--base`, `--backward-base` and `--lm-epochs` are for `ulmfit train`, and stand in the row; fastai takes a
+base, too, and epochs of its language model. A base that is a folder was made before the run: how long that took stands
+in the row, too, beside the time of the run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from environments import FOLDER, python_of
+from results_fastai_weights import write_weights
 from results_groups import SETTINGS
 from results_tasks import MULTI, REGRESSION, Task, prepare, read_part, read_task
 from rows import HERE, add_row, circumstances, rows_of
@@ -38,7 +40,8 @@ ULMFIT = {
     "ulmfit-network": ["--no-ngrams"],
     "ulmfit-bidirectional": ["--bidirectional"],
 }
-APART = {"embeddings": "results_embeddings.py", "fastai": "results_fastai.py"}  # in environments of their own
+FASTAI = "fastai"
+APART = {"embeddings": "results_embeddings.py", FASTAI: "results_fastai.py"}  # in environments of their own
 SYSTEMS = ("tfidf", "nb", "lsa", *APART, *ULMFIT)
 
 
@@ -66,9 +69,12 @@ def scores(task: Task, truth: list[str], predictions: list[str]) -> dict[str, fl
 
 
 def settings_of(system: str, given: argparse.Namespace) -> dict[str, str | None]:
-    """What `ulmfit train` is given, by option; nothing for other systems."""
+    """What `ulmfit train` is given, by option; fastai a part of it, nothing for other systems."""
+    nothing: dict[str, str | None] = dict.fromkeys(("time-budget", "base", "backward-base", "lm-epochs"))
+    if system == FASTAI:
+        return nothing | {"base": given.base, "lm-epochs": given.lm_epochs}
     if system not in ULMFIT:
-        return dict.fromkeys(("time-budget", "base", "backward-base", "lm-epochs"))
+        return nothing
     backward = given.backward_base if "--bidirectional" in ULMFIT[system] else None
     return {
         "time-budget": given.budget,
@@ -114,11 +120,22 @@ def command_of(key: dict[str, Any], folder: Path, answer: Path, given: argparse.
         if not python.is_file():
             raise SystemExit(f"{system} runs in an environment of its own: python benchmarks/environments.py {system}")
         command = [python, HERE / APART[system], folder, answer]
+        if system == FASTAI:
+            command += for_fastai(folder, answer.parent, given)
     elif system == "lsa":
         command = [sys.executable, HERE / "results_lsa.py", folder, answer]
     else:
         command = [sys.executable, HERE / "results_linear.py", system, folder, answer]
     return [*map(str, command), "--seed", str(key["seed"])]
+
+
+def for_fastai(folder: Path, temporary: Path, given: argparse.Namespace) -> list[str]:
+    """The options of fastai's run; its weights are written for it."""
+    epochs = [] if given.lm_epochs is None else ["--lm-epochs", given.lm_epochs]
+    if given.base is None:
+        return epochs
+    write_weights(given.base, read_part(folder, "train")[0], temporary)
+    return [*epochs, "--weights", str(temporary)]
 
 
 def measured(command: list[str], log: Path) -> dict[str, float]:
