@@ -55,5 +55,6 @@ def biases(model: LanguageModel, store: TokenStore) -> npt.NDArray[Any]:
         hidden = model(*batch.inputs).hidden.flatten(0, 1)
         total += (model.decoder.log_probabilities(hidden) - hidden @ model.decoder.weight.T).sum(0)
         n += len(hidden)
-    found: npt.NDArray[Any] = (total / n).numpy()
-    return found - found.mean()
+    mean = total / n
+    found: npt.NDArray[Any] = (mean - mean.mean()).numpy()
+    return found
