@@ -26,6 +26,7 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.learner import Learner
 from ulmfit.training.pretrain import pretrain
 from ulmfit.training.pretrain_job import PretrainJob
 from ulmfit.training.progress import StatusLine
@@ -277,6 +278,33 @@ def test_what_is_measured_on_is_not_learned_from_and_enough(tmp_path):
     assert "notes.md" in said
     assert "Texts to learn from: column 'text' of the tables" in said
     assert "tokens to measure on: the perplexity will be rough" in said
+
+
+def test_texts_that_are_missing_or_empty_are_counted(tmp_path):
+    job = job_of(tmp_path)
+    texts = make_reviews(800)[0]
+    pd.DataFrame({"text": [None, *texts, " ", ""]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"text": [*make_reviews(100, seed=1)[0], None]}).to_parquet(tmp_path / "b.parquet")
+    console = Console(record=True, width=300, file=io.StringIO())
+    pretrain(job, console)
+    assert "Texts to learn from: 3 are missing or empty and left out" in console.export_text()
+    pretrain(replace(job, out=tmp_path / "other", valid=(tmp_path / "b.parquet",)), console)
+    assert "Texts to measure on: 1 are missing or empty and left out" in console.export_text()
+
+
+def test_the_measurement_at_the_end_counts_in_the_time_budget(tmp_path, monkeypatch):
+    learned = []
+    monkeypatch.setattr(Learner, "fit", lambda *_, seconds, **__: learned.append(seconds) or sys.exit())
+    console = Console(record=True, width=300, file=io.StringIO())
+    for i, per_token in enumerate((0.001, 0.1)):
+        monkeypatch.setattr("ulmfit.training.pretrain.seconds_per_token", lambda *_, took=per_token: took)
+        with pytest.raises(SystemExit):
+            pretrain(replace(job_of(tmp_path), out=tmp_path / f"lm{i}", time_budget=20), console)
+    tokens = int(
+        re.search(r"held out: \d+ texts, ([\d,]+) tokens", console.export_text(clear=False))[1].replace(",", "")
+    )
+    assert learned == [pytest.approx(20 - 0.001 * tokens), 10]
+    assert f"takes about {0.1 * tokens:.0f} s, more than half of the time budget" in console.export_text()
 
 
 def test_a_corpus_too_small_for_its_vocabulary_is_refused(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from ulmfit.data.sources import text_column_of
 from ulmfit.errors import DataError, named
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Corpus:
     """The texts of files and folders, in order, without those that another part holds.
 
     Iterating reads the files anew; one text (or a piece of a table) is in memory at a time. Texts that are missing or
-    empty are left out.
+    empty are left out; `n_empty` is how many the last pass found, whatever part they would belong to.
 
     Args:
         paths: Parquet, JSONL, CSV, TSV or text files, and folders of these at any depth.
@@ -42,6 +42,7 @@ class Corpus:
     held_out: float = 0.0
     part: str = "train"
     seed: int = 0
+    n_empty: int = field(default=0, init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
@@ -102,10 +103,15 @@ class Corpus:
     def __iter__(self) -> Iterator[str]:
         wanted = self.part == "held_out"
         rng = np.random.default_rng(self.seed)
+        n_empty = 0
         for file in self.files():
             for text in _texts_of(file, self.text, self.encoding):
-                if (rng.random() < self.held_out) == wanted and text.strip():
+                chosen = text is not None and (rng.random() < self.held_out) == wanted
+                if text is None or not text.strip():
+                    n_empty += 1
+                elif chosen:
                     yield text
+        self.n_empty = n_empty
 
 
 def _is_hidden(path: Path) -> bool:
@@ -116,14 +122,17 @@ def _column_of(rows: FileRows, asked: str | None) -> str:
     return text_column_of(rows.head(), asked, str(rows.path), [])
 
 
-def _texts_of(path: Path, column: str | None, encoding: str) -> Iterator[str]:
+def _texts_of(path: Path, column: str | None, encoding: str) -> Iterator[str | None]:
+    """The texts of a file; None for a cell that is missing."""
     if path.suffix.lower() == ".txt":
         yield read_text_file(path, encoding)
         return
     rows = file_rows(path, encoding)
     name = _column_of(rows, column)
     for number, (value,) in enumerate(rows.read([name]), start=1):
-        if isinstance(value, str):
+        if is_missing(value):
+            yield None
+        elif isinstance(value, str):
             yield value
-        elif not is_missing(value):
+        else:
             raise DataError(f"{path}, row {number}: column {name!r} is not text but {type(value).__name__}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from functools import partial
 from typing import Any, cast
 
@@ -26,7 +25,7 @@ from ulmfit.training.progress import ProgressTable, say
 from ulmfit.training.recipe import Recipe
 from ulmfit.training.schedules import trapezoid
 from ulmfit.training.tracking import SaveBest
-from ulmfit.training.validation import evaluate
+from ulmfit.training.validation import seconds_per_token
 
 CLIP = 1.0  # an LSTM from random weights at this learning rate diverges now and then without it
 _LM_TOKENS = 15_000_000  # a language model sees about so many tokens, if no epochs are given
@@ -102,7 +101,8 @@ def train_language_model(
     valid, check = _to_check(stores.valid, _CHECKED), 0.0
     learner = partial(_learner, model, stores.lm, recipe=recipe, from_base=from_base, backwards=backwards)
     if clock.left is not None:
-        per_token = _seconds_of_checking(learner(_to_check(valid, _TIMED)))
+        timed = learner(_to_check(valid, _TIMED))
+        per_token = seconds_per_token(timed, cast("LMDataLoader", timed.dls.valid))
         most = _CHECK_SHARE * max(0.0, clock.left - keep) / per_token
         valid = _to_check(valid, clock.recall(min(valid.n_tokens, most)) or 0.0)
         check = per_token * valid.n_tokens
@@ -181,10 +181,3 @@ def _facts_of(base: Bundle, fingerprint: str | None) -> dict[str, Any]:
     """What metrics.json says of a base: its licence goes with it."""
     facts = {"name": base.name, "words": len(base.vocab), "weights": fingerprint}
     return facts | ({"licence": base.metrics["licence"]} if base.metrics.get("licence") else {})
-
-
-def _seconds_of_checking(learn: Learner) -> float:
-    """What a token takes in a check, measured on the texts that this learner checks on."""
-    started, loader = time.perf_counter(), learn.dls.valid
-    evaluate(learn, loader)
-    return (time.perf_counter() - started) / cast("LMDataLoader", loader).n_tokens

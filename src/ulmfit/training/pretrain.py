@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -39,9 +40,11 @@ from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, say
 from ulmfit.training.run_files import check_settings, say_nothing_there
 from ulmfit.training.schedules import trapezoid
+from ulmfit.training.validation import seconds_per_token
 
 _WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
 _EVALUATED_EVERY = 8_000_000  # tokens between two measurements on the held-out part
+_TIMED = 10_000  # tokens whose measurement is timed
 _FEW_TOKENS = 10_000  # held out: of fewer the standard error of a perplexity is above 2%
 _MIN_TOKENS_PER_WORD = 10  # of the corpus, for each entry of the vocabulary
 
@@ -114,12 +117,13 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     keeper = SaveCheckpoint(last, seconds=job.checkpoint_every, about=about)
     keeper.save(learn)  # a place that cannot be written shows now, not after an interval
     portions: Any = learn.dls.train
+    seconds = _seconds_to_train(job, learn, corpora.valid, console)
     with keeper.signals():
         learn.fit(
             job.epochs * portions.n,
             job.lr,
             schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
-            seconds=job.time_budget,
+            seconds=seconds,
             cbs=[ProgressTable(console), StatusLine(console), FreshStarts(), _BeforeFall(stable, about), keeper],
             resume=start is not None,
         )
@@ -237,6 +241,9 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         cache_dir=default_cache_dir(),
     )
     valid = TokenStore.build(checked, tokenizer, vocab=train.vocab, cache_dir=default_cache_dir())
+    for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
+        if of.n_empty:
+            say(console, f"Texts {part}: {of.n_empty:,} are missing or empty and left out")
     if base is None and len(train.vocab) < job.vocab_size:
         more = f"the corpus gives no more, of at most {job.vocab_size:,}"
         say(console, f"The vocabulary has {len(train.vocab):,} entries: {more}")
@@ -284,6 +291,22 @@ def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learne
         precision=job.precision,
         seed=job.seed,
     )
+
+
+def _seconds_to_train(job: PretrainJob, learn: Learner, valid: TokenStore, console: Console) -> float | None:
+    """The time budget without what the measurement at its end takes; at least half of it."""
+    if job.time_budget is None:
+        return None
+    timed, _ = valid.cut(min(len(valid), int(np.searchsorted(valid.offsets, _TIMED))))
+    loader = LMDataLoader(timed, bs=job.bs, seq_len=job.bptt, backwards=job.backwards)
+    measuring = seconds_per_token(learn, loader) * valid.n_tokens
+    if measuring > job.time_budget / 2:
+        say(
+            console,
+            f"The measurement on the {valid.n_tokens:,} tokens held out takes about {measuring:,.0f} s, more than half "
+            "of the time budget, so that the run will be longer; --held-out or --valid can give fewer",
+        )
+    return max(job.time_budget / 2, job.time_budget - measuring)
 
 
 def _metrics(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Learner) -> dict[str, Any]:

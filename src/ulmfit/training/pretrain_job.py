@@ -38,7 +38,7 @@ class PretrainJob:
         base: a language model to start from, as for `load_base`: its tokens, vocabulary and sizes stay. It may
             read in the other direction: a backward model starts far better from a forward one than from nothing.
         epochs: passes over the data; a fraction is a part of it.
-        time_budget: seconds of training, after which it ends; epochs are then an upper limit.
+        time_budget: seconds of training and of the measurement at its end; epochs are then an upper limit.
         bs: rows of a batch.
         bptt: steps of a batch.
         lr: largest learning rate.

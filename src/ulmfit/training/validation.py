@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -10,6 +11,7 @@ from ulmfit.training.memory import enough_memory
 from ulmfit.training.precision import autocast
 
 if TYPE_CHECKING:
+    from ulmfit.data.loaders import LMDataLoader
     from ulmfit.training.loaders import Loader
     from ulmfit.training.loop import Loop
     from ulmfit.training.metrics import Output
@@ -46,3 +48,10 @@ def evaluate(learn: Loop, loader: Loader) -> dict[str, float]:
         for i, metric in enumerate(learn.metrics):
             metric.merge([s[2][i] for s in sums])
     return {"valid_loss": total / n if n else float("nan")} | {m.name: m.value() for m in learn.metrics}
+
+
+def seconds_per_token(learn: Loop, loader: LMDataLoader) -> float:
+    """What a token takes in a validation pass of a language model, measured on the texts of this loader."""
+    started = time.perf_counter()
+    evaluate(learn, loader)
+    return (time.perf_counter() - started) / loader.n_tokens
