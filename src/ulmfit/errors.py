@@ -37,6 +37,11 @@ class MissingExtraError(UlmfitError, ImportError):
         self.extra = extra
 
 
+def counted(n: int, what: str) -> str:
+    """A number with what it is of: "1 text", "2,000 texts"."""
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
 def named(items: Sequence[object], most: int = 8, between: str = ", ") -> str:
     """How a message lists things: the first of them, and how many more there are."""
     more = f" and {len(items) - most} more" if len(items) > most else ""

@@ -95,12 +95,18 @@ def test_paths_are_checked_at_once(tmp_path):
         Corpus(paths=(tmp_path,))
     with pytest.raises(DataError, match="at least one"):
         Corpus(paths=())
+    (tmp_path / "a.txt").write_text("one", encoding="utf-8")
+    for twice in ((tmp_path, tmp_path / "a.txt"), (tmp_path / "a.txt", tmp_path / "." / "a.txt")):
+        with pytest.raises(DataError, match=r"a\.txt is named twice"):
+            Corpus(paths=twice)
 
 
 def test_texts_that_are_missing_or_empty_are_left_out(tmp_path):
     (tmp_path / "a.csv").write_text("label,text\nx,one\nx,\nx\nx,two\n", encoding="utf-8")
     (tmp_path / "b.jsonl").write_text('{"text": "three"}\n{"label": 1}\n{"text": null}\n', encoding="utf-8")
-    assert list(Corpus(paths=(tmp_path,))) == ["one", "two", "three"]
+    corpus = Corpus(paths=(tmp_path,))
+    assert list(corpus) == ["one", "two", "three"]
+    assert corpus.n_empty == 4
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])

@@ -55,10 +55,30 @@ def test_the_weights_of_wikitext_come_from_a_mirror_and_are_converted(url, names
     assert torch.allclose(log_probabilities(tmp_path / "m"), torch.tensor(EXPECTED["log_probabilities"]), atol=1e-5)
 
 
+def test_the_optimizer_that_is_saved_beside_weights_is_left_out(tmp_path):
+    one, other = (
+        convert_fastai(FILES / f"{name}.pth", FILES / "vocab.pkl", tmp_path / name).weights
+        for name in ("trained", "trained-with-optimizer")
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_export_says_in_which_direction_it_reads(tmp_path, capsys):
+    for name, backwards in (("export.pkl", False), ("backward.pkl", True)):
+        with pytest.raises(SystemExit) as stop:
+            main(["convert", "fastai", str(FILES / name), str(tmp_path / name)])
+        assert stop.value.code == 0
+        assert load_bundle(tmp_path / name).backwards is backwards
+        assert ("read from the end" in capsys.readouterr().out) is backwards
+
+
 def test_an_encoder_alone_becomes_a_start(tmp_path):
     bundle = convert_fastai(FILES / "encoder.pth", FILES / "vocab.pkl", tmp_path / "m", backwards=True)
     whole = convert_fastai(FILES / "learner.pth", FILES / "vocab.pkl", tmp_path / "whole")
     assert load_bundle(tmp_path / "m").backwards
+    assert "; an encoder, to which the embedding is the decoder" in bundle.card
+    assert "an encoder" not in whole.card
     for name, weight in whole.weights.items():
         same = torch.equal(bundle.weights[name], weight)
         assert same != (name == "decoder.bias"), name
@@ -71,7 +91,7 @@ def test_the_command_converts(tmp_path, capsys):
     assert "2 layers" in capsys.readouterr().out
     for arguments, message in (
         (["convert", "keras", "a", "b", "c"], "only those of fastai"),
-        (["convert", "fastai", "a"], "got 1 names"),
+        (["convert", "fastai", "a"], "got 1 name"),
     ):
         with pytest.raises(SystemExit) as stop:
             main(arguments)

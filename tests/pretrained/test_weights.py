@@ -51,6 +51,10 @@ def test_a_configuration_that_does_not_fit_is_refused_with_the_fields(bundled):
     assert weights.find(config=CONFIG.scaled(0.1)).config == CONFIG
     with pytest.raises(ConfigError, match=r"n_hid is 9, the weights have 8; n_layers is 3, the weights have 2"):
         weights.find(config=replace(CONFIG, n_hid=9, n_layers=3))
+    other = replace(CONFIG, cutoffs=(5,), out_bias=False)
+    with pytest.raises(ConfigError, match=r"out_bias is False.*cutoffs is \(5,\)"):
+        weights.find(config=other)
+    assert weights.find(config=other, decoder=False).config == CONFIG  # a classifier has no decoder
 
 
 def test_a_model_is_chosen_if_it_knows_the_words(bundled):

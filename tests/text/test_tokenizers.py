@@ -270,9 +270,11 @@ def test_subwords(tmp_path: Path, model_type: str) -> None:
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
 def test_the_largest_possible_number_of_subwords_is_told(model_type: str) -> None:
     tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=100_000, model_type=model_type))
-    with pytest.warns(UserWarning, match=r"vocab_sz is 100000, but these texts support at most \d+ pieces") as caught:
+    with pytest.warns(
+        UserWarning, match=r"Of 100,000 subword pieces asked for there are [\d,]+: these texts support at most so many"
+    ) as caught:
         tokenizer.fit(CORPUS)
-    assert f" {tokenizer.tok._ready().GetPieceSize()} pieces" in str(caught[0].message)
+    assert f"there are {tokenizer.tok._ready().GetPieceSize()}: these texts" in str(caught[0].message)
     assert tokenizer("number")[-1]
 
 
@@ -280,10 +282,10 @@ def test_the_largest_possible_number_of_subwords_is_told(model_type: str) -> Non
 def test_as_many_subwords_as_are_needed(model_type: str) -> None:
     tokenizer = Tokenizer(SubwordTokenizer(vocab_sz=3, model_type=model_type))
     with pytest.warns(
-        UserWarning, match="vocab_sz is 3, but these texts and the special tokens need at least"
+        UserWarning, match=r"Of 3 subword pieces .* and the special tokens need at least so many"
     ) as caught:
         tokenizer.fit(CORPUS)
-    assert f" {tokenizer.tok._ready().GetPieceSize()} pieces" in str(caught[0].message)
+    assert f"there are {tokenizer.tok._ready().GetPieceSize()}: these texts" in str(caught[0].message)
     assert tokenizer("number")[-1]
 
 

@@ -26,6 +26,7 @@ from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
 from ulmfit.models.config import SIZES, AWDLSTMConfig
 from ulmfit.training.callbacks import Callback
+from ulmfit.training.checkpoint import read_counts
 from ulmfit.training.learner import Learner
 from ulmfit.training.pretrain import pretrain
 from ulmfit.training.pretrain_job import PretrainJob
@@ -162,7 +163,7 @@ def step_of(folder: Path) -> str:
 def test_a_line_tells_where_the_run_is(tmp_path, monkeypatch):
     monkeypatch.setattr("ulmfit.training.pretrain.StatusLine", partial(StatusLine, seconds=0.0))
     pretrain(job_of(tmp_path), Console(file=(said := io.StringIO()), width=200))
-    line = r"(\d+\.\d)% +\d+\.\dM tokens +[\d,]+ tokens/s +loss (\d\.\d+) +perplexity (\d+\.\d) +(?:\d+ min|just)"
+    line = r"(\d+\.\d)% +[\d,]+ tokens +[\d,]+ tokens/s +loss (\d\.\d+) +perplexity (\d+\.\d) +(?:\d+ min|just)"
     lines = [[float(number) for number in found] for found in re.findall(line, said.getvalue())]
     shares = [share for share, _, _ in lines]
     assert shares == sorted(shares)
@@ -207,9 +208,44 @@ def test_a_run_that_ends_where_the_rate_begins_to_fall_can_still_be_extended(tmp
 def test_a_finished_run_is_extended_from_before_the_fall(tmp_path):
     job = job_of(tmp_path)
     first = pretrain(job)
-    longer = pretrain(replace(job, epochs=3, resume=True, overwrite=True))
+    longer = pretrain(replace(job, epochs=3, resume=True))  # its own model is replaced without being asked
     assert longer["tokens_seen"] == pytest.approx(3 * first["tokens_seen"], rel=0.05)
     assert longer["perplexity"] < first["perplexity"]
+    stable = read_counts(job.training_folder / "before-fall.safetensors")
+    assert stable["step"] == pytest.approx(0.7 * read_counts(job.training_folder / "last.safetensors")["step"], abs=2)
+    pretrain(replace(job, epochs=4, resume=True))
+    curve = load_bundle(job.out).history
+    assert [row["epoch"] for row in curve] == list(range(len(curve)))  # no portion was learned once more
+    for shorter, message in ((3, "has 4.00 epochs behind it"), (4, "")):
+        if message:
+            with pytest.raises(ConfigError, match=message):
+                pretrain(replace(job, epochs=shorter, resume=True))
+        else:
+            assert pretrain(replace(job, epochs=shorter, resume=True))["tokens_seen"] > longer["tokens_seen"]
+
+
+def test_a_time_budget_that_is_used_up_is_refused(tmp_path):
+    job = job_of(tmp_path, epochs=50, time_budget=1.5)
+    pretrain(job)
+    with pytest.raises(ConfigError, match=r"has trained for \d+ s, and --time-budget 1s is the time of the whole run"):
+        pretrain(replace(job, time_budget=1.0, resume=True))
+    assert pretrain(replace(job, time_budget=4.0, resume=True))["seconds"] > 1.5
+
+
+def test_an_interrupted_extension_is_extended_from_where_it_was(tmp_path, monkeypatch):
+    job = job_of(tmp_path)
+    pretrain(job)
+
+    def told(self: Callback, learn) -> None:
+        if 0.4 < learn.progress < 0.7:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", told)
+        pretrain(replace(job, epochs=4, resume=True))
+    console = Console(record=True, width=300, file=io.StringIO())
+    pretrain(replace(job, epochs=5, resume=True), console)
+    assert f"Resumed from {job.training_folder / 'last.safetensors'}" in console.export_text()
 
 
 def test_a_run_begins_where_its_base_ended(tmp_path):
@@ -274,7 +310,7 @@ def test_what_is_measured_on_is_not_learned_from_and_enough(tmp_path):
     console = Console(record=True, width=300, file=io.StringIO())
     pretrain(replace(job, data=(tmp_path / "texts",)), console)
     said = console.export_text()
-    assert "1 are of another kind and left out: " in said
+    assert "without 1 of another kind: " in said
     assert "notes.md" in said
     assert "Texts to learn from: column 'text' of the tables" in said
     assert "tokens to measure on: the perplexity will be rough" in said
@@ -287,9 +323,9 @@ def test_texts_that_are_missing_or_empty_are_counted(tmp_path):
     pd.DataFrame({"text": [*make_reviews(100, seed=1)[0], None]}).to_parquet(tmp_path / "b.parquet")
     console = Console(record=True, width=300, file=io.StringIO())
     pretrain(job, console)
-    assert "Texts to learn from: 3 are missing or empty and left out" in console.export_text()
+    assert "Texts to learn from: without 3 that are missing or empty" in console.export_text()
     pretrain(replace(job, out=tmp_path / "other", valid=(tmp_path / "b.parquet",)), console)
-    assert "Texts to measure on: 1 are missing or empty and left out" in console.export_text()
+    assert "Texts to measure on: without 1 that are missing or empty" in console.export_text()
 
 
 def test_the_measurement_at_the_end_counts_in_the_time_budget(tmp_path, monkeypatch):
@@ -339,7 +375,7 @@ def test_a_corpus_without_spaces_gets_subwords(tmp_path):
     shown = io.StringIO()
     texts = [f"{a}。{b}。{c}。" for a in said for b in said for c in said]
     pd.DataFrame({"text": texts}).to_parquet(tmp_path / "zh.parquet")
-    with pytest.warns(UserWarning, match="these texts support at most"):
+    with pytest.warns(UserWarning, match="subword pieces asked for there are"):
         pretrain(job_of(tmp_path, data=(tmp_path / "zh.parquet",), vocab_size=100), Console(file=shown, width=200))
     bundle = load_bundle(tmp_path / "lm", kind=LANGUAGE_MODEL)
     assert bundle.tokenizer.tok.kind == "subword"

@@ -19,7 +19,7 @@ from rich.console import Console
 from ulmfit._version import __version__
 from ulmfit.cli import ship, use
 from ulmfit.cli.options import Base, Encoding, LabelDelim, Overwrite, Resume, Seed, TextColumn, matching, parse_duration
-from ulmfit.errors import ConfigError, UlmfitError
+from ulmfit.errors import ConfigError, UlmfitError, counted
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -243,7 +243,10 @@ def pretrain(
     ] = "none",
     epochs: Annotated[float, typer.Option(help="Passes over DATA; a fraction is a part of it.")] = 1.0,
     time_budget: Annotated[
-        str | None, typer.Option(help="Time of training, such as 3h; --epochs is then an upper limit.")
+        str | None,
+        typer.Option(
+            help="Time of the whole run, earlier parts included, such as 3h; --epochs is then an upper limit."
+        ),
     ] = None,
     bs: Annotated[int, typer.Option(help="Rows of a batch.", min=1)] = 64,
     lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-2,
@@ -304,8 +307,11 @@ def convert(
         list[Path],
         typer.Argument(help="WEIGHTS.pth VOCAB.pkl OUT, or EXPORT.pkl OUT: the last is the folder to write."),
     ],
-    backwards: Annotated[bool, typer.Option("--backwards", help="The model reads texts from their end.")] = False,
-    overwrite: Overwrite = False,
+    backwards: Annotated[
+        bool,
+        typer.Option("--backwards", help="The model reads texts from their end; of EXPORT.pkl it is known without."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that OUT already holds.")] = False,
 ) -> None:
     """Turn a language model of another library into a model folder; nothing in its files is run.
 
@@ -314,13 +320,13 @@ def convert(
     if source != "fastai":
         raise ConfigError(f"files of {source!r} cannot be converted; only those of fastai can")
     if len(files) not in (2, 3):
-        raise ConfigError(f"give WEIGHTS.pth VOCAB.pkl OUT, or EXPORT.pkl OUT; got {len(files)} names")
+        raise ConfigError(f"give WEIGHTS.pth VOCAB.pkl OUT, or EXPORT.pkl OUT; got {counted(len(files), 'name')}")
     from ulmfit.pretrained.convert import convert_fastai
 
     bundle = convert_fastai(
         files[0], files[1] if len(files) == 3 else None, files[-1], backwards=backwards, overwrite=overwrite
     )
-    typer.echo(f"{len(bundle.vocab):,} words, {bundle.config.n_layers} layers: saved in {files[-1]}")
+    typer.echo(f"{bundle.metrics['converted']}: saved in {files[-1]}")
 
 
 for command in (use.predict, use.explain, use.evaluate, use.generate, use.serve, use.info, ship.export, ship.finetune):

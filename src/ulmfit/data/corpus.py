@@ -32,8 +32,8 @@ class Corpus:
         seed: of the choice, which depends on it and on the position of a text only.
 
     Raises:
-        DataError: a path does not exist or holds nothing to read; on iteration: a file is not of its format or has no
-            such column.
+        DataError: a path does not exist or holds nothing to read, a file is named twice; on iteration: a file is not of
+            its format or has no such column.
     """
 
     paths: tuple[Path, ...]
@@ -75,13 +75,19 @@ class Corpus:
     def _found(self) -> list[tuple[Path, list[Path], list[Path]]]:
         """Of each path the files to read and the others; folders are looked through once, as they may be large."""
         found: list[tuple[Path, list[Path], list[Path]]] = []
+        seen: set[Path] = set()
         for path in self.paths:
             if path.is_file():
-                found.append((path, [path], []))
-                continue
-            inside = [p for p in sorted(path.rglob("*")) if p.is_file() and not _is_hidden(p.relative_to(path))]
-            readable = [p for p in inside if p.suffix.lower() in (".txt", *TABLE_SUFFIXES)]
-            found.append((path, readable, [p for p in inside if p.suffix.lower() not in (".txt", *TABLE_SUFFIXES)]))
+                readable, others = [path], []
+            else:
+                inside = [p for p in sorted(path.rglob("*")) if p.is_file() and not _is_hidden(p.relative_to(path))]
+                readable = [p for p in inside if p.suffix.lower() in (".txt", *TABLE_SUFFIXES)]
+                others = sorted(set(inside) - set(readable))
+            for file in readable:
+                if (place := file.resolve()) in seen:
+                    raise DataError(f"{file} is named twice, alone or by a folder: its texts would count twice")
+                seen.add(place)
+            found.append((path, readable, others))
         return found
 
     def column(self) -> str | None:

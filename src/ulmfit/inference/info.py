@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ulmfit.errors import counted
 from ulmfit.inference.bundle import BACKWARD, CLASSIFIER, Bundle, load_bundle, without_ties
 from ulmfit.inference.calibrate import Calibration
 from ulmfit.inference.folder import CONFIG, check_manifest, folder_size, read_config, read_json
@@ -24,9 +25,12 @@ def describe_bundle(path: Path, bundle: Bundle) -> list[tuple[str, str]]:
         ("kind", bundle.kind.replace("_", " ")),
         ("format", f"version {read_json(path / CONFIG)['format_version']}, written by ulmfit {bundle.ulmfit_version}"),
         ("size on disk", f"{folder_size(path) / 1e6:.1f} MB"),
-        ("architecture", f"{config.arch}, {config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}"),
+        (
+            "architecture",
+            f"{config.arch}, {counted(config.n_layers, 'layer')}, embedding {config.emb_sz}, hidden {config.n_hid}",
+        ),
         ("weights", f"{sum(t.numel() for t in without_ties(bundle).values()):,}"),
-        ("vocabulary", f"{len(bundle.vocab):,} words"),
+        ("vocabulary", f"{len(bundle.vocab):,} entries"),
     ]
     if bundle.backward is not None:
         rows.append(("directions", "both, answers averaged"))

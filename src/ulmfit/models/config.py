@@ -14,6 +14,9 @@ from ulmfit.errors import ConfigError
 _SIZES = ("emb_sz", "n_hid", "n_layers")
 
 
+DECODER_FIELDS = ("tie_weights", "out_bias", "cutoffs")  # of a language model; a classifier has no decoder
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """Sizes and dropout probabilities that the architectures have in common; use the class of an architecture.

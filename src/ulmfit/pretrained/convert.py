@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ulmfit.errors import FormatError, named
+from ulmfit.errors import FormatError, counted, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target, sha256_of
 from ulmfit.models.config import AWDLSTMConfig
@@ -20,6 +20,7 @@ from ulmfit.pretrained.foreign import Record, read_foreign, walk
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import FILLER, Vocab
 
+_REVERSERS = frozenset({"fastai.text.data.reverse_text", "fastai.text.core.reverse_text"})  # one, by its version
 _LAYER = re.compile(r"rnns\.(\d+)\.(?:module\.)?(weight_ih_l0|weight_hh_l0|bias_ih_l0|bias_hh_l0)(_raw)?")
 
 
@@ -35,7 +36,7 @@ def convert_fastai(
         weights: a file of `learn.save`, `learn.save_encoder` or `learn.export`, or the weights of a published model.
         vocab: the vocabulary belonging to it, a list of words; None for an exported learner, which holds its own.
         out: the model folder to write.
-        backwards: the model reads texts from their end.
+        backwards: the model reads texts from their end; of an exported learner it is known without.
         overwrite: replace a model that is there.
 
     Returns:
@@ -59,10 +60,15 @@ def read_fastai(weights: Path, vocab: Path | None, *, backwards: bool = False) -
         FormatError: as there.
     """
     content = read_foreign(weights, inert=vocab is None)
+    backwards = backwards or any(getattr(value, "name", "") in _REVERSERS for value in walk(content))
     state = _state_of(content, weights)
-    words = _words_of(content if vocab is None else read_foreign(vocab), vocab or weights)
+    words = _words_of(content if vocab is None else read_foreign(vocab), vocab or weights, alone=vocab is not None)
     config, tensors = _as_ours(state, len(words), weights, vocab)
     source = sha256_of(weights)
+    said = (
+        f"{len(words):,} words, {counted(config.n_layers, 'layer')}, embedding {config.emb_sz}, hidden {config.n_hid}, "
+        f"read {'from the end' if backwards else 'in reading order'}{_left_out(state)}"
+    )
     return Bundle(
         kind=LANGUAGE_MODEL,
         config=config,
@@ -70,9 +76,9 @@ def read_fastai(weights: Path, vocab: Path | None, *, backwards: bool = False) -
         tokenizer=Tokenizer(),
         vocab=Vocab(words),
         backwards=backwards,
-        metrics={"converted_from": weights.name, "sha256": source},
-        card=f"# Language model\n\nConverted from {weights.name}, a file of fastai, with {len(words):,} words: "
-        f"{config.n_layers} layers, embedding {config.emb_sz}, hidden {config.n_hid}. sha256 of the file: {source}\n",
+        metrics={"converted_from": weights.name, "sha256": source, "converted": said},
+        card=f"# Language model\n\nConverted from {weights.name}, a file of fastai: {said}. "
+        f"sha256 of the file: {source}\n",
     )
 
 
@@ -88,6 +94,14 @@ def _state_of(content: Any, path: Path) -> dict[str, Tensor]:
         raise FormatError(f"{path} holds no weights by name: expected a file of learn.save, save_encoder or export")
     # "0.encoder.weight" in a language model, "0.module.encoder.weight" in a classifier, "encoder.weight" alone
     return {re.sub(r"^0\.(?:module\.(?!weight|bias))?", "", name): t for name, t in state.items()}
+
+
+def _left_out(state: Mapping[str, Tensor]) -> str:
+    """What a file that is not a whole language model lacks or has beside it."""
+    if any(name.startswith("1.decoder.") for name in state):
+        return ""
+    head = "; the head of its classifier is left out" if any(name.startswith("1.") for name in state) else ""
+    return f"; an encoder, to which the embedding is the decoder{head}"
 
 
 def _attributes(record: Record) -> dict[str, Any]:
@@ -110,12 +124,15 @@ def _parameters(module: Record, prefix: str = "") -> list[tuple[str, Tensor]]:
     return found
 
 
-def _words_of(content: Any, path: Path) -> list[str]:
-    """The vocabulary: the first list of words with the unknown token in it."""
+def _words_of(content: Any, path: Path, *, alone: bool) -> list[str]:
+    """The vocabulary, alone or beside weights: the first list of words with the unknown token in it."""
     for value in walk(content):
         if isinstance(value, list) and value and all(isinstance(w, str) for w in value) and "xxunk" in value:
             return _distinct(value, path)
-    raise FormatError(f"{path} holds no vocabulary: expected a list of words with xxunk among them")
+    more = (
+        "" if alone or isinstance(content, Record) else "; the one that belongs to these weights is given as VOCAB.pkl"
+    )
+    raise FormatError(f"{path} holds no vocabulary: expected a list of words with xxunk among them{more}")
 
 
 def _distinct(words: list[str], path: Path) -> list[str]:

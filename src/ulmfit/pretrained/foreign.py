@@ -41,6 +41,11 @@ _SUSPECT = frozenset(
     {"os", "nt", "posix", "subprocess", "sys", "shutil", "socket", "ctypes", "importlib", "runpy", "pty"}
     | {"webbrowser", "code", "commands", "multiprocessing"}
 )
+# What holds the optimizer's numbers in a file of `learn.save`, beside the weights: records, in any file.
+_OF_OPTIMIZERS = frozenset(
+    {("fastcore.foundation", "L"), ("numpy", "dtype"), ("_codecs", "encode")}
+    | {("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar")}
+)
 _NEVER = frozenset(
     (module, name)
     for module in ("builtins", "__builtin__")
@@ -147,6 +152,8 @@ class _Reader(pickle.Unpickler):
             return known[module, name]
         if module == "torch" and name in _DTYPES:
             return type(name, (), {"dtype": _DTYPES[name]})
+        if (module, name) in _OF_OPTIMIZERS:
+            return type(name, (Record,), {"name": f"{module}.{name}"})
         if self._inert and module.partition(".")[0] not in _SUSPECT and (module, name) not in _NEVER:
             return type(name, (Record,), {"name": f"{module}.{name}"})
         raise FormatError(

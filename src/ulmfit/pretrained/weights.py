@@ -12,7 +12,7 @@ from pathlib import Path
 from ulmfit.errors import ConfigError, FormatError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
 from ulmfit.inference.folder import is_model_folder
-from ulmfit.models.config import EncoderConfig
+from ulmfit.models.config import DECODER_FIELDS, EncoderConfig
 from ulmfit.pretrained.transfer import coverage
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -66,13 +66,16 @@ def choose(texts: Sequence[str], *, backwards: bool = False) -> tuple[Bundle | N
     return (best if share >= ENOUGH else None), share
 
 
-def find(arch: str = "awd_lstm", *, backwards: bool = False, config: EncoderConfig | None = None) -> Bundle:
+def find(
+    arch: str = "awd_lstm", *, backwards: bool = False, config: EncoderConfig | None = None, decoder: bool = True
+) -> Bundle:
     """The best bundled language model for an architecture: the one with the lowest perplexity.
 
     Args:
         arch: "awd_lstm" or "awd_qrnn".
         backwards: one that reads texts from their end.
         config: sizes that it must have, if they are given; dropouts do not matter.
+        decoder: what the configuration says of the decoder must be so, too; a classifier has none.
 
     Raises:
         ConfigError: there is none of that architecture and direction, or its sizes differ from `config`.
@@ -88,7 +91,7 @@ def find(arch: str = "awd_lstm", *, backwards: bool = False, config: EncoderConf
         return bundles[0]
     problems = []
     for bundle in bundles:
-        found = differences(config, bundle.config)
+        found = differences(config, bundle.config, decoder=decoder)
         if not found:
             return bundle
         problems.append("; ".join(found))
@@ -105,11 +108,12 @@ def _of(arch: str, backwards: bool) -> Iterator[Bundle]:
             yield bundle
 
 
-def differences(asked: EncoderConfig, stored: EncoderConfig) -> list[str]:
-    """Fields that decide about the shapes of the weights and have different values."""
+def differences(asked: EncoderConfig, stored: EncoderConfig, *, decoder: bool = True) -> list[str]:
+    """Fields that decide about the shapes of the weights, of the decoder too or not, and have different values."""
+    other = ("pad_token",) if decoder else ("pad_token", *DECODER_FIELDS)
     plain = (asked.with_dropouts_of(stored).to_dict(), stored.to_dict())
     return [
         f"{name} is {plain[0][name]!r}, the weights have {plain[1][name]!r}"
         for name in plain[0]
-        if name != "pad_token" and plain[0][name] != plain[1][name]
+        if name not in other and plain[0][name] != plain[1][name]
     ]

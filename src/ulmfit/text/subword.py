@@ -111,7 +111,7 @@ class SubwordTokenizer(BareTokenizer):
         if self.vocab_sz is not None and there_are != self.vocab_sz:
             bound = "support at most" if there_are < self.vocab_sz else "and the special tokens need at least"
             warnings.warn(
-                f"vocab_sz is {self.vocab_sz}, but these texts {bound} {there_are} pieces: so many there are.",
+                f"Of {self.vocab_sz:,} subword pieces asked for there are {there_are:,}: these texts {bound} so many.",
                 stacklevel=3,
             )
 

@@ -1,11 +1,14 @@
-"""The model cards of a run of the recipe."""
+"""The model cards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ulmfit._version import __version__
+from ulmfit.errors import counted
 from ulmfit.inference.bundle import Bundle
+from ulmfit.training.pretrain_job import PretrainJob
 
 
 def classifier_card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
@@ -31,11 +34,65 @@ def classifier_card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
 def language_model_card(bundle: Bundle) -> str:
     """Of the language model that a classifier's encoder came from."""
     return (
-        f"# Language model\n\nAn {_architecture(bundle)} of {len(bundle.vocab)} words, "
+        f"# Language model\n\nAn {_architecture(bundle)} of {len(bundle.vocab):,} entries, "
         f"trained by ulmfit {bundle.ulmfit_version}; "
         f"perplexity {bundle.metrics['perplexity']:.1f} on held-out texts. "
         f"Start from it: `ulmfit train DATA --base FOLDER`.\n"
     )
+
+
+def pretrained_card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
+    """Of a language model that was pretrained."""
+    base = metrics["base"]
+    start = (
+        f"It began from the weights of {base['name']!r}"
+        + ("" if base["backwards"] == job.backwards else ", which reads the other way")
+        + f", which had seen {base['tokens_seen']:,} tokens.\n\n"
+        if base
+        else ""
+    )
+    settings = "".join(f"| {k} | {_plain(v)} |\n" for k, v in metrics["settings"].items())
+    return (
+        f"# Language model\n\nAn {job.arch} of size {job.size!r} that reads texts {_direction(job.backwards)}, "
+        f"pretrained by ulmfit {__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
+        f"{metrics['seconds'] / 60:,.1f} minutes).\n\n{start}"
+        f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "
+        f"{metrics['unknown']:.1%} are not in the vocabulary (they are predicted as xxunk). The curve is in "
+        f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\n{_made_by(metrics)}"
+        f"| setting | value |\n|---|---|\n{settings}\n"
+        "Start from it: `ulmfit train DATA --base FOLDER`.\n"
+    )
+
+
+def finetuned_card(bundle: Bundle, n_texts: int) -> str:
+    """Of a language model that went on learning from other texts."""
+    metrics = bundle.metrics
+    base, run = metrics["base"], metrics["run"]
+    licence = f"\n\nLicence of the data of its base: {base['licence']}." if "licence" in base else ""
+    return (
+        f"# Language model\n\nAn {_architecture(bundle)} that reads texts {_direction(bundle.backwards)}, "
+        f"fine-tuned by ulmfit {bundle.ulmfit_version} from `{base['name']}` on {counted(n_texts, 'text')}; perplexity "
+        f"{metrics['perplexity']:.1f} on {metrics['checked']:,} others.{licence}\n\n"
+        f"{_made_by(run)}Start from it: `ulmfit train DATA --base FOLDER`.\n"
+    )
+
+
+def _direction(backwards: bool) -> str:
+    return "from the end of a text to its beginning" if backwards else "in reading order"
+
+
+def _made_by(run: Mapping[str, Any]) -> str:
+    """Code and command of a run."""
+    commit = run["machine"]["commit"]
+    code = f"commit {commit}" if commit else f"ulmfit {__version__}"
+    return f"Made with the code of {code} by\n\n    {run['command']}\n\n"
+
+
+def _plain(value: object) -> str:
+    """A setting as one writes it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _origin(metrics: Mapping[str, Any]) -> str:

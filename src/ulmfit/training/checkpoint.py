@@ -81,6 +81,15 @@ def read_about(path: Path) -> dict[str, Any]:
     return dict(_read(path)[0]["about"])
 
 
+def read_counts(path: Path) -> dict[str, Any]:
+    """Where the learner of a checkpoint was: `progress` of its fit in [0, 1], `seconds` and `step` of it, and so on.
+
+    Raises:
+        FormatError: the file is not a checkpoint, or damaged.
+    """
+    return dict(_read(path)[0]["learner"])
+
+
 def load_checkpoint(learn: Learner, path: Path) -> dict[str, Any]:
     """Put a learner into the state that `save_checkpoint` wrote; then `fit(..., resume=True)` goes on.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ulmfit.errors import ConfigError
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
 from ulmfit.training.bases import load_base
+from ulmfit.training.cards import finetuned_card
 from ulmfit.training.clock import Clock
 from ulmfit.training.facts import peak_memory_mb
 from ulmfit.training.lm_stage import train_language_model
@@ -101,13 +102,8 @@ def finetune(
             backwards=start.backwards,
             metrics=metrics,
             history=tuple(history),
-            card=(
-                f"# Language model\n\nFine-tuned from `{base}` on {len(train)} texts; perplexity "
-                f"{report['perplexity']:.1f} on {report['checked']} others. "
-                "Start from it: `ulmfit train DATA --base FOLDER`.\n"
-            ),
         )
-        save_bundle(bundle, out, overwrite=overwrite)
+        save_bundle(replace(bundle, card=finetuned_card(bundle, len(train))), out, overwrite=overwrite)
     say(console, f"perplexity {report['perplexity']:.1f} on {report['checked']:,} texts held out. Model saved in {out}")
     return metrics
 

@@ -11,17 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from ulmfit._version import __version__
 from ulmfit.data.corpus import Corpus
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
-from ulmfit.errors import ConfigError, DataError, named
+from ulmfit.errors import ConfigError, DataError, counted, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
 from ulmfit.models.encoder import n_parameters
@@ -32,12 +31,13 @@ from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.training.bases import load_base, own_tokenizer
 from ulmfit.training.callbacks import Callback
-from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, save_checkpoint
+from ulmfit.training.cards import pretrained_card
+from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, read_counts, save_checkpoint
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.lm_callbacks import FreshStarts
 from ulmfit.training.manifest import fingerprint_ids, fingerprint_texts, run_manifest
 from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
-from ulmfit.training.progress import ProgressTable, StatusLine, say
+from ulmfit.training.progress import ProgressTable, StatusLine, in_millions, say
 from ulmfit.training.run_files import check_settings, say_nothing_there
 from ulmfit.training.schedules import trapezoid
 from ulmfit.training.validation import seconds_per_token
@@ -68,11 +68,13 @@ class _BeforeFall(Callback):
     """Keeps a checkpoint from before the learning rate falls."""
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        self.path, self.about, self._done = path, about, False
+        self.path, self.about = path, about
+        self._done: bool | None = None
 
-    def before_fit(self, learn: Learner) -> None:
-        """A fit that is resumed in the fall has its checkpoint."""
-        self._done = learn.progress >= 1 - _FALL
+    def before_batch(self, learn: Learner) -> None:
+        """A fit that is resumed in its fall has its checkpoint; in `before_fit` progress may be a shorter one's."""
+        if self._done is None:
+            self._done = learn.progress >= 1 - _FALL
 
     def after_batch(self, learn: Learner) -> None:
         """Save when the fall begins."""
@@ -95,11 +97,12 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
         UlmfitError: bad data or settings, or a checkpoint of another run.
     """
     console = console or Console(quiet=True)
-    check_target(job.out, overwrite=job.overwrite)
     last = job.training_folder / "last.safetensors"
     stable = job.training_folder / "before-fall.safetensors"
     about: dict[str, Any] = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
     start = _checkpoint_to_resume(job, last, stable, about, console)
+    overwrite = job.overwrite or start is not None  # the model that is there is what this run gave so far
+    check_target(job.out, overwrite=overwrite)
     base = _base(job)
     corpora = _tokenize(job, base, console)
     about["corpus"] = corpora.facts()
@@ -108,12 +111,13 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     learn = _learner(job, base, corpora)
     say(
         console,
-        f"Language model: {n_parameters(learn.model):,} parameters, {len(corpora.train.vocab):,} words, "
+        f"Language model: {n_parameters(learn.model):,} parameters, {len(corpora.train.vocab):,} entries, "
         f"{learn.precision} on {learn.device.type}",
     )
     if start is not None:
+        _check_length(job, learn, last)
         load_checkpoint(learn, start)
-        say(console, f"Resumed from {start} after {learn.n_targets / 1e6:.1f}M tokens")
+        say(console, f"Resumed from {start} after {in_millions(learn.n_targets)} tokens")
     keeper = SaveCheckpoint(last, seconds=job.checkpoint_every, about=about)
     keeper.save(learn)  # a place that cannot be written shows now, not after an interval
     portions: Any = learn.dls.train
@@ -139,10 +143,10 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
         bptt=job.bptt,
         metrics=metrics,
         history=tuple({"stage": "pretraining", **row} for row in learn.history),
-        card=_card(job, metrics),
+        card=pretrained_card(job, metrics),
         compact=job.compact,
     )
-    save_bundle(bundle, job.out, overwrite=job.overwrite)
+    save_bundle(bundle, job.out, overwrite=overwrite)
     say(
         console,
         f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens. Model saved in "
@@ -172,7 +176,30 @@ def _checkpoint_to_resume(
     defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have
     check_settings(last, defaults | before["settings"], about["settings"])
     # The learning rate may have fallen already for the end that was planned then.
-    return stable if before["length"] != about["length"] and stable.exists() else last
+    fallen = before["length"] != about["length"] and read_counts(last)["progress"] > 1 - _FALL
+    return stable if fallen and stable.exists() else last
+
+
+def _check_length(job: PretrainJob, learn: Learner, last: Path) -> None:
+    """Refuse a length that the run has behind it: the model would be one of fewer steps than the one that is there.
+
+    Raises:
+        ConfigError: the time or the epochs are less than those that were used.
+    """
+    if read_about(last)["length"] == [job.epochs, job.time_budget]:
+        return
+    counts, portions = read_counts(last), cast("Portions", learn.dls.train)
+    done = counts["step"] / len(portions) / portions.n
+    if job.time_budget is not None and counts["seconds"] >= job.time_budget:
+        raise ConfigError(
+            f"the run has trained for {counts['seconds']:.0f} s, and --time-budget {job.time_budget:.0f}s is the time "
+            "of the whole run, what was before included: give more, or another --out for a shorter run"
+        )
+    if done >= job.epochs:
+        raise ConfigError(
+            f"the run has {done:.2f} epochs behind it, and --epochs {job.epochs:g} counts from its beginning: give "
+            "more, or another --out for a shorter run"
+        )
 
 
 def _check_corpus(start: Path, here: Mapping[str, Any]) -> None:
@@ -225,7 +252,7 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
             raise DataError(f"files are both learned from and measured on: {named(sorted(map(str, both)))}")
     for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
         if ignored := of.ignored():
-            say(console, f"Files {part}: {len(ignored):,} are of another kind and left out: {named(ignored, 3)}")
+            say(console, f"Files {part}: without {len(ignored):,} of another kind: {named(ignored, 3)}")
         if (column := of.column()) and job.text is None:
             say(console, f"Texts {part}: column {column!r} of the tables")
     tokenizer = base.tokenizer if base else own_tokenizer(job.tokenizer, job.lang, corpus, console, job.vocab_size)
@@ -243,10 +270,12 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
     valid = TokenStore.build(checked, tokenizer, vocab=train.vocab, cache_dir=default_cache_dir())
     for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
         if of.n_empty:
-            say(console, f"Texts {part}: {of.n_empty:,} are missing or empty and left out")
+            say(console, f"Texts {part}: without {of.n_empty:,} that are missing or empty")
     if base is None and len(train.vocab) < job.vocab_size:
         more = f"the corpus gives no more, of at most {job.vocab_size:,}"
         say(console, f"The vocabulary has {len(train.vocab):,} entries: {more}")
+    if not train.n_tokens:
+        raise DataError(f"there is no text to learn from in {named(job.data, 3)}: all are missing, empty or held out")
     needed = _MIN_TOKENS_PER_WORD * len(train.vocab)
     if train.n_tokens < needed:
         fewer = train.n_tokens // _MIN_TOKENS_PER_WORD
@@ -256,12 +285,13 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         )
     if valid.n_tokens <= job.bs:
         raise DataError(
-            f"only {len(valid)} texts ({valid.n_tokens:,} tokens) are held out to measure on: raise --held-out, "
+            f"only {counted(len(valid), 'text')} ({counted(valid.n_tokens, 'token')}) to measure on: raise --held-out, "
             "or give --valid"
         )
     say(
         console,
-        f"{len(train):,} texts, {train.n_tokens:,} tokens; held out: {len(valid):,} texts, {valid.n_tokens:,} tokens "
+        f"{counted(len(train), 'text')}, {train.n_tokens:,} tokens; held out: {counted(len(valid), 'text')}, "
+        f"{valid.n_tokens:,} tokens "
         f"({float((valid.ids[:] == train.vocab.unk_idx).mean()):.1%} of them not in the vocabulary); "
         f"{time.perf_counter() - started:.0f} s",
     )
@@ -322,7 +352,13 @@ def _metrics(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Le
         "seconds": round(learn.seconds, 1),
         "licence": job.licence,
         **run_manifest(
-            {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]},
+            {
+                **job.settings(),
+                "data": [p.name for p in job.data],
+                "valid": [p.name for p in job.valid],
+                "epochs": job.epochs,
+                "time_budget": job.time_budget,
+            },
             train=fingerprint_ids(corpora.train),
             valid=fingerprint_ids(corpora.valid),
         ),
@@ -334,28 +370,3 @@ def _lineage(name: str, base: Bundle) -> dict[str, Any]:
     before = base.metrics.get("base") or {}
     seen = [m["tokens_seen"] for m in (base.metrics, before) if "tokens_seen" in m]
     return {"name": Path(name).name, "backwards": base.backwards, "tokens_seen": sum(seen)}
-
-
-def _card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
-    direction = "from the end of a text to its beginning" if job.backwards else "in reading order"
-    base = metrics["base"]
-    start = (
-        f"It began from the weights of {base['name']!r}"
-        + ("" if base["backwards"] == job.backwards else ", which reads the other way")
-        + f", which had seen {base['tokens_seen']:,} tokens.\n\n"
-        if base
-        else ""
-    )
-    commit = metrics["machine"]["commit"]
-    settings = "".join(f"| {k} | {v} |\n" for k, v in metrics["settings"].items())
-    return (
-        f"# Language model\n\nAn {job.arch} of size {job.size!r} that reads texts {direction}, pretrained by ulmfit "
-        f"{__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
-        f"{metrics['seconds'] / 60:,.1f} minutes).\n\n{start}"
-        f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "
-        f"{metrics['unknown']:.1%} are not in the vocabulary (they are predicted as xxunk). The curve is in "
-        f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\nMade with the code of "
-        f"{'commit ' + commit if commit else 'ulmfit ' + __version__} by\n\n    {metrics['command']}\n\n"
-        f"| setting | value |\n|---|---|\n{settings}\n"
-        "Start from it: `ulmfit train DATA --base FOLDER`.\n"
-    )

@@ -108,11 +108,16 @@ class StatusLine(Callback):
         spent = now - self._started
         say(
             self.console,
-            f"{learn.progress:6.1%}  {learn.n_targets / 1e6:8.1f}M tokens  "
+            f"{learn.progress:6.1%}  {in_millions(learn.n_targets):>9} tokens  "
             f"{(learn.n_targets - self._tokens) / spent:8,.0f} tokens/s  loss {learn.smooth_loss:.4f}  "
             f"perplexity {math.exp(min(learn.smooth_loss, 50)):.1f}  "
             f"{_left(spent, self._progress, learn.progress)}",
         )
+
+
+def in_millions(n: int) -> str:
+    """A large number as one reads it: 12.3M, or 45,678."""
+    return f"{n / 1e6:.1f}M" if n >= 1_000_000 else f"{n:,}"
 
 
 def _left(spent: float, before: float, done: float) -> str:

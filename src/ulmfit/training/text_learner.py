@@ -59,7 +59,11 @@ def language_model_learner(
     _check(language_model_learner, settings, dls, backwards)
     if dls.task != "lm":
         raise ConfigError(f"the loaders are for {dls.task}; make them with is_lm=True for a language model")
-    bundle = _bundle(arch, config, dls, pretrained_fnames) if pretrained or pretrained_fnames is not None else None
+    bundle = (
+        _bundle(arch, config, dls, pretrained_fnames, decoder=True)
+        if pretrained or pretrained_fnames is not None
+        else None
+    )
     if config is None and bundle is not None:
         config = bundle.config.with_dropouts_of(arch.config_class())
     with _seeded(settings):
@@ -115,7 +119,7 @@ def text_classifier_learner(
         )
     if n_out not in (None, dls.n_out) and dls.task == REGRESSION:
         raise ConfigError(f"n_out={n_out}, but the loaders have {dls.n_out} values for each text; leave n_out out")
-    bundle = _bundle(arch, config, dls, None) if pretrained else None
+    bundle = _bundle(arch, config, dls, None, decoder=False) if pretrained else None
     if config is None and bundle is not None:
         pad_token = dls.text_vocab.pad_idx  # its own padding may have another id
         config = replace(bundle.config.with_dropouts_of(CLASSIFIER_DROPOUTS), pad_token=pad_token)
@@ -156,7 +160,9 @@ def _check(factory: Callable[..., object], settings: Mapping[str, Any], dls: Tex
         raise ConfigError("backwards=True needs loaders that read texts from their end: make them with backwards=True")
 
 
-def _bundle(arch: type[Encoder], config: Config, dls: TextLoaders, folder: Path | str | None) -> Bundle:
+def _bundle(
+    arch: type[Encoder], config: Config, dls: TextLoaders, folder: Path | str | None, *, decoder: bool
+) -> Bundle:
     if folder is not None:
         if not isinstance(cast("object", folder), str | Path):
             raise ConfigError(
@@ -164,7 +170,7 @@ def _bundle(arch: type[Encoder], config: Config, dls: TextLoaders, folder: Path 
             )
         return load_bundle(Path(folder), kind=LANGUAGE_MODEL)
     sizes = config if isinstance(config, EncoderConfig) or config is None else get_config(arch, config)
-    return pretrained_weights.find(arch.config_class.arch, backwards=dls.backwards, config=sizes)
+    return pretrained_weights.find(arch.config_class.arch, backwards=dls.backwards, config=sizes, decoder=decoder)
 
 
 def get_config(arch: type[Encoder], config: Mapping[str, Any]) -> EncoderConfig:
