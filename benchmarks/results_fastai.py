@@ -1,11 +1,12 @@
-"""fastai's ULMFiT for the tables of results: the schedule of its tutorial, without its weights.
+"""fastai's ULMFiT for the tables of results: the stages and rates of its tutorial, without its weights.
 
     python benchmarks/results_fastai.py TASK_FOLDER ANSWER.json [--seed 0] [--lm-epochs 4] [--weights FOLDER]
 
 Run in an environment of its own (`environments.py`). Its pretrained weights come from the network and are not used.
 The language model begins with random numbers, as `ulmfit-no-base` does, and learns from the same texts for some epochs;
 or, with the sizes and the weights of one of this library (`results_fastai_weights.py`), as the tutorial goes on from
-fastai's own: an epoch with frozen layers, then the others. One class for each text only.
+fastai's own: an epoch with frozen layers, then the others, of which the tutorial has ten (`--lm-epochs 11`). As there,
+nothing is chosen by what is held out: a tenth, or the dev part. One class for each text only.
 
 Source: https://docs.fast.ai/tutorial.text.html, "The ULMFiT approach"
 """

@@ -3,7 +3,8 @@
     python benchmarks/results_linear.py tfidf TASK_FOLDER ANSWER.json [--seed 0]
 
 The features and classifiers are those of `linear_baselines.py`. Several labels: one classifier against the rest for
-each, and one threshold for all, the best for micro F1. Numbers: ridge regression on the features. Strength and
+each, and one threshold for all, the best for micro F1. Numbers: ridge regression on the features, within the range of
+those to learn from; there are no classes to weight n-grams by, so that those of `nb` count as they are. Strength and
 threshold are chosen by cross-validation on the training part (with the dev part, where there is one) alone.
 """
 
@@ -15,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from linear_baselines import METHODS, STRENGTHS, WORDS_AND_MARKS, fitted, logistic_regression
+from linear_baselines import METHODS, STRENGTHS, WORDS_AND_MARKS, LogCountRatio, fitted, logistic_regression
 from results_labels import several_labels
 from results_tasks import MULTI, REGRESSION, SINGLE, read_known, read_part, read_task
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 FOLDS = 5
 
@@ -42,11 +43,16 @@ def single(method: str, texts: list[str], labels: list[str], test: list[str], se
 def multi(method: str, texts: list[str], labels: list[str], test: list[str], seed: int) -> list[str]:
     """The classes of each text of the test part, separated by spaces."""
     table = features(method)
+
+    def one_label(strength: float) -> Any:
+        classifier = logistic_regression(seed).set_params(C=strength)
+        return make_pipeline(LogCountRatio(), classifier) if method == "nb" else classifier
+
     return several_labels(
         table.fit_transform(texts),
         labels,
         table.transform(test),
-        classifier=lambda strength: logistic_regression(seed).set_params(C=strength),
+        classifier=one_label,
         strengths=STRENGTHS,
         seed=seed,
     )
@@ -56,8 +62,9 @@ def regression(method: str, texts: list[str], labels: list[str], test: list[str]
     """The number for each text of the test part."""
     model = Pipeline([("features", features(method)), ("ridge", Ridge())])
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
-    search = GridSearchCV(model, {"ridge__alpha": [0.1, 1.0, 10.0, 100.0]}, cv=folds)
-    return [repr(float(value)) for value in search.fit(texts, np.array(labels, dtype=float)).predict(test)]
+    values = np.array(labels, dtype=float)
+    search = GridSearchCV(model, {"ridge__alpha": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]}, cv=folds).fit(texts, values)
+    return [repr(float(value)) for value in search.predict(test).clip(values.min(), values.max())]
 
 
 SOLVE = {SINGLE: single, MULTI: multi, REGRESSION: regression}

@@ -17,6 +17,7 @@ from results_run import scores
 from results_tasks import SINGLE, read_part, read_task
 from rows import add_row, circumstances
 
+from ulmfit.errors import named
 from ulmfit.inference.answers import average
 from ulmfit.inference.bundle import CLASSIFIER, load_bundle
 from ulmfit.inference.predictor import Predictor
@@ -33,6 +34,10 @@ def main() -> None:
     if task.kind != SINGLE:
         raise SystemExit(f"the parts of a model are told of tasks with one label for each text, not of {task.name}")
     texts, truth = read_part(given.task, "test")
+    if strange := sorted(set(truth) - set(bundle.labels)):
+        raise SystemExit(
+            f"{given.model} does not know the labels {named(strange)} of {task.name}: another task's model?"
+        )
     directions = {"forward": replace(bundle, backward=None)}
     if bundle.backward is not None:
         directions["backward"] = replace(bundle.backward, ngrams=bundle.ngrams)

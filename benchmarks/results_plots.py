@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from results_groups import MEASURES, by_system
-from results_summary import FEW, NAMES, newest
+from results_summary import NAMES, few, newest
 
 COLOURS = defaultdict(lambda: "C0", nb="C1", tfidf="C2", lsa="C4", embeddings="C3", fastai="C5")  # C0: this library
 TICKS = ((1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))  # the second if there are few of the first
@@ -59,9 +59,8 @@ def quality_and_cost(rows: list[dict[str, Any]], path: Path) -> None:
 def by_labels(rows: list[dict[str, Any]], path: Path) -> None:
     """Accuracy on IMDb by the number of labels, of each system's newest runs; bars are a standard deviation."""
     curves: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
-    few = [(int(found[1]), row) for row in rows if (found := FEW.fullmatch(row["task"]))]
-    for n in sorted({n for n, _ in few}):
-        for key, runs in newest([row for size, row in few if size == n]).items():
+    for n in sorted({n for n, _ in few(rows)}):
+        for key, runs in newest([row for size, row in few(rows) if size == n]).items():
             values = [row["accuracy"] for row in runs]
             if key[0] in NAMES:
                 curves.setdefault(key, []).append((n, mean(values), spread_of(values)))

@@ -34,6 +34,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from ulmfit.errors import UlmfitError
+
 ULMFIT = {
     "ulmfit": [],
     "ulmfit-no-base": ["--base", "none"],
@@ -43,6 +45,10 @@ ULMFIT = {
 FASTAI = "fastai"
 APART = {"embeddings": "results_embeddings.py", FASTAI: "results_fastai.py"}  # in environments of their own
 SYSTEMS = ("tfidf", "nb", "lsa", *APART, *ULMFIT)
+
+
+class RunError(Exception):
+    """A system did not answer."""
 
 
 def scores(task: Task, truth: list[str], predictions: list[str]) -> dict[str, float]:
@@ -75,6 +81,8 @@ def settings_of(system: str, given: argparse.Namespace) -> dict[str, str | None]
         return nothing | {"base": given.base, "lm-epochs": given.lm_epochs}
     if system not in ULMFIT:
         return nothing
+    if "--base" in ULMFIT[system]:
+        return nothing | {"time-budget": given.budget, "lm-epochs": given.lm_epochs}
     backward = given.backward_base if "--bidirectional" in ULMFIT[system] else None
     return {
         "time-budget": given.budget,
@@ -148,13 +156,30 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
         _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     if status:
-        raise SystemExit(f"{' '.join(command)} failed; see {log}")
+        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+        raise RunError(f"{' '.join(command)} failed: {' '.join(last)} (all of it in {log})")
     unit = 1 if sys.platform == "darwin" else 1024
     return {
         "seconds": round(seconds, 1),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_memory_mb": round(usage.ru_maxrss * unit / 1e6),
     }
+
+
+def run(key: dict[str, Any], folder: Path, task: Task, given: argparse.Namespace) -> dict[str, Any]:
+    """One run: what it was measured on, what it took and how well it answered.
+
+    Raises:
+        RunError: the system ended with an error.
+        UlmfitError: what it is to start from is not there.
+    """
+    row = seconds_of_bases(settings_of(key["system"], given)) | {"rows": task.rows} | circumstances()
+    with tempfile.TemporaryDirectory() as temporary:
+        answer = Path(temporary) / "answer.json"
+        command = command_of(key, folder, answer, given)
+        row |= measured(command, given.models / f"{name_of(folder, key)}.log")
+        predictions = json.loads(answer.read_text(encoding="utf-8"))
+    return row | {k: round(v, 4) for k, v in scores(task, read_part(folder, "test")[1], predictions).items()}
 
 
 def main() -> None:
@@ -175,7 +200,10 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, default=FOLDER, help="where environments.py made them")
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
-    given.models.mkdir(parents=True, exist_ok=True)
+    for folder in (given.models, given.out.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    rows_of(given.out)  # a file that cannot be read shows now
+    failures: list[str] = []
     for name in given.tasks:
         for seed in range(given.seeds):
             folder = prepare(name, given.data, given.folders, seed=seed, unlabelled=given.unlabelled)
@@ -185,15 +213,16 @@ def main() -> None:
                 if not given.again and any(all(row.get(k) == v for k, v in key.items()) for row in rows_of(given.out)):
                     print("there already:", key, flush=True)
                     continue
-                row = key | seconds_of_bases(settings_of(system, given)) | {"rows": task.rows} | circumstances()
-                with tempfile.TemporaryDirectory() as temporary:
-                    answer = Path(temporary) / "answer.json"
-                    command = command_of(key, folder, answer, given)
-                    row |= measured(command, given.models / f"{name_of(folder, key)}.log")
-                    predictions = json.loads(answer.read_text(encoding="utf-8"))
-                row |= {k: round(v, 4) for k, v in scores(task, read_part(folder, "test")[1], predictions).items()}
+                try:
+                    row = key | run(key, folder, task, given)
+                except (RunError, UlmfitError) as error:  # the others have their turn
+                    failures.append(f"{system} on {folder.name}: {error}")
+                    print(failures[-1], flush=True)
+                    continue
                 add_row(given.out, row)
                 print(json.dumps(row), flush=True)
+    if failures:
+        raise SystemExit("\n".join(["without an answer:", *failures]))
 
 
 if __name__ == "__main__":

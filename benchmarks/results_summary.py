@@ -17,6 +17,12 @@ NAMES = {
     "embeddings": "sentence embeddings (MiniLM)",
 }
 FEW = re.compile(r"imdb-(\d+)-test2000")
+FURTHER = 20_000  # texts without labels, beside them
+
+
+def few(rows: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """The rows of few labelled reviews beside many others, with the number of labels."""
+    return [(int(n[1]), row) for row in rows if row["unlabelled"] == FURTHER and (n := FEW.fullmatch(row["task"]))]
 
 
 def newest(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -32,16 +38,16 @@ def newest(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, A
 
 
 def cell(runs: list[dict[str, Any]] | None, measure: str) -> str:
-    """Figure and time, if there are runs."""
+    """Figure and processor time, if there are runs."""
     if not runs:
         return "not run"
-    return f"{spread([row[measure] for row in runs])}, {minutes([row['seconds'] for row in runs])}{of_base(runs)}"
+    return f"{spread([row[measure] for row in runs])}, {minutes([row['cpu_seconds'] for row in runs])}{of_base(runs)}"
 
 
 def few_labels(rows: list[dict[str, Any]]) -> str:
     """Accuracy on IMDb by the number of labels."""
-    sizes = sorted({int(found[1]) for row in rows if (found := FEW.fullmatch(row["task"]))})
-    groups = {n: newest([row for row in rows if row["task"] == f"imdb-{n}-test2000"]) for n in sizes}
+    sizes = sorted({n for n, _ in few(rows)})
+    groups = {n: newest([row for size, row in few(rows) if size == n]) for n in sizes}
     keys = dict.fromkeys(key for found in groups.values() for key in found if key[0] in NAMES)
     first = {key: mean(row["accuracy"] for row in groups[sizes[0]].get(key, [{"accuracy": 0}])) for key in keys}
     lines = [f"| system | {' | '.join(f'{n:,} labels' for n in sizes)} |", "|" + "---|" * (len(sizes) + 1)]

@@ -7,7 +7,8 @@ unlabelled.csv (column text) where there are further texts, and task.json. Which
 the seed and nothing else: parts that a data set does not come with are chosen by the hash of their names or numbers.
 `imdb-N` has N labelled reviews, chosen by the seed, half of them positive, and all 100,000 texts but those of the test
 part for the language model (`--unlabelled` takes fewer); `imdb-N-testM` is tested on M of the 25,000 test reviews, the
-same ones whatever the seed.
+same ones whatever the seed. Data sets are taken as they are: texts of the test part that also stand elsewhere are
+counted, not left out.
 """
 
 from __future__ import annotations
@@ -120,6 +121,10 @@ def _imdb(
         elif len(path) == 3 and path[1] == "unsup":
             parts["unlabelled"].append((text, ""))
     parts["train"] = []
+    if n > sum(map(len, labelled.values())):
+        raise SystemExit(f"{n:,} labelled reviews are asked for; there are {sum(map(len, labelled.values())):,}")
+    if n_test is not None and n_test > len(parts["test"]):
+        raise SystemExit(f"{n_test:,} reviews are to be tested on; there are {len(parts['test']):,}")
     for rows in labelled.values():
         rows.sort(key=lambda named: _rank(seed, named[0]))
         parts["train"] += [row for _, row in rows[: n // 2]]
@@ -162,10 +167,13 @@ def prepare(name: str, data: Path, out: Path, *, seed: int = 0, unlabelled: int 
         The folder.
 
     Raises:
-        SystemExit: there is no such task, or it is there with another number of texts for the language model.
+        SystemExit: there is no such task, or it is there with another number of texts for the language model; the data
+            are not there, or not enough of them.
     """
     if few := _LABELLED_REVIEWS.fullmatch(name):
         n, n_test = int(few[1]), None if few[2] is None else int(few[2])
+        if n < 2 or n % 2 or (n_test is not None and n_test < 1):
+            raise SystemExit(f"{name}: half of the labelled reviews are positive, and some are tested on")
         kind, lang, label = SINGLE, "en", f"-{seed}"
         parts: Callable[[], Parts] = lambda: _imdb(data, n, unlabelled, seed, _sign, n_test)  # noqa: E731
     elif name in FIXED:
@@ -181,9 +189,17 @@ def prepare(name: str, data: Path, out: Path, *, seed: int = 0, unlabelled: int 
                 "remove it, or take another folder for the tasks"
             )
         return folder
+    if not data.is_dir():
+        raise SystemExit(f"there is no folder {data} to read data sets from")
+    try:
+        found = parts()
+    except FileNotFoundError as error:
+        raise SystemExit(f"{name}: {error.filename} is not there") from error
+    if lacking := [part for part in ("train", "test") if not found.get(part)]:
+        raise SystemExit(f"{name}: {data} has nothing for {' and '.join(lacking)}")
     folder.mkdir(parents=True, exist_ok=True)
     rows, sums = {}, {}
-    for part, table in parts().items():
+    for part, table in found.items():
         if table:
             rows[part], sums[part] = len(table), _write(folder / f"{part}.csv", table, part != "unlabelled")
     limit = unlabelled if "unlabelled" in rows else None
@@ -225,6 +241,14 @@ def read_unlabelled(folder: Path) -> list[str]:
         return [row["text"] for row in csv.DictReader(file)]
 
 
+def repeated(folder: Path) -> dict[str, int]:
+    """How many texts of the test part stand in another part, word for word, and how many in the test part twice."""
+    test, _ = read_part(folder, "test")
+    known, unlabelled = set(read_known(folder)[0]), set(read_unlabelled(folder))
+    found = {"known": sum(text in known for text in test), "unlabelled": sum(text in unlabelled for text in test)}
+    return found | {"test": len(test) - len(set(test))}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the folders and print what they hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -237,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in given.tasks:
         for seed in range(given.seeds if _LABELLED_REVIEWS.fullmatch(name) else 1):
             folder = prepare(name, given.data, given.out, seed=seed, unlabelled=given.unlabelled)
-            print(folder, json.dumps(read_task(folder).rows), flush=True)
+            print(folder, json.dumps(read_task(folder).rows | {"test texts also in": repeated(folder)}), flush=True)
 
 
 if __name__ == "__main__":

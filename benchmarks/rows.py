@@ -22,7 +22,15 @@ SPEED = HERE / "speed.jsonl"
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
     """The rows that are there."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    if not path.is_file():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise SystemExit(f"{path}, line {number} is not JSON: {error}") from error
+    return rows
 
 
 def add_row(path: Path, row: dict[str, Any]) -> None:
