@@ -5,8 +5,8 @@
 FILE has columns text and label, of two classes. A text is described by the means of the outputs of each layer of the
 language model, as it is; logistic regression learns from these, strength chosen by cross-validation on the labelled
 texts. Beside it TF-IDF with logistic regression, and both, joined by a third that learns from what the two say of
-labelled texts that they have not learned from. The same texts are held out as in `few_labels.py`. One line of JSON for
-each draw: accuracies on the held-out texts.
+labelled texts that they have not learned from. What is held out are the first texts of those of `few_labels.py`. One
+line of JSON for each draw: accuracies on the held-out texts.
 """
 
 from __future__ import annotations
@@ -91,11 +91,16 @@ def main() -> None:
         parser.error("the labels must be of two classes")
     pool, held_out = held_out_of(labels.tolist())
     held_out = held_out[: given.held_out]
+    if max(given.labels) > len(pool):
+        parser.error(f"--labels: there are {len(pool):,} texts to draw from")
     drawn = {
         (n, draw): np.random.default_rng(draw).permutation(pool)[:n]
         for n in given.labels
         for draw in range(given.draws)
     }
+    for known in drawn.values():
+        if min(np.unique(labels[known], return_counts=True)[1]) < _FOLDS:
+            parser.error(f"a draw of {len(known)} texts has too few of a class")
     wanted = np.unique(np.concatenate([held_out, *drawn.values()]))
     described = dict(zip(wanted.tolist(), means(bundle, [rows[i][0] for i in wanted]), strict=True))
     for (n, draw), known in drawn.items():

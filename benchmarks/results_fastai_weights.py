@@ -2,7 +2,8 @@
 
 `results_run.py` writes them for `results_fastai.py`, which runs in an environment without this library. The weights are
 those of the model but for the biases of the words: fastai's model has one softmax over all words, where an adaptive one
-has several, so that each word gets the bias with which one softmax comes to its mean log-probability on some texts.
+has several, so that each word gets the bias with which one softmax comes to its mean log-probability on some texts (but
+for a constant). `en-small` has a perplexity of 144 with it, and 135 as it is, on 40 reviews that the biases are not of.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def write_weights(base: str, texts: Sequence[str], folder: Path) -> None:
         raise SystemExit(f"{base} is no language model that reads forward")
     if bundle.config.arch != "awd_lstm":
         raise SystemExit(f"fastai has no {bundle.config.arch}")
+    if not (bundle.config.tie_weights and bundle.config.out_bias):
+        raise SystemExit(f"the decoder of {base} shares no weights with the embedding, or has no biases")
     model = language_model_of(bundle)
     store = TokenStore.build(texts[:_TEXTS], bundle.tokenizer, vocab=bundle.vocab)
     arrays = layers_of(model) | {"bias": biases(model, store)}
@@ -48,7 +51,7 @@ def write_weights(base: str, texts: Sequence[str], folder: Path) -> None:
 
 @torch.no_grad()
 def biases(model: LanguageModel, store: TokenStore) -> npt.NDArray[Any]:
-    """(V,) biases of one softmax whose mean log-probabilities of all words are those of the model's decoder."""
+    """(V,) biases of one softmax with the mean log-probabilities of the model's decoder, but for a constant."""
     total = torch.zeros(model.decoder.weight.shape[0])
     n = 0
     for batch in LMDataLoader(store, bs=_ROWS):

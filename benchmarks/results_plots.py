@@ -57,7 +57,7 @@ def quality_and_cost(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def by_labels(rows: list[dict[str, Any]], path: Path) -> None:
-    """Accuracy on IMDb by the number of labels, of each system's newest runs; bars are a standard deviation."""
+    """Accuracy on IMDb by the number of labels, newest runs of the systems in README; bars are a standard deviation."""
     curves: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
     for n in sorted({n for n, _ in few(rows)}):
         for key, runs in newest([row for size, row in few(rows) if size == n]).items():

@@ -112,7 +112,10 @@ def seconds_of_bases(settings: dict[str, str | None]) -> dict[str, float]:
     reports = [folder / "metrics.json" for folder in folders if folder.is_dir()]
     if not reports:
         return {}
-    return {"base_seconds": sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in reports)}
+    known = [json.loads(path.read_text(encoding="utf-8")).get("seconds") for path in reports]
+    if None in known:
+        raise RunError(f"{reports[known.index(None)]} does not say how long the base took")
+    return {"base_seconds": sum(known)}
 
 
 def command_of(key: dict[str, Any], folder: Path, answer: Path, given: argparse.Namespace) -> list[str]:
@@ -204,9 +207,12 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     rows_of(given.out)  # a file that cannot be read shows now
     failures: list[str] = []
-    for name in given.tasks:
-        for seed in range(given.seeds):
-            folder = prepare(name, given.data, given.folders, seed=seed, unlabelled=given.unlabelled)
+    wanted = [(name, seed) for name in given.tasks for seed in range(given.seeds)]
+    folders = [
+        prepare(name, given.data, given.folders, seed=seed, unlabelled=given.unlabelled) for name, seed in wanted
+    ]
+    try:
+        for (_, seed), folder in zip(wanted, folders, strict=True):
             task = read_task(folder)
             for system in given.systems:
                 key = key_of(task, system, seed, given)
@@ -215,14 +221,17 @@ def main() -> None:
                     continue
                 try:
                     row = key | run(key, folder, task, given)
-                except (RunError, UlmfitError) as error:  # the others have their turn
+                except (RunError, UlmfitError, OSError, ValueError, SystemExit) as error:  # the others have their turn
                     failures.append(f"{system} on {folder.name}: {error}")
                     print(failures[-1], flush=True)
                     continue
                 add_row(given.out, row)
                 print(json.dumps(row), flush=True)
+    finally:
+        if failures:
+            print("\n".join(["without an answer:", *failures]), flush=True)
     if failures:
-        raise SystemExit("\n".join(["without an answer:", *failures]))
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from results_tasks import MULTI, REGRESSION, read_task
 
 ULMFIT = [sys.executable, "-m", "ulmfit"]
+
+
+def done(command: list[Any]) -> None:
+    """Run a command; where it fails, its own last line is the one to be read."""
+    if status := subprocess.run(command, check=False).returncode:
+        sys.exit(status)
 
 
 def main() -> None:
@@ -41,11 +48,11 @@ def main() -> None:
         train += ["--valid", given.task / "dev.csv"]
     if (given.task / "unlabelled.csv").is_file():
         train += ["--lm-data", given.task / "unlabelled.csv"]
-    subprocess.run(train, check=True)
+    done(train)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "labelled.csv"
         texts = ["--input", given.task / "test.csv", "--text", "text", "--output", out]
-        subprocess.run([*ULMFIT, "predict", given.model, *texts], check=True)
+        done([*ULMFIT, "predict", given.model, *texts])
         with out.open(encoding="utf-8", newline="") as file:
             predictions = [row["prediction"].replace(";", " ") for row in csv.DictReader(file)]
     given.answer.write_text(json.dumps(predictions), encoding="utf-8")

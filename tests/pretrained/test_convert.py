@@ -9,6 +9,7 @@ import tarfile
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from ulmfit.errors import FormatError
 from ulmfit.inference.bundle import load_bundle
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.convert import convert_fastai
-from ulmfit.pretrained.foreign import read_foreign
+from ulmfit.pretrained.foreign import Record, read_foreign
 
 FILES = Path(__file__).parent / "fastai"
 EXPECTED = json.loads((FILES / "expected.json").read_text(encoding="utf-8"))
@@ -127,6 +128,14 @@ def test_a_hostile_file_is_refused_and_not_run(kind, inert, tmp_path):
         with pytest.raises(FormatError, match=r"names \S+(system|eval), which is not plain data; it was not run"):
             read_foreign(tmp_path / name, inert=inert)
     assert not sign.exists()
+
+
+def test_what_an_optimizer_is_made_of_stays_inert(tmp_path):
+    path = tmp_path / "optimizer.pkl"
+    path.write_bytes(pickle.dumps({"weights": [1.5], "opt": np.float64(2.5)}, protocol=2))  # of numpy and _codecs
+    read = read_foreign(path)
+    assert read["weights"] == [1.5]
+    assert isinstance(read["opt"], Record)
 
 
 def test_tuples_that_hold_each_other_again_and_again_take_no_time(tmp_path):

@@ -195,13 +195,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 def test_a_run_that_ends_where_the_rate_begins_to_fall_can_still_be_extended(tmp_path, monkeypatch):
     job = job_of(tmp_path, epochs=3)
 
-    def told(self: Callback, learn) -> None:
-        if learn.progress >= 0.7:
-            signal.raise_signal(signal.SIGTERM)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", told)
-        pretrain(job)
+    stop_at(monkeypatch, job, 0.7)
     assert {p.name for p in job.training_folder.iterdir()} == {"last.safetensors", "before-fall.safetensors"}
 
 
@@ -213,39 +207,67 @@ def test_a_finished_run_is_extended_from_before_the_fall(tmp_path):
     assert longer["perplexity"] < first["perplexity"]
     stable = read_counts(job.training_folder / "before-fall.safetensors")
     assert stable["step"] == pytest.approx(0.7 * read_counts(job.training_folder / "last.safetensors")["step"], abs=2)
-    pretrain(replace(job, epochs=4, resume=True))
-    curve = load_bundle(job.out).history
-    assert [row["epoch"] for row in curve] == list(range(len(curve)))  # no portion was learned once more
-    for shorter, message in ((3, "has 4.00 epochs behind it"), (4, "")):
-        if message:
-            with pytest.raises(ConfigError, match=message):
-                pretrain(replace(job, epochs=shorter, resume=True))
-        else:
-            assert pretrain(replace(job, epochs=shorter, resume=True))["tokens_seen"] > longer["tokens_seen"]
+    console = Console(record=True, width=300, file=io.StringIO())
+    longest = pretrain(replace(job, epochs=4, resume=True), console)
+    assert f"after {stable['n_targets']:,} tokens" in console.export_text()
+    assert pretrain(replace(job, epochs=4, resume=True))["tokens_seen"] == longest["tokens_seen"]
+    with pytest.raises(ConfigError, match=r"has 2\.8\d epochs .* 9\d% of the length asked for"):
+        pretrain(replace(job, epochs=3, resume=True))
+    (job.training_folder / "before-fall.safetensors").unlink()
+    with pytest.raises(ConfigError, match="cannot be made longer"):
+        pretrain(replace(job, epochs=6, resume=True))
 
 
-def test_a_time_budget_that_is_used_up_is_refused(tmp_path):
-    job = job_of(tmp_path, epochs=50, time_budget=1.5)
+def test_a_time_budget_that_is_used_up_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("ulmfit.training.pretrain.seconds_per_token", lambda *_: 0.0)
+    job = job_of(tmp_path, epochs=500, time_budget=1.5)
     pretrain(job)
-    with pytest.raises(ConfigError, match=r"has trained for \d+ s, and --time-budget 1s is the time of the whole run"):
-        pretrain(replace(job, time_budget=1.0, resume=True))
-    assert pretrain(replace(job, time_budget=4.0, resume=True))["seconds"] > 1.5
+    with pytest.raises(ConfigError, match=r"epochs and \d s behind it, \d+% of the length asked for"):
+        pretrain(replace(job, time_budget=1.2, resume=True))
+    assert pretrain(replace(job, time_budget=4.0, resume=True))["seconds"] > 3
 
 
 def test_an_interrupted_extension_is_extended_from_where_it_was(tmp_path, monkeypatch):
     job = job_of(tmp_path)
     pretrain(job)
+    stop_at(monkeypatch, replace(job, epochs=4, resume=True), 0.5)
+    with pytest.raises(ConfigError, match="of the length asked for"):  # there would be no place for its own fall
+        pretrain(replace(job, epochs=2.5, resume=True))
+    console = Console(record=True, width=300, file=io.StringIO())
+    pretrain(replace(job, epochs=5, resume=True), console)
+    assert f"Resumed from {job.training_folder / 'last.safetensors'}" in console.export_text()
 
-    def told(self: Callback, learn) -> None:
-        if 0.4 < learn.progress < 0.7:
+
+def test_what_the_rows_carry_survives_that_the_measurement_is_timed(tmp_path, monkeypatch):
+    job = job_of(tmp_path, epochs=4)
+    stop_at(monkeypatch, job, 0.5)
+    carried = []
+    monkeypatch.setattr(Learner, "fit", lambda self, *_, **__: carried.append(self.model.state) or sys.exit())
+    with pytest.raises(SystemExit):
+        pretrain(replace(job, time_budget=100, resume=True))
+    assert any(part.abs().max() > 0 for layer in carried[0] for part in layer)
+
+
+def test_another_model_at_the_place_of_a_run_is_not_replaced_unasked(tmp_path, monkeypatch):
+    job = job_of(tmp_path, epochs=2)
+    stop_at(monkeypatch, job, 0.5)
+    pretrain(replace(job, epochs=0.2, seed=1, out=tmp_path / "other"))
+    (tmp_path / "other").rename(job.out)
+    with pytest.raises(DataError, match="already holds a model"):
+        pretrain(replace(job, resume=True))
+    pretrain(replace(job, resume=True, overwrite=True))
+
+
+def stop_at(monkeypatch, job: PretrainJob, share: float) -> None:
+    """Begin a run that SIGTERM ends after so much of it."""
+
+    def told(_: Callback, learn) -> None:
+        if share <= learn.progress:
             signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", told)
-        pretrain(replace(job, epochs=4, resume=True))
-    console = Console(record=True, width=300, file=io.StringIO())
-    pretrain(replace(job, epochs=5, resume=True), console)
-    assert f"Resumed from {job.training_folder / 'last.safetensors'}" in console.export_text()
+        pretrain(job)
 
 
 def test_a_run_begins_where_its_base_ended(tmp_path):

@@ -32,7 +32,7 @@ class Corpus:
         seed: of the choice, which depends on it and on the position of a text only.
 
     Raises:
-        DataError: a path does not exist or holds nothing to read, a file is named twice; on iteration: a file is not of
+        DataError: a path does not exist or holds nothing to read, a file is there twice; on iteration: a file is not of
             its format or has no such column.
     """
 
@@ -75,7 +75,7 @@ class Corpus:
     def _found(self) -> list[tuple[Path, list[Path], list[Path]]]:
         """Of each path the files to read and the others; folders are looked through once, as they may be large."""
         found: list[tuple[Path, list[Path], list[Path]]] = []
-        seen: set[Path] = set()
+        seen: dict[Path, Path] = {}
         for path in self.paths:
             if path.is_file():
                 readable, others = [path], []
@@ -84,9 +84,8 @@ class Corpus:
                 readable = [p for p in inside if p.suffix.lower() in (".txt", *TABLE_SUFFIXES)]
                 others = sorted(set(inside) - set(readable))
             for file in readable:
-                if (place := file.resolve()) in seen:
-                    raise DataError(f"{file} is named twice, alone or by a folder: its texts would count twice")
-                seen.add(place)
+                if (other := seen.setdefault(file.resolve(), file)) is not file:
+                    raise DataError(f"{other} and {file} are the same file, whose texts would count twice")
             found.append((path, readable, others))
         return found
 

@@ -1,8 +1,9 @@
 """Reading what other libraries pickled, without running any of it.
 
 A pickle is a program that may call any function it names. This reader lets it name only what holds plain data, and the
-functions that put tensors together, which are replaced by our own; anything else is refused before it is called. With
-`inert=True`, other names become records that keep their arguments and do nothing.
+functions that put tensors together, which are replaced by our own; anything else is refused before it is called. What
+an optimizer beside the weights is made of, and with `inert=True` other names, become records that keep their arguments
+and do nothing.
 
 Source: the Python documentation, "Restricting Globals" of the module pickle; the file formats of torch.save.
 """
@@ -170,7 +171,7 @@ def read_foreign(path: Path, *, inert: bool = False) -> Any:
         inert: read other objects as `Record`, for exported learners.
 
     Returns:
-        lists, dictionaries, strings, numbers and tensors; nothing in it has behaviour of its own.
+        lists, dictionaries, strings, numbers, tensors and records; nothing in it has behaviour of its own.
 
     Raises:
         FormatError: the file names something that could be run, is damaged, or of another format.

@@ -8,10 +8,9 @@ falls in the last part of the run; the checkpoint from before the fall is kept, 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,21 +29,20 @@ from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.training.bases import load_base, own_tokenizer
-from ulmfit.training.callbacks import Callback
 from ulmfit.training.cards import pretrained_card
-from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about, read_counts, save_checkpoint
+from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about
+from ulmfit.training.extending import FALL, BeforeFall, check_corpus, check_length, checkpoint_to_resume, gave
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.lm_callbacks import FreshStarts
 from ulmfit.training.manifest import fingerprint_ids, fingerprint_texts, run_manifest
 from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, in_millions, say
-from ulmfit.training.run_files import check_settings, say_nothing_there
 from ulmfit.training.schedules import trapezoid
 from ulmfit.training.validation import seconds_per_token
 
-_WARM_UP, _FALL = 0.02, 0.3  # shares of the run in which the learning rate rises and falls
+_WARM_UP = 0.02  # share of the run in which the learning rate rises
 _EVALUATED_EVERY = 8_000_000  # tokens between two measurements on the held-out part
-_TIMED = 10_000  # tokens whose measurement is timed
+_TIMED = 5_000  # tokens whose measurement is timed
 _FEW_TOKENS = 10_000  # held out: of fewer the standard error of a perplexity is above 2%
 _MIN_TOKENS_PER_WORD = 10  # of the corpus, for each entry of the vocabulary
 
@@ -64,25 +62,6 @@ class _Corpora:
         return facts | {"words": [len(self.train.vocab), fingerprint_texts(self.train.vocab.itos)]}
 
 
-class _BeforeFall(Callback):
-    """Keeps a checkpoint from before the learning rate falls."""
-
-    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        self.path, self.about = path, about
-        self._done: bool | None = None
-
-    def before_batch(self, learn: Learner) -> None:
-        """A fit that is resumed in its fall has its checkpoint; in `before_fit` progress may be a shorter one's."""
-        if self._done is None:
-            self._done = learn.progress >= 1 - _FALL
-
-    def after_batch(self, learn: Learner) -> None:
-        """Save when the fall begins."""
-        if not self._done and learn.progress >= 1 - _FALL:
-            self._done = True
-            save_checkpoint(learn, self.path, self.about)
-
-
 def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]:
     """Train a language model, measure it on held-out texts, and write its model folder.
 
@@ -100,35 +79,39 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     last = job.training_folder / "last.safetensors"
     stable = job.training_folder / "before-fall.safetensors"
     about: dict[str, Any] = {"settings": job.settings(), "length": [job.epochs, job.time_budget]}
-    start = _checkpoint_to_resume(job, last, stable, about, console)
-    overwrite = job.overwrite or start is not None  # the model that is there is what this run gave so far
+    start = checkpoint_to_resume(job, last, stable, about, console)
+    overwrite = job.overwrite or (start is not None and gave(job))
     check_target(job.out, overwrite=overwrite)
     base = _base(job)
     corpora = _tokenize(job, base, console)
     about["corpus"] = corpora.facts()
     if start is not None:
-        _check_corpus(start, about["corpus"])
+        check_corpus(start, about["corpus"])
     learn = _learner(job, base, corpora)
     say(
         console,
         f"Language model: {n_parameters(learn.model):,} parameters, {len(corpora.train.vocab):,} entries, "
         f"{learn.precision} on {learn.device.type}",
     )
+    measuring = None if start is None else read_about(start).get("measuring")
+    if job.time_budget is not None and measuring is None:
+        measuring = _seconds_of_measuring(job, learn, corpora.valid)
+    about["measuring"] = measuring
+    seconds = _seconds_to_train(job, measuring, console)
     if start is not None:
-        _check_length(job, learn, last)
+        check_length(job, learn, start, seconds)
         load_checkpoint(learn, start)
         say(console, f"Resumed from {start} after {in_millions(learn.n_targets)} tokens")
     keeper = SaveCheckpoint(last, seconds=job.checkpoint_every, about=about)
     keeper.save(learn)  # a place that cannot be written shows now, not after an interval
     portions: Any = learn.dls.train
-    seconds = _seconds_to_train(job, learn, corpora.valid, console)
     with keeper.signals():
         learn.fit(
             job.epochs * portions.n,
             job.lr,
-            schedule=trapezoid(warm_up=_WARM_UP, fall=_FALL, mom=learn.moms[1]),
+            schedule=trapezoid(warm_up=_WARM_UP, fall=FALL, mom=learn.moms[1]),
             seconds=seconds,
-            cbs=[ProgressTable(console), StatusLine(console), FreshStarts(), _BeforeFall(stable, about), keeper],
+            cbs=[ProgressTable(console), StatusLine(console), FreshStarts(), BeforeFall(stable, about), keeper],
             resume=start is not None,
         )
         keeper.save(learn)
@@ -153,72 +136,6 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
         f"{job.out}; {job.training_folder} is needed only to train it further (--resume with more epochs)",
     )
     return metrics
-
-
-def _checkpoint_to_resume(
-    job: PretrainJob, last: Path, stable: Path, about: Mapping[str, Any], console: Console
-) -> Path | None:
-    """The checkpoint to start from, if there is one.
-
-    Raises:
-        ConfigError: there is a checkpoint that is not asked for, or one of a run with other settings.
-    """
-    if not job.resume:
-        if last.exists():
-            raise ConfigError(
-                f"{job.training_folder} holds the checkpoint of an earlier run: --resume to go on with it, or remove it"
-            )
-        return None
-    if not last.exists():
-        say_nothing_there(job.training_folder, console)
-        return None
-    before = read_about(last)
-    defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have
-    check_settings(last, defaults | before["settings"], about["settings"])
-    # The learning rate may have fallen already for the end that was planned then.
-    fallen = before["length"] != about["length"] and read_counts(last)["progress"] > 1 - _FALL
-    return stable if fallen and stable.exists() else last
-
-
-def _check_length(job: PretrainJob, learn: Learner, last: Path) -> None:
-    """Refuse a length that the run has behind it: the model would be one of fewer steps than the one that is there.
-
-    Raises:
-        ConfigError: the time or the epochs are less than those that were used.
-    """
-    if read_about(last)["length"] == [job.epochs, job.time_budget]:
-        return
-    counts, portions = read_counts(last), cast("Portions", learn.dls.train)
-    done = counts["step"] / len(portions) / portions.n
-    if job.time_budget is not None and counts["seconds"] >= job.time_budget:
-        raise ConfigError(
-            f"the run has trained for {counts['seconds']:.0f} s, and --time-budget {job.time_budget:.0f}s is the time "
-            "of the whole run, what was before included: give more, or another --out for a shorter run"
-        )
-    if done >= job.epochs:
-        raise ConfigError(
-            f"the run has {done:.2f} epochs behind it, and --epochs {job.epochs:g} counts from its beginning: give "
-            "more, or another --out for a shorter run"
-        )
-
-
-def _check_corpus(start: Path, here: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint whose texts were others: the rows of its weights are those of other words.
-
-    Raises:
-        ConfigError: the files have changed; the message says what differs.
-    """
-    there = read_about(start).get("corpus", {})  # an older version did not keep it
-    changed = [
-        f"{there[what][0]:,} {what} then and {n:,} now" + (", which are others" if n == there[what][0] else "")
-        for what, (n, fingerprint) in here.items()
-        if what in there and there[what][1] != fingerprint
-    ]
-    if changed:
-        raise ConfigError(
-            f"{start} belongs to a run on other texts: {'; '.join(changed)}. Give the files of then; what else there "
-            "is to learn, a new run learns with --base and the model that this run gave"
-        )
 
 
 def _base(job: PretrainJob) -> Bundle | None:
@@ -323,18 +240,24 @@ def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learne
     )
 
 
-def _seconds_to_train(job: PretrainJob, learn: Learner, valid: TokenStore, console: Console) -> float | None:
+def _seconds_of_measuring(job: PretrainJob, learn: Learner, valid: TokenStore) -> float:
+    """What a measurement on the held-out part takes."""
+    n = min(valid.n_tokens, max(_TIMED, job.bs + 1))
+    some = TokenStore(valid.ids[:n], np.array([0, n]), valid.vocab)
+    loader = LMDataLoader(some, bs=job.bs, seq_len=job.bptt, backwards=job.backwards)
+    seconds_per_token(learn, loader)  # the first pass takes longer
+    return seconds_per_token(learn, loader) * valid.n_tokens
+
+
+def _seconds_to_train(job: PretrainJob, measuring: float | None, console: Console) -> float | None:
     """The time budget without what the measurement at its end takes; at least half of it."""
-    if job.time_budget is None:
+    if job.time_budget is None or measuring is None:
         return None
-    timed, _ = valid.cut(min(len(valid), int(np.searchsorted(valid.offsets, _TIMED))))
-    loader = LMDataLoader(timed, bs=job.bs, seq_len=job.bptt, backwards=job.backwards)
-    measuring = seconds_per_token(learn, loader) * valid.n_tokens
     if measuring > job.time_budget / 2:
         say(
             console,
-            f"The measurement on the {valid.n_tokens:,} tokens held out takes about {measuring:,.0f} s, more than half "
-            "of the time budget, so that the run will be longer; --held-out or --valid can give fewer",
+            f"The measurement on what is held out takes about {measuring:,.0f} s, more than half of the time budget, "
+            "so that the run will be longer; --held-out or --valid can give fewer",
         )
     return max(job.time_budget / 2, job.time_budget - measuring)
 
