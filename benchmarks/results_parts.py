@@ -50,7 +50,8 @@ def main() -> None:
     if bundle.ngrams is not None and ngrams is not None:
         answers["n-grams"] = ngrams
         answers |= {f"{name}, with n-grams": bundle.ngrams.join(one, ngrams) for name, one in networks.items()}
-    row = {"task": task.name, "seed": task.seed, "model": given.model.name, "accuracy": {}} | circumstances()
+    row = {"task": task.name, "unlabelled": task.rows.get("unlabelled", 0), "seed": task.seed}
+    row |= {"model": given.model.name, "accuracy": {}} | circumstances()
     for name, numbers in answers.items():
         labels = [bundle.labels[i] for i in numbers.argmax(1)]
         row["accuracy"][name] = round(scores(task, truth, labels)["accuracy"], 4)

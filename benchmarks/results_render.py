@@ -119,7 +119,7 @@ def render(rows: list[dict[str, Any]], alone: list[dict[str, Any]]) -> str:
             "",
             *commands(some),
             "",
-            *parts_of([row for row in alone if row["task"] == task]),
+            *parts_of([row for row in alone if (row["task"], row["unlabelled"]) == (task, unlabelled)]),
             f"![{task}: quality and processor time](images/results-{name}.svg)",
             "",
         ]
