@@ -22,8 +22,8 @@ import torch
 from few_labels import held_out_of, read
 from results_linear import features as ngrams
 from rows import circumstances
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.model_selection import cross_val_predict
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -105,8 +105,9 @@ def main() -> None:
     described = dict(zip(wanted.tolist(), means(bundle, [rows[i][0] for i in wanted]), strict=True))
     for (n, draw), known in drawn.items():
         tables = [np.stack([described[int(i)] for i in part]) for part in (known, held_out)]
-        strength = LogisticRegressionCV(Cs=_STRENGTHS, cv=_FOLDS, max_iter=1_000)
-        base = said(make_pipeline(StandardScaler(), strength), tables[0], labels[known], tables[1])
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+        search = GridSearchCV(model, {"logisticregression__C": _STRENGTHS}, cv=_FOLDS)
+        base = said(search, tables[0], labels[known], tables[1])
         of_words = ngrams("tfidf")
         words = [
             of_words.fit_transform([rows[i][0] for i in known]),
@@ -114,7 +115,7 @@ def main() -> None:
         ]
         linear = said(LogisticRegression(C=100, max_iter=1_000), words[0], labels[known], words[1])
         join = LogisticRegression().fit(np.column_stack([base[0], linear[0]]), labels[known])
-        answers = {"base": base[2], "tfidf": linear[2], "both": join.predict(np.column_stack([base[1], linear[1]]))}
+        answers = {"means": base[2], "tfidf": linear[2], "both": join.predict(np.column_stack([base[1], linear[1]]))}
         found = {name: round(float((answer == labels[held_out]).mean()), 4) for name, answer in answers.items()}
         print(json.dumps({"base": given.base, "labels": n, "draw": draw, **found} | circumstances()), flush=True)
 
