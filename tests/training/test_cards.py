@@ -30,5 +30,5 @@ def test_cards_name_the_architecture_and_the_pooling_that_were_trained(config: E
     assert f"An {name} encoder with concat pooling" in card
     assert "| valid | 5 | 0.8000 |" in card
     bundle = replace(language_model(["The parcel came late."], config), metrics={"perplexity": 81.25})
-    assert f"An {name} of {len(bundle.vocab)} words" in language_model_card(bundle)
+    assert f"An {name} of {len(bundle.vocab)} entries" in language_model_card(bundle)
     assert "perplexity 81.2 on held-out texts" in language_model_card(bundle)

@@ -88,7 +88,7 @@ def test_rules_and_special_tokens(txts):
     )
 
 
-@pytest.mark.filterwarnings("ignore:vocab_sz is .* these texts support:UserWarning")
+@pytest.mark.filterwarnings("ignore:Of .* subword pieces asked for there are:UserWarning")
 def test_subwords(txts):
     def subword(sz):
         sp = SubwordTokenizer(vocab_sz=sz)
