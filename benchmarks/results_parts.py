@@ -12,6 +12,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from results_run import scores
 from results_tasks import SINGLE, read_part, read_task
@@ -50,7 +51,7 @@ def main() -> None:
     if bundle.ngrams is not None and ngrams is not None:
         answers["n-grams"] = ngrams
         answers |= {f"{name}, with n-grams": bundle.ngrams.join(one, ngrams) for name, one in networks.items()}
-    row = {"task": task.name, "unlabelled": task.rows.get("unlabelled", 0), "seed": task.seed}
+    row: dict[str, Any] = {"task": task.name, "unlabelled": task.rows.get("unlabelled", 0), "seed": task.seed}
     row |= {"model": given.model.name, "accuracy": {}} | circumstances()
     for name, numbers in answers.items():
         labels = [bundle.labels[i] for i in numbers.argmax(1)]
