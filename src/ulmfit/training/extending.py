@@ -119,5 +119,4 @@ def gave(job: PretrainJob) -> bool:
         then = read_json(job.out / METRICS).get("settings", {})
     except (FormatError, OSError):
         return False
-    now = {**job.settings(), "data": [p.name for p in job.data], "valid": [p.name for p in job.valid]}
-    return all(then.get(name) == value for name, value in now.items())
+    return all(then.get(name) == value for name, value in job.settings_by_name().items())

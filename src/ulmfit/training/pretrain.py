@@ -275,13 +275,7 @@ def _metrics(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Le
         "seconds": round(learn.seconds, 1),
         "licence": job.licence,
         **run_manifest(
-            {
-                **job.settings(),
-                "data": [p.name for p in job.data],
-                "valid": [p.name for p in job.valid],
-                "epochs": job.epochs,
-                "time_budget": job.time_budget,
-            },
+            job.settings_by_name() | {"epochs": job.epochs, "time_budget": job.time_budget},
             train=fingerprint_ids(corpora.train),
             valid=fingerprint_ids(corpora.valid),
         ),

@@ -128,6 +128,10 @@ class PretrainJob:
                 plain[name] = [str(p) for p in value] if isinstance(value, tuple) else value
         return plain
 
+    def settings_by_name(self) -> dict[str, Any]:
+        """The same with the names of files only, as a model folder tells them."""
+        return {**self.settings(), "data": [p.name for p in self.data], "valid": [p.name for p in self.valid]}
+
     @property
     def config(self) -> EncoderConfig:
         """Of the encoder."""
