@@ -20,7 +20,7 @@ from ulmfit.pretrained.foreign import Record, read_foreign, walk
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import FILLER, Vocab
 
-_REVERSERS = frozenset({"fastai.text.data.reverse_text", "fastai.text.core.reverse_text"})  # one, by its version
+_REVERSER = "fastai.text.data.reverse_text"  # named by an export whose texts are read from their end
 _LAYER = re.compile(r"rnns\.(\d+)\.(?:module\.)?(weight_ih_l0|weight_hh_l0|bias_ih_l0|bias_hh_l0)(_raw)?")
 
 
@@ -60,7 +60,7 @@ def read_fastai(weights: Path, vocab: Path | None, *, backwards: bool = False) -
         FormatError: as there.
     """
     content = read_foreign(weights, inert=vocab is None)
-    backwards = backwards or any(getattr(value, "name", "") in _REVERSERS for value in walk(content))
+    backwards = backwards or any(getattr(value, "name", "") == _REVERSER for value in walk(content))
     state = _state_of(content, weights)
     words = _words_of(content if vocab is None else read_foreign(vocab), vocab or weights, alone=vocab is not None)
     config, tensors = _as_ours(state, len(words), weights, vocab)
