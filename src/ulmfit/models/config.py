@@ -194,7 +194,7 @@ SIZES: dict[str, dict[str, EncoderConfig]] = {
     },
     "awd_qrnn": {
         "base": AWDQRNNConfig(),
-        "small": AWDQRNNConfig(emb_sz=300, n_hid=1100, n_layers=3, window=1, cutoffs=(2_000, 8_000)).with_dropouts_of(
+        "small": AWDQRNNConfig(emb_sz=300, n_hid=640, n_layers=2, cutoffs=(2_000, 8_000)).with_dropouts_of(
             _SMALL_DROPOUTS
         ),
     },
