@@ -3,15 +3,17 @@
 The encoder's graph reads a chunk of each text and carries its state to the next, so that a text of any length is read
 to its end in bounded memory; the head's graph makes the numbers of the classes from what was pooled.
 
-    encoder.onnx   ids (B, T), lengths (B,), skip (B,), h0, c0, h1, ... (1, B, H) -> last, maximum, total (B, F), states
+    encoder.onnx   ids (B, T), lengths (B,), skip (B,), states (1, B, H) -> last, maximum, total (B, F), states
     head.onnx      features (B, 3F) -> logits (B, C)
+
+States are h0, c0, h1, ... of an LSTM; of a QRNN c0, c1, ..., and x0, the last input, where a layer sees two steps.
 
 B batch, T steps of a chunk, F features of a step, H hidden, V vocabulary, C classes. Needs the extra `onnx`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from ulmfit.inference.folder import (
 from ulmfit.inference.network import classifier_of
 from ulmfit.inference.onnx_predictor import ENCODER, HEAD, ONNX_CLASSIFIER
 from ulmfit.models.classifier import PoolingLinearClassifier
-from ulmfit.models.config import AWDLSTMConfig
+from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig, EncoderConfig
 
 try:
     import onnx
@@ -93,20 +95,42 @@ def encoder_model(bundle: Bundle, *, int8: bool = False) -> Any:
         ConfigError: an architecture that has no ONNX form here.
     """
     config = bundle.config
-    if not isinstance(config, AWDLSTMConfig) or config.bidir:
+    if config.bidir or not isinstance(config, AWDLSTMConfig | AWDQRNNConfig):
         what = "bidirectional layers" if config.bidir else config.arch
-        raise ConfigError(f"only AWD-LSTM encoders that read in one direction become ONNX; the model has {what}")
-    graph, weights = Graph(), bundle.weights
-    prefix = "document_encoder.encoder."
-    words = _embed(graph, _array(weights[f"{prefix}embedding.weight"]), int8=int8)
-    sizes = [*[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-    states_in, states_out = [], []
+        raise ConfigError(f"encoders of one direction, AWD-LSTM or AWD-QRNN, become ONNX; the model has {what}")
+    graph, prefix = Graph(), "document_encoder.encoder."
+    weights = {name.removeprefix(prefix): w for name, w in bundle.weights.items() if name.startswith(prefix)}
+    words = _embed(graph, _array(weights["embedding.weight"]), int8=int8)
     graph.constant("axis_0", np.array([0], np.int64))
     graph.constant("axis_1", np.array([1], np.int64))
-    graph.add("Cast", ["lengths"], "lengths_32", to=TensorProto.INT32)
     x = graph.add("Transpose", [words], "steps", perm=[1, 0, 2])
-    for i, size in enumerate(sizes):
-        layer = f"{prefix}layers.{i}.lstm."
+    if isinstance(config, AWDLSTMConfig):
+        x, states = _lstm(graph, x, weights, config)
+    else:
+        x, states = _qrnn(graph, x, weights, config)
+    features = config.emb_sz * (2 if bundle.pool_words else 1)
+    if bundle.pool_words:
+        x = graph.add("Concat", [x, "steps"], "joined", axis=2)
+    _pool(graph, x)
+    ids = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B", "T"])]
+    ids += [helper.make_tensor_value_info(name, TensorProto.INT64, ["B"]) for name in ("lengths", "skip")]
+    pooled = [_floats(name, "B", features) for name in ("last", "maximum", "total")]
+    before = [_floats(name, 1, "B", size) for name, size in states.items()]
+    after = [_floats(f"{name}_after", 1, "B", size) for name, size in states.items()]
+    return graph.model("encoder", [*ids, *before], [*pooled, *after])
+
+
+def _outputs(config: EncoderConfig) -> list[int]:
+    """The output size of each layer."""
+    return [*[config.n_hid] * (config.n_layers - 1), config.emb_sz]
+
+
+def _lstm(graph: Graph, x: str, weights: Mapping[str, Any], config: AWDLSTMConfig) -> tuple[str, dict[str, int]]:
+    """The layers over the steps (T, B, E); the name of their output, and the sizes of the states they carry."""
+    states: dict[str, int] = {}
+    graph.add("Cast", ["lengths"], "lengths_32", to=TensorProto.INT32)
+    for i, size in enumerate(_outputs(config)):
+        layer = f"layers.{i}.lstm."
         names = [f"{kind}_{i}" for kind in ("W", "R", "B")]
         matrices = [_array(weights[f"{layer}{n}_l0"]) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         w, r, b_w, b_r = (np.concatenate([np.split(m, 4)[g] for g in _GATES]) for m in matrices)
@@ -115,16 +139,58 @@ def encoder_model(bundle: Bundle, *, int8: bool = False) -> Any:
         outputs = [f"outputs_{i}", f"h{i}_after", f"c{i}_after"]
         graph.add("LSTM", [x, *names, "lengths_32", f"h{i}", f"c{i}"], outputs, hidden_size=size)
         x = graph.add("Squeeze", [outputs[0], "axis_1"], f"layer_{i}")
-        states_in += [_floats(f"{kind}{i}", 1, "B", size) for kind in "hc"]
-        states_out += [_floats(name, 1, "B", size) for name in outputs[1:]]
-    features = config.emb_sz * (2 if bundle.pool_words else 1)
-    if bundle.pool_words:
-        x = graph.add("Concat", [x, "steps"], "joined", axis=2)
-    _pool(graph, x)
-    ids = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B", "T"])]
-    ids += [helper.make_tensor_value_info(name, TensorProto.INT64, ["B"]) for name in ("lengths", "skip")]
-    pooled = [_floats(name, "B", features) for name in ("last", "maximum", "total")]
-    return graph.model("encoder", [*ids, *states_in], [*pooled, *states_out])
+        states |= {f"h{i}": size, f"c{i}": size}
+    return x, states
+
+
+def _qrnn(graph: Graph, x: str, weights: Mapping[str, Any], config: AWDQRNNConfig) -> tuple[str, dict[str, int]]:
+    """The same; the state after a text's own end is not that of the text, but no text goes on from there."""
+    states: dict[str, int] = {}
+    graph.constant("whole", np.array(1, np.float32))
+    n_in = config.emb_sz
+    for i, size in enumerate(_outputs(config)):
+        weight, bias = (_array(weights[f"layers.{i}.gates.{kind}"]) for kind in ("weight", "bias"))
+        seen = x
+        if weight.shape[1] == 2 * n_in:
+            states[f"x{i}"] = n_in
+            known = graph.add("Concat", [f"x{i}", x], f"known_{i}", axis=0)
+            for name, values in (("first", 0), ("last", -1), ("end", np.iinfo(np.int64).max)):
+                graph.constant(f"{name}_{i}", np.array([values], np.int64))
+            earlier = graph.add("Slice", [known, f"first_{i}", f"last_{i}", "axis_0"], f"earlier_{i}")
+            graph.add("Slice", [known, f"last_{i}", f"end_{i}", "axis_0"], f"x{i}_after")
+            seen = graph.add("Concat", [earlier, x], f"seen_{i}", axis=2)
+        products = graph.add("MatMul", [seen, graph.constant(f"W_{i}", weight.T)], f"products_{i}")
+        gates = graph.add("Add", [products, graph.constant(f"B_{i}", bias)], f"gates_{i}")
+        graph.add("Split", [gates], [f"z_{i}", f"f_{i}", f"o_{i}"], axis=2)
+        candidate = graph.add("Tanh", [f"z_{i}"], f"candidate_{i}")
+        forget = graph.add("Sigmoid", [f"f_{i}"], f"forget_{i}")
+        if config.zoneout_p:
+            graph.constant(f"moved_{i}", np.array(1 - config.zoneout_p, np.float32))
+            moved = graph.add("Mul", [graph.add("Sub", ["whole", forget], f"open_{i}"), f"moved_{i}"], f"input_{i}")
+            forget = graph.add("Sub", ["whole", moved], f"kept_{i}")
+        else:
+            moved = graph.add("Sub", ["whole", forget], f"input_{i}")
+        new = graph.add("Mul", [moved, candidate], f"new_{i}")
+        before = graph.add("Squeeze", [f"c{i}", "axis_0"], f"cell_{i}")
+        outputs = [f"cell_{i}_after", f"cells_{i}"]
+        graph.add("Scan", [before, forget, new], outputs, num_scan_inputs=2, body=_pooling(size))
+        graph.add("Unsqueeze", [outputs[0], "axis_0"], f"c{i}_after")
+        x = graph.add("Mul", [graph.add("Sigmoid", [f"o_{i}"], f"output_{i}"), outputs[1]], f"layer_{i}")
+        states[f"c{i}"] = n_in = size
+    return x, states
+
+
+def _pooling(size: int) -> Any:
+    """One step of a QRNN's cell: what it keeps and what is new."""
+    inputs = [_floats(name, "B", size) for name in ("cell", "forget", "new")]
+    nodes = [
+        helper.make_node("Mul", ["cell", "forget"], ["kept"]),
+        helper.make_node("Add", ["kept", "new"], ["cell_after"]),
+        helper.make_node("Identity", ["cell_after"], ["cell_out"]),
+    ]
+    return helper.make_graph(
+        nodes, "pooling", inputs, [_floats(name, "B", size) for name in ("cell_after", "cell_out")]
+    )
 
 
 def _embed(graph: Graph, matrix: Floats, *, int8: bool) -> str:
@@ -260,7 +326,7 @@ def _write(bundle: Bundle, folder: Path, *, int8: bool) -> None:
 
 
 def _quantized(model: Any) -> Any:
-    """The model with the matrices of its LSTM layers as int8."""
+    """The model with the matrices of its recurrent layers as int8."""
     import tempfile
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -269,5 +335,7 @@ def _quantized(model: Any) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         ready, out = Path(folder) / "ready.onnx", Path(folder) / "quantized.onnx"
         quant_pre_process(model, ready, skip_optimization=True, skip_symbolic_shape=True)
-        quantize_dynamic(ready, out, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            ready, out, op_types_to_quantize=["LSTM", "MatMul"], per_channel=True, weight_type=QuantType.QInt8
+        )
         return onnx.load(out)
