@@ -22,10 +22,10 @@ CONFIG = AWDLSTMConfig(emb_sz=6, n_hid=8, n_layers=2)
 
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A worse and a better forward model, and a backward one."""
+    """An early and a later, better forward model, and a backward one."""
     model = language_model(make_reviews(50)[0])
-    save_bundle(replace(model, metrics={"perplexity": 80.0}), tmp_path / "worse")
-    save_bundle(model, tmp_path / "better")
+    save_bundle(replace(model, metrics={"perplexity": 80.0}), tmp_path / "early")
+    save_bundle(model, tmp_path / "late")
     save_bundle(replace(model, backwards=True), tmp_path / "backward")
     (tmp_path / "notes").mkdir()
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
@@ -33,9 +33,9 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_models_are_listed_and_loaded_by_name(bundled):
-    assert weights.names() == ["backward", "better", "worse"]
-    assert weights.load("worse").metrics["perplexity"] == 80
-    with pytest.raises(ConfigError, match="no pretrained model 'best'; bundled: backward, better, worse"):
+    assert weights.names() == ["backward", "early", "late"]
+    assert weights.load("early").metrics["perplexity"] == 80
+    with pytest.raises(ConfigError, match="no pretrained model 'best'; bundled: backward, early, late"):
         weights.load("best")
 
 
@@ -60,6 +60,7 @@ def test_a_configuration_that_does_not_fit_is_refused_with_the_fields(bundled):
 def test_a_model_is_chosen_if_it_knows_the_words(bundled):
     chosen, share = weights.choose(make_reviews(50, seed=1)[0])
     assert chosen is not None
+    assert chosen.name == "late"  # both know the same words
     assert share > 0.95
     assert weights.choose(["Wo bleibt denn mein Paket?"] * 3) == (None, 0.0 + weights.choose(["Wo bleibt?"])[1])
     chosen, _ = weights.choose(make_reviews(50)[0], backwards=True)
@@ -68,12 +69,12 @@ def test_a_model_is_chosen_if_it_knows_the_words(bundled):
 
 
 def test_damaged_weights_are_refused(bundled):
-    path = bundled / "better" / "model.safetensors"
+    path = bundled / "late" / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(FormatError, match=r"model.safetensors has another content"):
-        weights.load("better")
+        weights.load("late")
 
 
 def test_the_start_of_a_run(bundled):
@@ -84,7 +85,7 @@ def test_the_start_of_a_run(bundled):
     assert find_bases(["völlig andere Wörter"], console, "auto").forward is None
     assert "starting from random weights" in out.getvalue()
     assert load_base("none") is None
-    for name in ("worse", str(bundled / "worse")):
+    for name in ("early", str(bundled / "early")):
         found = load_base(name)
         assert found is not None
         assert found.metrics["perplexity"] == 80

@@ -17,6 +17,7 @@ from ulmfit.pretrained.transfer import coverage
 
 BUNDLED = Path(__file__).parent / "bundled"
 ENOUGH = 0.75  # of the running words: English texts of any domain reach 0.9, those in a related language hardly 0.5
+_AS_MANY = 0.02  # of the running words: models that know about as many
 _SAMPLE = 500
 
 
@@ -44,26 +45,30 @@ def load(name: str) -> Bundle:
 
 
 def choose(texts: Sequence[str], *, backwards: bool = False) -> tuple[Bundle | None, float]:
-    """The bundled language model that knows most of the words of some texts, if it knows enough of them.
+    """The best bundled language model that knows about as many words of some texts as any, if that is enough of them.
 
     Args:
         texts: the texts it is for; a sample of them is looked at.
         backwards: one that reads texts from their end.
 
     Returns:
-        the model, or None if none knows `ENOUGH` of the words; and the share that the best one knows.
+        the model, or None if none knows `ENOUGH` of the words; and the share that it knows, or the largest one.
     """
-    best: Bundle | None = None
-    share = 0.0
     sample = texts[:: max(1, len(texts) // _SAMPLE)]
-    for name in names():
-        bundle = load(name)
+    known: list[tuple[float, Bundle]] = []
+    for bundle in map(load, names()):
         if bundle.backwards == backwards:
             counts = Counter(token for text in sample for token in bundle.tokenizer(text))
-            known = coverage(counts, bundle.vocab)
-            if best is None or known > share:
-                best, share = bundle, known
-    return (best if share >= ENOUGH else None), share
+            known.append((coverage(counts, bundle.vocab), bundle))
+    most = max((share for share, _ in known), default=0.0)
+    if most < ENOUGH:
+        return None, most
+    share, best = min(((s, b) for s, b in known if s >= most - _AS_MANY), key=lambda found: _perplexity(found[1]))
+    return best, share
+
+
+def _perplexity(bundle: Bundle) -> float:
+    return float(bundle.metrics["perplexity"])
 
 
 def find(
@@ -80,7 +85,7 @@ def find(
     Raises:
         ConfigError: there is none of that architecture and direction, or its sizes differ from `config`.
     """
-    bundles = sorted(_of(arch, backwards), key=lambda b: float(b.metrics["perplexity"]))
+    bundles = sorted(_of(arch, backwards), key=_perplexity)
     kind = f"{'backward' if backwards else 'forward'} {arch}"
     if not bundles:
         raise ConfigError(
