@@ -182,7 +182,7 @@ class Draw:
         key = (recipe.lm_epochs, variant.base, variant.backwards)
         if key not in self.models:
             base = (self.backward_base if variant.backwards else self.base) if variant.base else None
-            config = size_config(recipe.size) if base is None else base.config
+            config = size_config(recipe.size, recipe.arch) if base is None else base.config
             self.models[key], _, _ = train_language_model(
                 self.stores, config, recipe, Clock(None), QUIET, base, backwards=variant.backwards
             )

@@ -27,7 +27,8 @@ from rows import add_row, circumstances
 from ulmfit.cli.options import parse_duration
 from ulmfit.data.sources import Examples
 from ulmfit.inference.predictor import Predictor
-from ulmfit.training.bases import find_bases
+from ulmfit.models import DEFAULT_ARCH
+from ulmfit.training.bases import NONE, find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.job import train_and_measure
 from ulmfit.training.parts import prepare_texts
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--lang", default="en")
     parser.add_argument("--tokenizer", default="word")
     parser.add_argument("--lm-epochs", type=float, help="0 takes the bases as they are, such as models of the domain")
+    parser.add_argument("--arch", default=DEFAULT_ARCH, help="of the runs without a base")
     parser.add_argument("--no-pseudo-labels", action="store_true", help="the n-grams teach the network nothing")
     parser.add_argument("--rows", type=Path, help="a file of JSON lines that gets a row of each run")
     given = parser.parse_args()
@@ -85,6 +87,7 @@ def main() -> None:
     check = [texts_and_labels[i][0] for i in held_out], [texts_and_labels[i][1] for i in held_out]
     task = given.file.parent.name if given.file.stem == "train" else given.file.stem
     recipe = Recipe(
+        arch=given.arch,
         lang=given.lang,
         tokenizer=given.tokenizer,
         time_budget=given.time_budget,
@@ -114,7 +117,7 @@ def main() -> None:
             )
             further = Examples(texts=[texts_and_labels[i][0] for i in others], labels=None, source="others")
             for base in given.bases:
-                name = Path(base).name
+                name = Path(base).name if base != NONE or given.arch == DEFAULT_ARCH else f"{base}, {given.arch}"
                 got = run(data, further, check, base, replace(recipe, seed=draw))
                 row = {**about, "labels": n, "draw": draw, "base": name, **got, **where}
                 if given.rows is not None:

@@ -65,5 +65,5 @@ def without_bundled_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs train very small models, for few steps."""
     config = AWDLSTMConfig(emb_sz=48, n_hid=64, n_layers=2)
-    monkeypatch.setattr("ulmfit.training.recipes.size_config", lambda name: config)
+    monkeypatch.setattr("ulmfit.training.recipes.size_config", lambda *_: config)
     monkeypatch.setattr("ulmfit.training.classifier_stages._MIN_STEPS", 15)

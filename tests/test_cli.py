@@ -368,6 +368,8 @@ def bad_csv(tmp_path: Path, content: str | bytes) -> Path:
         (b"text,label\ncaf\xe9,x\n", (), "bad.csv: the bytes at offset 14 are not utf-8"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--base", "gpt"), "neither 'auto' nor 'none', nor a bundled model"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--size", "huge"), "choose one of base, small"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--arch", "gru"), "choose one of awd_lstm, awd_qrnn"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--arch", "awd_qrnn", "--base", "en-small"), "has its own"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--time-budget", "soon"), "write it like 90s"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--valid-pct", "1.5"), "valid_pct=1.5"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--lm-data", "nowhere.csv"), "nowhere.csv does not exist"),

@@ -14,7 +14,7 @@ from ulmfit.data.sources import Examples
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.bundle import load_bundle, save_bundle
 from ulmfit.inference.predictor import Predictor
-from ulmfit.models.config import SIZES, AWDLSTMConfig
+from ulmfit.models.config import SIZES, AWDLSTMConfig, AWDQRNNConfig
 from ulmfit.text import Tokenizer
 from ulmfit.training.bases import Bases
 from ulmfit.training.classifier_stages import classifier_learner, classifier_rate, default_epochs, seconds_per_token
@@ -68,6 +68,19 @@ def test_settings_that_make_no_sense_are_reported_together():
         Recipe(drop_mult=2.0)
     with pytest.raises(ConfigError, match="'tiny' is not known"):
         Recipe(size="tiny")
+    with pytest.raises(ConfigError, match="arch='awd_gru' is not known; choose one of awd_lstm, awd_qrnn"):
+        Recipe(arch="awd_gru")
+
+
+def test_a_model_without_base_has_the_architecture_that_is_asked_for(monkeypatch):
+    monkeypatch.setattr("ulmfit.training.classifier_stages._MIN_STEPS", 5)
+    monkeypatch.setitem(SIZES["awd_qrnn"], "small", AWDQRNNConfig(emb_sz=8, n_hid=12, n_layers=2))
+    texts = prepare_texts(examples(40), None, (), valid_pct=0.2, seed=0)
+    recipe = Recipe(arch="awd_qrnn", lm_epochs=0.1, epochs=1, bidirectional=True)
+    trained = train_text_classifier(texts, recipe, Console(quiet=True))
+    assert trained.classifier.config.arch == "awd_qrnn"
+    assert trained.classifier.backward is not None
+    assert trained.classifier.backward.config.arch == "awd_qrnn"
 
 
 def test_small_data_gets_more_epochs_within_limits():

@@ -20,6 +20,7 @@ from ulmfit._version import __version__
 from ulmfit.cli import ship, use
 from ulmfit.cli.options import Base, Encoding, LabelDelim, Overwrite, Resume, Seed, TextColumn, matching, parse_duration
 from ulmfit.errors import ConfigError, UlmfitError, counted
+from ulmfit.models import DEFAULT_ARCH
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -130,6 +131,10 @@ def train(
         bool, typer.Option(help="The network learns from texts without labels, too, of whose class that model is sure.")
     ] = True,
     backward_base: Annotated[str, typer.Option(help="The same as --base for the direction from the end.")] = "auto",
+    arch: Annotated[
+        str | None,
+        typer.Option(help=f"Cells of a model without base: awd_lstm or awd_qrnn; {DEFAULT_ARCH} is the default."),
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Size of a model without base: small (the default) or base.")] = None,
     lang: Annotated[
         str | None, typer.Option(help="Language of a model without base, as spaCy names it; en is the default.")
@@ -168,7 +173,7 @@ def train(
 
     Example: ulmfit train reviews.csv --text review --label sentiment --lm-data more-reviews.csv --out my-model
     """
-    own = {"--size": size, "--lang": lang, "--tokenizer": tokenizer}
+    own = {"--arch": arch, "--size": size, "--lang": lang, "--tokenizer": tokenizer}
     given = [option for option, value in own.items() if value is not None]
     if given and base not in ("none", "auto"):
         raise ConfigError(
@@ -182,6 +187,7 @@ def train(
 
     check_precision(precision)
     recipe = Recipe(
+        arch=arch or DEFAULT_ARCH,
         size=size or "small",
         tokenizer=tokenizer or "auto",
         lang=lang or "en",
@@ -228,7 +234,7 @@ def pretrain(
         list[Path] | None, typer.Option(help="Texts to measure on; otherwise a part of DATA is held out.")
     ] = None,
     held_out: Annotated[float, typer.Option(help="That part, as a share of the texts.")] = 0.01,
-    arch: Annotated[str, typer.Option(help="awd_lstm or awd_qrnn.")] = "awd_lstm",
+    arch: Annotated[str, typer.Option(help="awd_lstm or awd_qrnn.")] = DEFAULT_ARCH,
     size: Annotated[str, typer.Option(help="small or base.")] = "small",
     tokenizer: Annotated[
         str, typer.Option(help="word, subword or char; auto: word, or subword where spaces do not tell words.")

@@ -25,6 +25,7 @@ from ulmfit.data.sources import Examples
 from ulmfit.errors import ConfigError, DataError
 from ulmfit.inference.answers import check_texts
 from ulmfit.inference.predictor import Predictor
+from ulmfit.models import DEFAULT_ARCH
 from ulmfit.training.bases import AUTO, find_bases
 from ulmfit.training.clock import Clock
 from ulmfit.training.job import save, train_and_measure
@@ -38,7 +39,8 @@ class TextEstimator(BaseEstimator):
     Args:
         base: the language model to start from: a model folder, the name of a bundled model, "none", or "auto" for a
             bundled one that knows the words.
-        size: of a model without base: "small" or "base".
+        arch: of a model without base: "awd_lstm" or "awd_qrnn".
+        size: of such a model: "small" or "base".
         epochs: of the classifier once all layers are unfrozen; None chooses them from the number of texts.
         lm_epochs: of the language model; None chooses them from the number of tokens.
         time_budget: seconds for `fit`; epochs are then upper limits.
@@ -60,6 +62,7 @@ class TextEstimator(BaseEstimator):
         self,
         *,
         base: str = AUTO,
+        arch: str = DEFAULT_ARCH,
         size: str = "small",
         epochs: int | None = None,
         lm_epochs: float | None = None,
@@ -75,6 +78,7 @@ class TextEstimator(BaseEstimator):
         verbose: bool = False,
     ) -> None:
         self.base = base
+        self.arch = arch
         self.size = size
         self.epochs = epochs
         self.lm_epochs = lm_epochs
@@ -115,6 +119,7 @@ class TextEstimator(BaseEstimator):
         """
         seed = _seed(self.random_state)
         recipe = Recipe(
+            arch=self.arch,
             size=self.size,
             epochs=self.epochs,
             lm_epochs=self.lm_epochs,

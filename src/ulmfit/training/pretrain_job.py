@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit.errors import ConfigError
+from ulmfit.models import DEFAULT_ARCH
 from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.run_files import training_folder
@@ -61,7 +62,7 @@ class PretrainJob:
     valid: tuple[Path, ...] = ()
     held_out: float = 0.01
     licence: str = "not stated"
-    arch: str = "awd_lstm"
+    arch: str = DEFAULT_ARCH
     size: str = "small"
     tokenizer: str = AUTO
     lang: str = "en"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 from ulmfit.errors import ConfigError
+from ulmfit.models import DEFAULT_ARCH
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, size_config
 from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.precision import PRECISIONS
@@ -21,7 +22,8 @@ class Recipe:
     """The settings of a run.
 
     Args:
-        size: "small" or "base": the architecture's size when there is no base.
+        arch: "awd_lstm" or "awd_qrnn": the architecture when there is no base.
+        size: "small" or "base": its size, then.
         tokenizer: "word", "subword" or "char", when there is no base; "auto" for words, or for subwords where spaces do
             not tell words (Chinese, Japanese, Thai ...).
         lang: language of the texts, as spaCy names it, when there is no base.
@@ -54,6 +56,7 @@ class Recipe:
             their figures are float32.
     """
 
+    arch: str = DEFAULT_ARCH
     size: str = "small"
     tokenizer: str = AUTO
     lang: str = "en"
@@ -79,7 +82,7 @@ class Recipe:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        size_config(self.size)
+        size_config(self.size, self.arch)
         problems = []
         problems += kind_problems(self.tokenizer)
         if self.lm_epochs and not 0.05 <= self.lm_epochs < math.inf:

@@ -120,7 +120,7 @@ def _one_direction(
     tokenizer: Tokenizer | None = None,
 ) -> tuple[Trained, PseudoLabels | None]:
     """One of the two directions; without a base it cuts texts as `tokenizer` does, if there is one."""
-    config = size_config(recipe.size) if base is None else base.config
+    config = size_config(recipe.size, recipe.arch) if base is None else base.config
     if base is not None:
         tokenizer = base.tokenizer
     elif tokenizer is None:
