@@ -27,9 +27,10 @@ def bundled(without_bundled_models: Path, monkeypatch: pytest.MonkeyPatch) -> li
     return weights.names()
 
 
-def test_a_forward_english_model_is_there_and_knows_english(bundled):
-    assert "en-small" in bundled
-    model = weights.find("awd_lstm")
+@pytest.mark.parametrize(("arch", "name"), [("awd_lstm", "en-small"), ("awd_qrnn", "en-small-qrnn")])
+def test_a_forward_english_model_is_there_and_knows_english(bundled, arch: str, name: str):
+    model = weights.find(arch)
+    assert model.name == name
     assert model.kind == LANGUAGE_MODEL
     assert not model.backwards
     figures = measure(model, [ENGLISH])

@@ -276,6 +276,7 @@ def test_a_run_begins_where_its_base_ended(tmp_path):
     metrics = pretrain(further)
     assert metrics["perplexity"] < 1.02 * first["perplexity"]
     assert metrics["base"] == {"name": "lm", "backwards": False, "tokens_seen": first["tokens_seen"]}
+    assert metrics["settings"]["base"] == "lm"  # not where it lay
     more = load_bundle(tmp_path / "more")
     assert more.vocab.itos == load_bundle(tmp_path / "lm").vocab.itos
     assert f"{first['tokens_seen']:,}" in more.card

@@ -81,6 +81,13 @@ def test_a_model_without_base_has_the_architecture_that_is_asked_for(monkeypatch
     assert trained.classifier.config.arch == "awd_qrnn"
     assert trained.classifier.backward is not None
     assert trained.classifier.backward.config.arch == "awd_qrnn"
+    monkeypatch.setitem(SIZES["awd_lstm"], "small", AWDLSTMConfig(emb_sz=8, n_hid=12, n_layers=2))
+    one_way = train_text_classifier(texts, replace(recipe, arch="awd_lstm", bidirectional=False), Console(quiet=True))
+    bases = {"base": one_way.language_model, "backward_base": trained.backward_language_model}
+    mixed = train_text_classifier(texts, recipe, Console(quiet=True), **bases).classifier
+    assert mixed.backward is not None
+    assert (mixed.config.arch, mixed.backward.config.arch) == ("awd_lstm", "awd_qrnn")
+    assert Predictor(mixed).outputs(texts.valid[0]).shape == (len(texts.valid[0]), 2)
 
 
 def test_small_data_gets_more_epochs_within_limits():

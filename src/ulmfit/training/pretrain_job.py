@@ -130,8 +130,9 @@ class PretrainJob:
         return plain
 
     def settings_by_name(self) -> dict[str, Any]:
-        """The same with the names of files only, as a model folder tells them."""
-        return {**self.settings(), "data": [p.name for p in self.data], "valid": [p.name for p in self.valid]}
+        """The same with the names of files and folders only, as a model folder tells them."""
+        names = {"data": [p.name for p in self.data], "valid": [p.name for p in self.valid]}
+        return {**self.settings(), **names, "base": Path(self.base).name}
 
     @property
     def config(self) -> EncoderConfig:
