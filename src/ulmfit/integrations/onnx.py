@@ -37,7 +37,7 @@ from ulmfit.inference.folder import (
 from ulmfit.inference.network import classifier_of
 from ulmfit.inference.onnx_predictor import ENCODER, HEAD, ONNX_CLASSIFIER
 from ulmfit.models.classifier import PoolingLinearClassifier
-from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig, EncoderConfig
+from ulmfit.models.config import AWDLSTMConfig, AWDQRNNConfig
 
 try:
     import onnx
@@ -120,16 +120,11 @@ def encoder_model(bundle: Bundle, *, int8: bool = False) -> Any:
     return graph.model("encoder", [*ids, *before], [*pooled, *after])
 
 
-def _outputs(config: EncoderConfig) -> list[int]:
-    """The output size of each layer."""
-    return [*[config.n_hid] * (config.n_layers - 1), config.emb_sz]
-
-
 def _lstm(graph: Graph, x: str, weights: Mapping[str, Any], config: AWDLSTMConfig) -> tuple[str, dict[str, int]]:
     """The layers over the steps (T, B, E); the name of their output, and the sizes of the states they carry."""
     states: dict[str, int] = {}
     graph.add("Cast", ["lengths"], "lengths_32", to=TensorProto.INT32)
-    for i, size in enumerate(_outputs(config)):
+    for i, size in enumerate(config.layer_sizes[1:]):
         layer = f"layers.{i}.lstm."
         names = [f"{kind}_{i}" for kind in ("W", "R", "B")]
         matrices = [_array(weights[f"{layer}{n}_l0"]) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
@@ -148,7 +143,7 @@ def _qrnn(graph: Graph, x: str, weights: Mapping[str, Any], config: AWDQRNNConfi
     states: dict[str, int] = {}
     graph.constant("whole", np.array(1, np.float32))
     n_in = config.emb_sz
-    for i, size in enumerate(_outputs(config)):
+    for i, size in enumerate(config.layer_sizes[1:]):
         weight, bias = (_array(weights[f"layers.{i}.gates.{kind}"]) for kind in ("weight", "bias"))
         seen = x
         if weight.shape[1] == 2 * n_in:

@@ -57,6 +57,11 @@ class EncoderConfig:
     out_bias: bool = True
     cutoffs: tuple[int, ...] = ()
 
+    @property
+    def layer_sizes(self) -> list[int]:
+        """The input size of the first layer, then the output size of each."""
+        return [self.emb_sz, *[self.n_hid] * (self.n_layers - 1), self.emb_sz]
+
     def __post_init__(self) -> None:
         for f in fields(self):
             object.__setattr__(self, f.name, _plain(getattr(self, f.name)))

@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         self.vocab_sz = vocab_sz
         self.embedding = EmbeddingDropout(vocab_sz, config.emb_sz, config.embed_p)
         self.input_dropout = RNNDropout(config.input_p)
-        sizes = [config.emb_sz, *[config.n_hid] * (config.n_layers - 1), config.emb_sz]
+        sizes = config.layer_sizes
         layers = [self._directions(n, i, o) for n, (i, o) in enumerate(pairwise(sizes))]
         self.layers = nn.ModuleList(layers)
         self._state_sizes = [layer.state_sizes for layer in layers]
