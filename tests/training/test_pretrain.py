@@ -282,6 +282,24 @@ def test_a_run_begins_where_its_base_ended(tmp_path):
     assert f"{first['tokens_seen']:,}" in more.card
 
 
+def test_a_run_from_a_base_brings_the_texts_in_another_order(tmp_path, monkeypatch):
+    firsts = []
+    train_batch = Learner.train_batch
+
+    def told(self, batch) -> None:
+        if self.n_steps == 0:
+            firsts.append(batch.inputs[0])
+        train_batch(self, batch)
+
+    monkeypatch.setattr(Learner, "train_batch", told)
+    pretrain(job_of(tmp_path, epochs=0.2))
+    for out, epochs in (("again", 0.2), ("more", 0.1)):
+        pretrain(job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / out, epochs=epochs))
+    of_base, again, more = firsts
+    assert not torch.equal(of_base, again)
+    assert torch.equal(again, more)
+
+
 def test_a_base_may_read_the_other_way(tmp_path):
     pretrain(job_of(tmp_path))
     job = job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / "bwd", backwards=True, epochs=0.2, lr=1e-6)

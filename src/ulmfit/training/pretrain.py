@@ -223,9 +223,9 @@ def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learne
         model = LanguageModel(len(corpora.train.vocab), job.config.scaled(job.drop_mult))
     if base is not None:
         model.load_state_dict(base.weights)
-    train = LMDataLoader(
-        corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=job.seed
-    )
+    # What the base has learned from may be these same texts: another order than its own brings others first.
+    order = job.seed + (0 if base is None else _lineage(job.base, base)["tokens_seen"])
+    train = LMDataLoader(corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=order)
     portions = max(1, min(len(train), round(corpora.train.n_tokens / _EVALUATED_EVERY)))
     valid = LMDataLoader(corpora.valid, bs=job.bs, seq_len=job.bptt, backwards=job.backwards)
     return Learner(
