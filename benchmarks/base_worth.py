@@ -8,7 +8,7 @@ FILE has columns text and label. The same texts are held out as in `few_labels.p
 rest, and what is left of it (at most `--unlabelled`) is for the language model. Every run is the recipe of `ulmfit
 train`, with the same time budget whatever it starts from; without a base it takes the tokens of `--lang` and
 `--tokenizer`. Each run is a row of JSON: the accuracy on the held-out texts of the network alone, of the n-grams
-alone, and of both; then come the means, which `results_render.py` puts into docs/pretraining.md.
+alone, and of both; then come the means, which `results_render.py` puts into docs/design/pretraining.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ r"""Which small language model learns most in equal CPU time.
 
 Each configuration is trained for the same CPU seconds (one thread) on the same tokens with the schedule run through,
 then measured on articles held out. Each gives a row of JSON, of which `results_render.py` makes the table of
-docs/pretraining.md.
+docs/design/pretraining.md.
 
 Perplexities of two vocabularies do not compare: a word that one of them lacks is easy to foretell, as it is any such
 word. So each of these costs as much more as it takes to tell it from the others that the largest vocabulary knows, all

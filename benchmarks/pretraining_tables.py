@@ -1,4 +1,4 @@
-"""The tables of docs/pretraining.md that `results_render.py` makes of rows."""
+"""The tables of docs/design/pretraining.md that `results_render.py` makes of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md and docs/pretraining.md, and the summary of results in README.md.
+"""Write the tables of docs/benchmarks.md and docs/design/pretraining.md, and the summary of results in README.md.
 
 They come from the files of rows beside this program. Nothing in them is typed by hand.
 
@@ -176,7 +176,7 @@ def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
-    parser.add_argument("--pretraining", type=Path, default=ROOT / "docs" / "pretraining.md")
+    parser.add_argument("--pretraining", type=Path, default=ROOT / "docs" / "design" / "pretraining.md")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
