@@ -77,9 +77,10 @@ def main() -> None:
     torch.set_num_threads(1)
     job = PretrainJob(data=tuple(given.files), out=Path("unused"), text="text", lr=given.lr)
     corpus, quiet = Corpus(paths=job.data, text=job.text), Console(quiet=True)
-    tokenizer = own_tokenizer(job.tokenizer, job.lang, corpus, quiet, job.vocab_size)
+    own = job.own()
+    tokenizer = own_tokenizer(own["tokenizer"], own["lang"], corpus, quiet, own["vocab_size"])
     store = TokenStore.build(
-        corpus, tokenizer, min_freq=job.min_freq, max_vocab=job.vocab_size, cache_dir=default_cache_dir()
+        corpus, tokenizer, min_freq=own["min_freq"], max_vocab=own["vocab_size"], cache_dir=default_cache_dir()
     )
     shares = np.bincount(store.ids, minlength=len(store.vocab)) / store.n_tokens
     alone = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())

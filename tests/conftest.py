@@ -53,6 +53,15 @@ def _interruptible() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _folders_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is written where the user's own data sets and token ids are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ULMFIT_DATA", "ULMFIT_CACHE"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def without_bundled_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Runs start from random weights unless a test says otherwise: a base of 30,000 words makes small runs long."""
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -18,13 +19,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from bundles import language_model
 from invented import make_reviews
 from rich.console import Console
 
 import ulmfit
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle
-from ulmfit.models.config import SIZES, AWDLSTMConfig
+from ulmfit.inference.bundle import LANGUAGE_MODEL, load_bundle, save_bundle
+from ulmfit.models.config import SIZES, AWDLSTMConfig, AWDQRNNConfig
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import read_counts
 from ulmfit.training.learner import Learner
@@ -211,7 +213,7 @@ def test_a_finished_run_is_extended_from_before_the_fall(tmp_path):
     longest = pretrain(replace(job, epochs=4, resume=True), console)
     assert f"after {stable['n_targets']:,} tokens" in console.export_text()
     assert pretrain(replace(job, epochs=4, resume=True))["tokens_seen"] == longest["tokens_seen"]
-    with pytest.raises(ConfigError, match=r"has 2\.8\d epochs .* 9\d% of the length asked for"):
+    with pytest.raises(ConfigError, match=r"from 2\.8\d epochs .* 9\d% of the length asked for"):
         pretrain(replace(job, epochs=3, resume=True))
     (job.training_folder / "before-fall.safetensors").unlink()
     with pytest.raises(ConfigError, match="cannot be made longer"):
@@ -222,7 +224,7 @@ def test_a_time_budget_that_is_used_up_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ulmfit.training.pretrain.seconds_per_token", lambda *_: 0.0)
     job = job_of(tmp_path, epochs=500, time_budget=1.5)
     pretrain(job)
-    with pytest.raises(ConfigError, match=r"epochs and \d s behind it, \d+% of the length asked for"):
+    with pytest.raises(ConfigError, match=r"epochs and \d s, \d+% of the length asked for"):
         pretrain(replace(job, time_budget=1.2, resume=True))
     assert pretrain(replace(job, time_budget=4.0, resume=True))["seconds"] > 3
 
@@ -311,13 +313,126 @@ def test_a_base_may_read_the_other_way(tmp_path):
     assert "which reads the other way" in backward.card
 
 
-def test_a_base_of_other_sizes_or_with_settings_of_its_own_is_refused(tmp_path, monkeypatch):
-    pretrain(job_of(tmp_path))
-    with pytest.raises(ConfigError, match="vocab_size=500 cannot be chosen"):
-        job_of(tmp_path, base=str(tmp_path / "lm"), vocab_size=500)
-    monkeypatch.setitem(SIZES["awd_lstm"], "small", AWDLSTMConfig(emb_sz=8, n_hid=13, n_layers=2, cutoffs=(20,)))
-    with pytest.raises(ConfigError, match="n_hid is 13, the weights have 12"):
-        pretrain(job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / "other"))
+def test_what_is_given_beside_a_base_must_agree_with_it(tmp_path, monkeypatch):
+    pretrain(job_of(tmp_path, lang="de"))
+    further = job_of(tmp_path, base=str(tmp_path / "lm"), out=tmp_path / "more", epochs=0.1)
+    n_words = len(load_bundle(tmp_path / "lm").vocab)
+    wrong = {"vocab_size": 30_000, "lang": "en", "tokenizer": "char", "arch": "awd_qrnn", "min_freq": 3}
+    message = (
+        f"arch='awd_qrnn', and it has 'awd_lstm'; tokenizer='char', and it has 'word'; lang='en', and it has 'de'; "
+        f"vocab_size=30000, and it has {n_words}; min_freq"
+    )
+    with pytest.raises(ConfigError, match=message):
+        pretrain(replace(further, **wrong))
+    config = AWDLSTMConfig(emb_sz=8, n_hid=13, n_layers=2, cutoffs=(20,))
+    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="n_hid is 13, the weights have 12"):
+        patch.setitem(SIZES["awd_lstm"], "small", config)
+        pretrain(replace(further, size="small"))
+    pretrain(replace(further, lang="de", tokenizer="word", arch="awd_lstm", size="small"))
+
+
+def test_a_base_brings_its_cells_and_sizes(tmp_path):
+    texts = make_reviews(80)[0]
+    config = AWDQRNNConfig(emb_sz=10, n_hid=14, n_layers=2)
+    base = replace(language_model(texts, config), metrics={"perplexity": 9.0, "tokens_seen": 1_000})
+    save_bundle(base, tmp_path / "qrnn")
+    pretrain(job_of(tmp_path, base=str(tmp_path / "qrnn"), epochs=0.1))
+    more = load_bundle(tmp_path / "lm")
+    assert more.config == base.config
+    assert "AWD-QRNN of 2 layers, 10 and 14 wide" in more.card
+    assert "had seen 1,000 tokens" in more.card
+
+
+def test_a_small_part_of_a_pass_is_enough(tmp_path):
+    assert pretrain(job_of(tmp_path, epochs=0.01))["tokens_seen"] > 0
+
+
+def test_files_may_be_named_by_strings(tmp_path):
+    job = job_of(tmp_path, epochs=0.1)
+    pretrain(replace(job, data=str(job.data[0]), out=str(job.out)))
+    assert load_bundle(job.out).metrics["settings"]["data"] == ["a.parquet"]
+    with pytest.raises(ConfigError, match="data must be files or folders, not 3"):
+        replace(job, data=3)
+
+
+def test_a_large_text_file_is_several_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr("ulmfit.data.corpus.PIECE", 5_000)
+    (tmp_path / "corpus.txt").write_text("\n".join(make_reviews(800)[0]), encoding="utf-8")
+    console = Console(record=True, width=300, file=io.StringIO())
+    metrics = pretrain(job_of(tmp_path, data=(tmp_path / "corpus.txt",), epochs=0.1), console)
+    assert metrics["held_out_tokens"] > 0
+    assert "1 of more than " in console.export_text()
+    (tmp_path / "small.txt").write_text("\n".join(make_reviews(100)[0])[:4_000], encoding="utf-8")
+    with pytest.raises(DataError, match=r"0 texts .* to measure on, and 1 text to learn from: give --valid"):
+        pretrain(job_of(tmp_path, data=(tmp_path / "small.txt",), vocab_size=100, out=tmp_path / "other"))
+
+
+def test_auto_is_no_base_to_pretrain_from(tmp_path):
+    with pytest.raises(ConfigError, match="'auto' is for classifiers"):
+        job_of(tmp_path, base="auto")
+    with pytest.raises(ConfigError, match=r"'nosuch' is neither a bundled model .* nor a model folder"):
+        pretrain(job_of(tmp_path, base="nosuch"))
+
+
+def test_overwrite_begins_anew(tmp_path):
+    job = job_of(tmp_path, epochs=0.5)
+    pretrain(job)
+    with pytest.raises(ConfigError, match="--resume to go on with it, or --overwrite to begin anew"):
+        pretrain(job)
+    again = pretrain(replace(job, overwrite=True, epochs=0.2))
+    assert again["tokens_seen"] == read_counts(job.training_folder / "last.safetensors")["n_targets"]
+
+
+def test_what_is_left_of_a_run_that_is_given_up_is_not_gone_on_with(tmp_path, monkeypatch):
+    job = job_of(tmp_path, epochs=0.5)
+    pretrain(job)
+    assert (job.training_folder / "before-fall.safetensors").exists()
+
+    def cut(self: Callback, learn) -> None:
+        raise _PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(_PowerCut):
+        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", cut)
+        pretrain(replace(job, overwrite=True))
+    assert not (job.training_folder / "before-fall.safetensors").exists()
+
+
+def test_a_run_goes_on_from_the_newer_checkpoint(tmp_path, monkeypatch):
+    job = job_of(tmp_path, checkpoint_every=1e9)
+
+    def cut(self: Callback, learn) -> None:
+        if learn.progress > 0.9:
+            raise _PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(_PowerCut):
+        patch.setattr("ulmfit.training.callbacks.TerminateOnNaN.after_batch", cut)
+        pretrain(job)
+    assert read_counts(job.training_folder / "last.safetensors")["n_steps"] == 0
+    console = Console(record=True, width=300, file=io.StringIO())
+    pretrain(replace(job, resume=True), console)
+    assert "before-fall.safetensors after " in console.export_text()
+
+
+def test_the_model_is_written_though_there_is_no_room_for_the_last_checkpoint(tmp_path, monkeypatch):
+    job = job_of(tmp_path, epochs=0.2, checkpoint_every=1e9)
+
+    def full(learn, path, about=None, callbacks=None) -> None:
+        if learn.n_steps:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ulmfit.training.checkpoint.save_checkpoint", full)
+    with pytest.raises(OSError, match="No space left"):
+        pretrain(job)
+    assert load_bundle(job.out).metrics["tokens_seen"] > 0
+
+
+def test_a_full_cache_disk_is_named(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ulmfit.text.store._Job.in_files", full)
+    with pytest.raises(DataError, match=r"stores has no room for the token ids .* set ULMFIT_CACHE"):
+        pretrain(job_of(tmp_path))
 
 
 def test_resuming_another_run_names_the_differences(tmp_path):
@@ -345,6 +460,10 @@ def test_what_is_measured_on_is_not_learned_from_and_enough(tmp_path):
     job = job_of(tmp_path)
     with pytest.raises(DataError, match=r"both learned from and measured on: .*a\.parquet"):
         pretrain(replace(job, valid=(tmp_path,)))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "copy.parquet").write_bytes((tmp_path / "a.parquet").read_bytes())
+    with pytest.raises(DataError, match=r"copy\.parquet, a copy of .*a\.parquet"):
+        pretrain(replace(job, valid=(tmp_path / "b",)))
     (tmp_path / "texts").mkdir()
     (tmp_path / "a.parquet").rename(tmp_path / "texts" / "a.parquet")
     (tmp_path / "texts" / "notes.md").touch()

@@ -162,7 +162,7 @@ def train(
     valid_pct: Annotated[float, typer.Option(help="Share of DATA held out for validation.")] = 0.1,
     bs: Annotated[int, typer.Option(help="Documents of a classifier batch.", min=2)] = 16,
     seed: Seed = 0,
-    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32, for training.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 (on a GPU) or fp32, for training.")] = "auto",
     encoding: Encoding = "utf-8",
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -234,18 +234,30 @@ def pretrain(
         list[Path] | None, typer.Option(help="Texts to measure on; otherwise a part of DATA is held out.")
     ] = None,
     held_out: Annotated[float, typer.Option(help="That part, as a share of the texts.")] = 0.01,
-    arch: Annotated[str, typer.Option(help="awd_lstm or awd_qrnn.")] = DEFAULT_ARCH,
-    size: Annotated[str, typer.Option(help="small or base.")] = "small",
+    arch: Annotated[
+        str | None, typer.Option(help=f"awd_lstm or awd_qrnn; without a base {DEFAULT_ARCH} is the default.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="small or base; without a base small is the default.")] = None,
     tokenizer: Annotated[
-        str, typer.Option(help="word, subword or char; auto: word, or subword where spaces do not tell words.")
-    ] = "auto",
-    lang: Annotated[str, typer.Option(help="Language of the texts, as spaCy names it.")] = "en",
+        str | None,
+        typer.Option(help="word, subword or char. If not given, word; or subword where spaces do not tell words."),
+    ] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of the texts, as spaCy names it; without a base en is the default.")
+    ] = None,
     vocab_size: Annotated[
-        int, typer.Option(help="Entries of the vocabulary, at most; filled up to a multiple of 8.")
-    ] = 30_000,
+        int | None,
+        typer.Option(
+            help="Entries of the vocabulary, at most; filled up to a multiple of 8. Without a base 30,000 is the "
+            "default."
+        ),
+    ] = None,
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False,
     base: Annotated[
-        str, typer.Option(help="none, or the model to start from: a bundled name or a model folder.")
+        str,
+        typer.Option(
+            help="none, or the model to start from, with its tokens and sizes: a bundled name or a model folder."
+        ),
     ] = "none",
     epochs: Annotated[float, typer.Option(help="Passes over DATA; a fraction is a part of it.")] = 1.0,
     time_budget: Annotated[
@@ -262,7 +274,7 @@ def pretrain(
     resume: Resume = False,
     licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "not stated",
     seed: Seed = 0,
-    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 (on a GPU) or fp32.")] = "auto",
     encoding: Encoding = "utf-8",
     overwrite: Overwrite = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,18 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from ulmfit.data.cells import is_missing
-from ulmfit.data.reading import read_text_file
+from ulmfit.data.reading import text_pieces
 from ulmfit.data.rows import TABLE_SUFFIXES, FileRows, file_rows
 from ulmfit.data.sources import text_column_of
 from ulmfit.errors import DataError, named
+
+PIECE = 100_000  # characters of a text file that are one text
 
 
 @dataclass(kw_only=True)
 class Corpus:
     """The texts of files and folders, in order, without those that another part holds.
 
-    Iterating reads the files anew; one text (or a piece of a table) is in memory at a time. Texts that are missing or
-    empty are left out; `n_empty` is how many the last pass found, whatever part they would belong to.
+    Iterating reads the files anew; one text (or a piece of a table) is in memory at a time. A text file is one text, or
+    several if it has more than `PIECE` characters: it is cut at line ends. Texts that are missing or empty are left
+    out. `n_empty` and `n_cut` are how many of these and of files that were cut the last pass found, whatever part they
+    would belong to.
 
     Args:
         paths: Parquet, JSONL, CSV, TSV or text files, and folders of these at any depth.
@@ -43,6 +48,7 @@ class Corpus:
     part: str = "train"
     seed: int = 0
     n_empty: int = field(default=0, init=False, compare=False)
+    n_cut: int = field(default=0, init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
@@ -95,7 +101,7 @@ class Corpus:
         Raises:
             DataError: it is not plain which one it is, or it is not the same in all of them.
         """
-        tables = [file for file in self.files() if file.suffix.lower() != ".txt"]
+        tables = [file for file in self.files() if not _is_text(file)]
         columns = {_column_of(file_rows(file, self.encoding), self.text): file for file in tables}
         if len(columns) > 1:
             found = named([f"{name!r} in {file}" for name, file in columns.items()])
@@ -108,15 +114,36 @@ class Corpus:
     def __iter__(self) -> Iterator[str]:
         wanted = self.part == "held_out"
         rng = np.random.default_rng(self.seed)
-        n_empty = 0
+        n_empty = n_cut = 0
         for file in self.files():
-            for text in _texts_of(file, self.text, self.encoding):
+            for number, text in enumerate(_texts_of(file, self.text, self.encoding)):
+                n_cut += number == 1 and _is_text(file)
                 chosen = text is not None and (rng.random() < self.held_out) == wanted
                 if text is None or not text.strip():
                     n_empty += 1
                 elif chosen:
                     yield text
-        self.n_empty = n_empty
+        self.n_empty, self.n_cut = n_empty, n_cut
+
+
+def in_both(one: Corpus, other: Corpus) -> Iterator[str]:
+    """The files of a corpus that another has, too, and its tables whose bytes another has."""
+    others = {file.resolve(): file for file in other.files()}
+    by_size: dict[int, list[Path]] = {}
+    for file in others:
+        if not _is_text(file):
+            by_size.setdefault(file.stat().st_size, []).append(file)
+    for file in one.files():
+        if (found := others.get(file.resolve())) is not None:
+            yield str(found)
+        elif not _is_text(file):
+            same = by_size.get(file.stat().st_size, [])
+            copies = (others[path] for path in same if filecmp.cmp(file, path, shallow=False))
+            yield from (f"{copy}, a copy of {file}" for copy in copies)
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix.lower() == ".txt"
 
 
 def _is_hidden(path: Path) -> bool:
@@ -129,8 +156,8 @@ def _column_of(rows: FileRows, asked: str | None) -> str:
 
 def _texts_of(path: Path, column: str | None, encoding: str) -> Iterator[str | None]:
     """The texts of a file; None for a cell that is missing."""
-    if path.suffix.lower() == ".txt":
-        yield read_text_file(path, encoding)
+    if _is_text(path):
+        yield from text_pieces(path, encoding, PIECE)
         return
     rows = file_rows(path, encoding)
     name = _column_of(rows, column)

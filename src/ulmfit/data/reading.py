@@ -73,6 +73,17 @@ def read_text_file(path: Path, encoding: str = "utf-8") -> str:
         return path.read_text(encoding=codec(encoding))
 
 
+def text_pieces(path: Path, encoding: str, size: int) -> Iterator[str]:
+    """The text of a file that may be larger than memory, in pieces of about `size` characters that end with a line.
+
+    Raises:
+        DataError: missing, unreadable or not decodable.
+    """
+    with _errors_named(path, encoding), path.open(encoding=codec(encoding)) as file:
+        while piece := file.read(size):
+            yield piece + file.readline(size)
+
+
 @contextmanager
 def _errors_named(path: Path, encoding: str) -> Iterator[None]:
     """What can go wrong in reading a file of text, as one message."""

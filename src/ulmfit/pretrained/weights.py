@@ -44,6 +44,15 @@ def load(name: str) -> Bundle:
         raise FormatError(f"{error}. Install the package anew, or start from something else: --base none") from error
 
 
+def load_named(name: Path | str) -> Bundle:
+    """A bundled language model by its name, or that of a model folder.
+
+    Raises:
+        FormatError: no such folder, or it holds no language model, or is damaged.
+    """
+    return load(str(name)) if str(name) in names() else load_bundle(Path(name), kind=LANGUAGE_MODEL)
+
+
 def choose(texts: Sequence[str], *, backwards: bool = False) -> tuple[Bundle | None, float]:
     """The best bundled language model that knows about as many words of some texts as any, if that is enough of them.
 

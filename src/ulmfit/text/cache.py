@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +60,23 @@ def usable_folder(folder: Path) -> Path:
             stacklevel=3,
         )
         return other
+
+
+@contextmanager
+def full_disk_named(folder: Path) -> Iterator[None]:
+    """Writing into the cache: a disk without room is an error that says where, and what to do.
+
+    Raises:
+        DataError: there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DataError(
+            f"{folder} has no room for the token ids ({error.strerror}); set ULMFIT_CACHE to a folder on another disk"
+        ) from error
 
 
 class ContentHash:

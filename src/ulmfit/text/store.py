@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ulmfit.errors import ConfigError, DataError, FormatError
 from ulmfit.text.batching import batches, refuse_one_text
-from ulmfit.text.cache import ContentHash, publish, usable_folder
+from ulmfit.text.cache import ContentHash, full_disk_named, publish, usable_folder
 from ulmfit.text.counting import MAX_TYPES, Types
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
@@ -141,7 +141,8 @@ class TokenStore:
             The store.
 
         Raises:
-            DataError: if one of the texts is not a string; the message names its position.
+            DataError: if one of the texts is not a string, the message names its position; or the disk of the cache
+                has no room.
             ConfigError: if a setting is out of range.
         """
         if workers < 1:
@@ -164,7 +165,10 @@ class TokenStore:
             if (found := _open_if_sound(known)) is not None:
                 return found
         content = ContentHash(setting)
-        with tempfile.TemporaryDirectory(dir=root, prefix="building-", ignore_cleanup_errors=True) as folder:
+        with (
+            full_disk_named(root),
+            tempfile.TemporaryDirectory(dir=root, prefix="building-", ignore_cleanup_errors=True) as folder,
+        ):
             new = Path(folder) / "store"
             new.mkdir()
             job.in_files(content.passing(texts), new)
@@ -201,7 +205,10 @@ class TokenStore:
         final = root / ContentHash([_FORMAT_VERSION, self.path.name, rows.tolist()]).hexdigest()
         if (found := _open_if_sound(final)) is not None:
             return found
-        with tempfile.TemporaryDirectory(dir=root, prefix="building-", ignore_cleanup_errors=True) as folder:
+        with (
+            full_disk_named(root),
+            tempfile.TemporaryDirectory(dir=root, prefix="building-", ignore_cleanup_errors=True) as folder,
+        ):
             new = Path(folder) / "store"
             new.mkdir()
             with (new / _IDS).open("wb") as file:

@@ -15,11 +15,12 @@ from ulmfit.data.documents import as_documents, padded
 from ulmfit.data.loaders import Batch
 from ulmfit.data.show import Shown
 from ulmfit.errors import ConfigError, DataError
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
+from ulmfit.inference.bundle import Bundle
 from ulmfit.inference.generate import Sampling, Stops, continue_ids, joined, prompt_ids
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.convert import read_fastai
 from ulmfit.pretrained.transfer import coverage, match_vocab, occurrences
+from ulmfit.pretrained.weights import load_named
 from ulmfit.text.tokenizers import Tokenizer
 from ulmfit.text.vocab import Vocab
 from ulmfit.training import exporting, storage
@@ -97,7 +98,8 @@ class TextLearner(Learner):
         """Take over a language model's weights, matched by word, and freeze all but the last group.
 
         Args:
-            model: a model folder, or what `load_bundle` gives. A classifier takes its encoder.
+            model: a model folder, the name of a bundled model, or what `load_bundle` gives. A classifier takes its
+                encoder.
             vocab: for a file of fastai's weights as `model`: the file of its vocabulary. Nothing in them is run.
 
         Raises:
@@ -109,7 +111,7 @@ class TextLearner(Learner):
         elif vocab is not None:
             bundle = read_fastai(Path(model), Path(vocab), backwards=self.dls.backwards)
         else:
-            bundle = load_bundle(Path(model), kind=LANGUAGE_MODEL)
+            bundle = load_named(model)
         if bundle.backwards != self.dls.backwards:
             names = {True: "backwards", False: "forwards"}
             raise ConfigError(

@@ -50,8 +50,7 @@ def load_base(name: str) -> Bundle | None:
     folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(
-            f"base {name!r} is neither 'auto' nor 'none', nor a bundled model "
-            f"({', '.join(names()) or 'there are none'}), nor a model folder"
+            f"{name!r} is neither a bundled model ({', '.join(names()) or 'there are none'}) nor a model folder"
         )
     inner = folder / LANGUAGE_MODEL_FOLDER
     bundle = load_bundle(inner if inner.is_dir() else folder, kind=LANGUAGE_MODEL)

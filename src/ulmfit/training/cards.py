@@ -8,7 +8,6 @@ from typing import Any
 from ulmfit._version import __version__
 from ulmfit.errors import counted
 from ulmfit.inference.bundle import Bundle
-from ulmfit.training.pretrain_job import PretrainJob
 
 
 def classifier_card(bundle: Bundle, metrics: Mapping[str, Any]) -> str:
@@ -41,24 +40,26 @@ def language_model_card(bundle: Bundle) -> str:
     )
 
 
-def pretrained_card(job: PretrainJob, metrics: Mapping[str, Any]) -> str:
+def pretrained_card(bundle: Bundle) -> str:
     """Of a language model that was pretrained."""
+    metrics, config = bundle.metrics, bundle.config
     base = metrics["base"]
     start = (
         f"It began from the weights of {base['name']!r}"
-        + ("" if base["backwards"] == job.backwards else ", which reads the other way")
+        + ("" if base["backwards"] == bundle.backwards else ", which reads the other way")
         + f", which had seen {base['tokens_seen']:,} tokens.\n\n"
         if base
         else ""
     )
     settings = "".join(f"| {k} | {_plain(v)} |\n" for k, v in metrics["settings"].items())
     return (
-        f"# Language model\n\nAn {job.arch} of size {job.size!r} that reads texts {_direction(job.backwards)}, "
-        f"pretrained by ulmfit {__version__} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
+        f"# Language model\n\nAn {_architecture(bundle)} of {config.n_layers} layers, {config.emb_sz} and "
+        f"{config.n_hid} wide, that reads texts {_direction(bundle.backwards)}, pretrained by ulmfit "
+        f"{bundle.ulmfit_version} on {metrics['tokens']:,} tokens ({metrics['tokens_seen']:,} seen in "
         f"{metrics['seconds'] / 60:,.1f} minutes).\n\n{start}"
         f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens, of which "
         f"{metrics['unknown']:.1%} are not in the vocabulary (they are predicted as xxunk). The curve is in "
-        f"history.jsonl.\n\nLicence of the data: {job.licence}.\n\n{_made_by(metrics)}"
+        f"history.jsonl.\n\nLicence of the data: {metrics['licence']}.\n\n{_made_by(metrics)}"
         f"| setting | value |\n|---|---|\n{settings}\n"
         "Start from it: `ulmfit train DATA --base FOLDER`.\n"
     )

@@ -15,7 +15,7 @@ from ulmfit.inference.folder import METRICS, read_json
 from ulmfit.training.callbacks import Callback
 from ulmfit.training.checkpoint import read_about, read_counts, save_checkpoint
 from ulmfit.training.learner import Learner
-from ulmfit.training.pretrain_job import PretrainJob
+from ulmfit.training.pretrain_job import OF_A_BASE, PretrainJob
 from ulmfit.training.run_files import check_settings, say_nothing_there
 
 FALL = 0.3  # share of a run in which the learning rate falls
@@ -50,19 +50,23 @@ def checkpoint_to_resume(
             longer run would start from is not there.
     """
     if not job.resume:
-        if last.exists():
+        if last.exists() and not job.overwrite:
             raise ConfigError(
-                f"{job.training_folder} holds the checkpoint of an earlier run: --resume to go on with it, or remove it"
+                f"{job.training_folder} holds the checkpoint of an earlier run: --resume to go on with it, or "
+                "--overwrite to begin anew"
             )
         return None
     if not last.exists():
         say_nothing_there(job.training_folder, console)
         return None
-    before = read_about(last)
-    defaults = {f.name: f.default for f in fields(PretrainJob)}  # a setting that an older version did not have
+    before, counts = read_about(last), read_counts(last)
+    # Settings that older versions did not have.
+    defaults = {f.name: f.default for f in fields(PretrainJob)} | dict(OF_A_BASE)
     check_settings(last, defaults | before["settings"], about["settings"])
-    if before["length"] == about["length"] or read_counts(last)["progress"] <= 1 - FALL:
-        return last
+    if before["length"] == about["length"] or counts["progress"] <= 1 - FALL:
+        # A disk that was full let the one before the fall be written, and not the last any more.
+        newer = stable.exists() and read_about(stable)["length"] == before["length"]
+        return stable if newer and read_counts(stable)["n_steps"] > counts["n_steps"] else last
     if not stable.exists():
         raise ConfigError(
             f"{stable} is not there: the learning rate has fallen already, and the run cannot be made longer"
@@ -89,7 +93,7 @@ def check_length(job: PretrainJob, learn: Learner, start: Path, seconds: float |
     used = max(epochs / job.epochs, 0.0 if seconds is None else counts["seconds"] / seconds)
     if used >= 1 - FALL:
         raise ConfigError(
-            f"the run has {epochs:.2f} epochs and {counts['seconds']:.0f} s behind it, {used:.0%} of the length "
+            f"the run would go on from {epochs:.2f} epochs and {counts['seconds']:.0f} s, {used:.0%} of the length "
             "asked for: --epochs and --time-budget count from its beginning. Give more, or another --out for less"
         )
 

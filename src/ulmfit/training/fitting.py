@@ -73,7 +73,7 @@ class Fitting(Loop):
         Raises:
             ConfigError: a number of epochs, seconds or a rate that makes no sense.
         """
-        _check_fit(n_epoch, lr, seconds, start_epoch, "fit")
+        _check_fit(n_epoch, lr, seconds, start_epoch, "fit", short=schedule is not None)
         if schedule is not None and not isinstance(cast("object", schedule(0.0)), Hyper):
             raise ConfigError(f"schedule must give a Hyper(lr, mom) at each progress in [0, 1], not {schedule(0.0)!r}")
         per_epoch = len(self.dls.train)
@@ -312,14 +312,21 @@ def listed(cbs: Callbacks) -> list[Callback]:
 
 
 def _check_fit(
-    n_epoch: float, lr: LR | None, seconds: float | None, start_epoch: int, call: str, field: str = "n_epoch"
+    n_epoch: float,
+    lr: LR | None,
+    seconds: float | None,
+    start_epoch: int,
+    call: str,
+    field: str = "n_epoch",
+    *,
+    short: bool = False,
 ) -> None:
-    """Refuse numbers that make no sense, all in one message."""
+    """Refuse numbers that make no sense, all in one message; `short` allows any small part of an epoch."""
     problems, what = [], field.removeprefix("n_").removesuffix("s") + "s"
     epochs_as_rate = isinstance(lr, int) and 1 <= lr <= 20  # a likely number of epochs
     if not 0 < n_epoch < math.inf:
         problems.append(f"{field}={n_epoch!r} must be a positive number of {what}")
-    elif n_epoch < (0.5 if epochs_as_rate else 0.05) and seconds is None:
+    elif n_epoch < (0.5 if epochs_as_rate else 0.05) and seconds is None and not short:
         first = f"{lr if epochs_as_rate else 1}" + (", 1" if call == "fit_sgdr" else "")
         meant = f"a learning rate of {n_epoch}, as in {call}({first}, {n_epoch}),"
         problems.append(f"{field}={n_epoch} is the number of {what} and comes first; was {meant} meant?")

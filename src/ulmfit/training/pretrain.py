@@ -8,7 +8,7 @@ falls in the last part of the run; the checkpoint from before the fall is kept, 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,19 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from ulmfit.data.corpus import Corpus
+from ulmfit.data.corpus import PIECE, Corpus, in_both
 from ulmfit.data.loaders import LMDataLoader
 from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError, counted, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
+from ulmfit.models.config import size_config
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.weights import differences
 from ulmfit.text.cache import default_cache_dir
 from ulmfit.text.store import TokenStore
-from ulmfit.text.tokenizers import Tokenizer
+from ulmfit.text.tokenizers import AUTO, Tokenizer
 from ulmfit.training.bases import load_base, own_tokenizer
 from ulmfit.training.cards import pretrained_card
 from ulmfit.training.checkpoint import SaveCheckpoint, load_checkpoint, read_about
@@ -35,7 +36,7 @@ from ulmfit.training.extending import FALL, BeforeFall, check_corpus, check_leng
 from ulmfit.training.learner import DataLoaders, Learner
 from ulmfit.training.lm_callbacks import FreshStarts
 from ulmfit.training.manifest import fingerprint_ids, fingerprint_texts, run_manifest
-from ulmfit.training.pretrain_job import FEWEST_WORDS, PretrainJob
+from ulmfit.training.pretrain_job import FEWEST_WORDS, OF_A_BASE, PretrainJob
 from ulmfit.training.progress import ProgressTable, StatusLine, in_millions, say
 from ulmfit.training.schedules import trapezoid
 from ulmfit.training.validation import seconds_per_token
@@ -88,6 +89,8 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
     if start is not None:
         check_corpus(start, about["corpus"])
     learn = _learner(job, base, corpora)
+    if start is None:
+        stable.unlink(missing_ok=True)  # of a run that is given up
     say(
         console,
         f"Language model: {n_parameters(learn.model):,} parameters, {len(corpora.train.vocab):,} entries, "
@@ -111,42 +114,49 @@ def pretrain(job: PretrainJob, console: Console | None = None) -> dict[str, Any]
             job.lr,
             schedule=trapezoid(warm_up=_WARM_UP, fall=FALL, mom=learn.moms[1]),
             seconds=seconds,
-            cbs=[ProgressTable(console), StatusLine(console), FreshStarts(), BeforeFall(stable, about), keeper],
+            cbs=[
+                ProgressTable(console, bar=console.is_terminal or console.is_jupyter),
+                StatusLine(console),
+                FreshStarts(),
+                BeforeFall(stable, about),
+                keeper,
+            ],
             resume=start is not None,
         )
+        bundle = _bundle(job, base, corpora, learn)
+        save_bundle(bundle, job.out, overwrite=overwrite)  # first: it is there if the disk has no room for both
         keeper.save(learn)
-    metrics = _metrics(job, base, corpora, learn)
-    bundle = Bundle(
-        kind=LANGUAGE_MODEL,
-        config=job.config,
-        weights=learn.model.state_dict(),
-        tokenizer=corpora.tokenizer,
-        vocab=corpora.train.vocab,
-        backwards=job.backwards,
-        bptt=job.bptt,
-        metrics=metrics,
-        history=tuple({"stage": "pretraining", **row} for row in learn.history),
-        card=pretrained_card(job, metrics),
-        compact=job.compact,
-    )
-    save_bundle(bundle, job.out, overwrite=overwrite)
     say(
         console,
-        f"Perplexity {metrics['perplexity']:.2f} on {metrics['held_out_tokens']:,} held-out tokens. Model saved in "
+        f"Perplexity {bundle.metrics['perplexity']:.2f} on {corpora.valid.n_tokens:,} held-out tokens. Model saved in "
         f"{job.out}; {job.training_folder} is needed only to train it further (--resume with more epochs)",
     )
-    return metrics
+    return dict(bundle.metrics)
 
 
 def _base(job: PretrainJob) -> Bundle | None:
     """The model to start from.
 
     Raises:
-        ConfigError: its sizes are not those of the job.
+        ConfigError: what is given of its tokens and sizes is not so.
     """
     base = load_base(job.base)
-    if base is not None and (wrong := differences(job.config, base.config)):
-        raise ConfigError(f"base {job.base!r} is not of size {job.size!r} of {job.arch}: {'; '.join(wrong)}")
+    if base is None:
+        return None
+    tok = base.tokenizer.tok
+    there = {"arch": base.config.arch, "vocab_size": len(base.vocab), "tokenizer": tok.kind, **tok.config()}
+    given = {name: getattr(job, name) for name in OF_A_BASE if getattr(job, name) is not None}
+    wrong = [
+        f"{name}={value!r}, and it has {there[name]!r}"
+        for name, value in given.items()
+        if name in there and value not in (there[name], AUTO)
+    ]
+    if "min_freq" in given:
+        wrong.append("min_freq: its vocabulary is made")
+    if "size" in given and (sizes := differences(size_config(given["size"], base.config.arch), base.config)):
+        wrong.append(f"size={given['size']!r}: {'; '.join(sizes)}")
+    if wrong:
+        raise ConfigError(f"base {job.base!r} brings tokens and sizes of its own. Given is {'; '.join(wrong)}")
     return base
 
 
@@ -163,24 +173,25 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         part="train" if job.valid else "held_out",
         seed=job.seed,
     )
-    if job.valid:
-        both = {file.resolve() for file in checked.files()} & {file.resolve() for file in corpus.files()}
-        if both:
-            raise DataError(f"files are both learned from and measured on: {named(sorted(map(str, both)))}")
+    if job.valid and (both := sorted(in_both(corpus, checked))):
+        raise DataError(f"files are both learned from and measured on: {named(both)}")
     for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
         if ignored := of.ignored():
             say(console, f"Files {part}: without {len(ignored):,} of another kind: {named(ignored, 3)}")
         if (column := of.column()) and job.text is None:
             say(console, f"Texts {part}: column {column!r} of the tables")
-    tokenizer = base.tokenizer if base else own_tokenizer(job.tokenizer, job.lang, corpus, console, job.vocab_size)
+    own = job.own()
+    tokenizer = (
+        base.tokenizer if base else own_tokenizer(own["tokenizer"], own["lang"], corpus, console, own["vocab_size"])
+    )
     # A subword model brings its own vocabulary, which must stay whole.
-    min_freq = 1 if tokenizer.tok.kind == "subword" else job.min_freq
+    min_freq = 1 if tokenizer.tok.kind == "subword" else own["min_freq"]
     train = TokenStore.build(
         corpus,
         tokenizer,
         vocab=base.vocab if base else None,
         min_freq=min_freq,
-        max_vocab=job.vocab_size,
+        max_vocab=own["vocab_size"],
         workers=job.workers,
         cache_dir=default_cache_dir(),
     )
@@ -188,8 +199,10 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
     for part, of in (("to learn from", corpus), *([("to measure on", checked)] if job.valid else [])):
         if of.n_empty:
             say(console, f"Texts {part}: without {of.n_empty:,} that are missing or empty")
-    if base is None and len(train.vocab) < job.vocab_size:
-        more = f"the corpus gives no more, of at most {job.vocab_size:,}"
+        if of.n_cut:
+            say(console, f"Files {part}: {of.n_cut:,} of more than {PIECE:,} characters are cut into several texts")
+    if base is None and len(train.vocab) < own["vocab_size"]:
+        more = f"the corpus gives no more, of at most {own['vocab_size']:,}"
         say(console, f"The vocabulary has {len(train.vocab):,} entries: {more}")
     if not train.n_tokens:
         raise DataError(f"there is no text to learn from in {named(job.data, 3)}: all are missing, empty or held out")
@@ -202,8 +215,9 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
         )
     if valid.n_tokens <= job.bs:
         raise DataError(
-            f"only {counted(len(valid), 'text')} ({counted(valid.n_tokens, 'token')}) to measure on: raise --held-out, "
-            "or give --valid"
+            f"only {counted(len(valid), 'text')} ({counted(valid.n_tokens, 'token')}) to measure on, and "
+            f"{counted(len(train), 'text')} to learn from: {'raise --held-out, or ' if len(train) > 1 else ''}give "
+            "--valid"
         )
     say(
         console,
@@ -220,7 +234,9 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
 def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learner:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(job.seed)
-        model = LanguageModel(len(corpora.train.vocab), job.config.scaled(job.drop_mult))
+        model = LanguageModel(
+            len(corpora.train.vocab), (job.config if base is None else base.config).scaled(job.drop_mult)
+        )
     if base is not None:
         model.load_state_dict(base.weights)
     # What the base has learned from may be these same texts: another order than its own brings others first.
@@ -260,6 +276,22 @@ def _seconds_to_train(job: PretrainJob, measuring: float | None, console: Consol
             "so that the run will be longer; --held-out or --valid can give fewer",
         )
     return max(job.time_budget / 2, job.time_budget - measuring)
+
+
+def _bundle(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Learner) -> Bundle:
+    bundle = Bundle(
+        kind=LANGUAGE_MODEL,
+        config=job.config if base is None else base.config,
+        weights=learn.model.state_dict(),
+        tokenizer=corpora.tokenizer,
+        vocab=corpora.train.vocab,
+        backwards=job.backwards,
+        bptt=job.bptt,
+        metrics=_metrics(job, base, corpora, learn),
+        history=tuple({"stage": "pretraining", **row} for row in learn.history),
+        compact=job.compact,
+    )
+    return replace(bundle, card=pretrained_card(bundle))
 
 
 def _metrics(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Learner) -> dict[str, Any]:

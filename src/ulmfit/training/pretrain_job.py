@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ulmfit.errors import ConfigError
@@ -14,7 +16,10 @@ from ulmfit.text.tokenizers import AUTO, kind_problems
 from ulmfit.training.run_files import training_folder
 
 FEWEST_WORDS = 100  # of a vocabulary that is asked for
-OF_THE_BASE = ("tokenizer", "lang", "vocab_size", "min_freq")  # settings that a base has made already
+# Settings that a base has made already, and what they are without one if they are not given.
+OF_A_BASE: Mapping[str, Any] = MappingProxyType(
+    {"arch": DEFAULT_ARCH, "size": "small", "tokenizer": AUTO, "lang": "en", "vocab_size": 30_000, "min_freq": 3}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,8 @@ class PretrainJob:
         valid: texts to measure on; a share of `data` is held out if not given.
         held_out: that share.
         licence: of the data, for the model card.
-        arch: "awd_lstm" or "awd_qrnn".
+        arch: "awd_lstm" or "awd_qrnn". This and the next five are as `OF_A_BASE` says if they are not given; with a
+            base they are its own, and what is given must agree with it.
         size: "small" or "base".
         tokenizer: "word", "subword" or "char"; "auto" for words, or for subwords where spaces do not tell words.
         lang: language of the word tokenizer, as spaCy names it.
@@ -49,7 +55,7 @@ class PretrainJob:
         workers: processes that tokenize.
         compact: the weights are written as int8 rows with scales, in a quarter of their size.
         checkpoint_every: seconds between checkpoints.
-        precision: "auto", "bf16" or "fp32".
+        precision: "auto", "bf16", "fp16" (on a GPU) or "fp32".
         seed: of the held-out part, the weights, the order of texts and dropout.
         resume: go on from the last checkpoint.
         overwrite: replace a model at `out`.
@@ -62,12 +68,12 @@ class PretrainJob:
     valid: tuple[Path, ...] = ()
     held_out: float = 0.01
     licence: str = "not stated"
-    arch: str = DEFAULT_ARCH
-    size: str = "small"
-    tokenizer: str = AUTO
-    lang: str = "en"
-    vocab_size: int = 30_000
-    min_freq: int = 3
+    arch: str | None = None
+    size: str | None = None
+    tokenizer: str | None = None
+    lang: str | None = None
+    vocab_size: int | None = None
+    min_freq: int | None = None
     backwards: bool = False
     base: str = "none"
     epochs: float = 1.0
@@ -87,28 +93,35 @@ class PretrainJob:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        self.config.scaled(self.drop_mult)
+        for name in ("data", "valid"):
+            object.__setattr__(self, name, _paths(name, getattr(self, name)))
+        object.__setattr__(self, "out", Path(self.out))
+        own = self.own()
         problems = [
             f"{name}={getattr(self, name)} must be a positive number"
             for name in ("epochs", "time_budget", "lr", "checkpoint_every")
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf
         ]
+        whole = {name: getattr(self, name) for name in ("bs", "bptt", "workers")}
+        whole |= {name: own[name] for name in ("min_freq", "vocab_size")}
         problems += [
-            f"{name}={getattr(self, name)} must be at least {low}"
-            for name, low in (("bs", 1), ("bptt", 1), ("min_freq", 1), ("workers", 1), ("vocab_size", FEWEST_WORDS))
-            if getattr(self, name) < low
+            f"{name}={value} must be at least {low}"
+            for name, value in whole.items()
+            if value < (low := FEWEST_WORDS if name == "vocab_size" else 1)
         ]
-        problems += kind_problems(self.tokenizer)
+        problems += kind_problems(own["tokenizer"])
         if not self.valid and not 0 < self.held_out < 1:
             problems.append(f"held_out={self.held_out} must be between 0 and 1, or valid given")
-        if self.base != "none":
-            problems += [
-                f"{name}={getattr(self, name)!r} cannot be chosen: it is that of base {self.base!r}"
-                for name in OF_THE_BASE
-                if getattr(self, name) != getattr(type(self), name)
-            ]
+        if self.base == AUTO:
+            problems.append("base='auto' is for classifiers: name a model, or none")
         if problems:
             raise ConfigError("pretraining: " + "; ".join(problems))
+        self.config.scaled(self.drop_mult)
+
+    def own(self) -> dict[str, Any]:
+        """What the settings of `OF_A_BASE` are where there is no base."""
+        given = {name: getattr(self, name) for name in OF_A_BASE}
+        return {name: default if given[name] is None else given[name] for name, default in OF_A_BASE.items()}
 
     def settings(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
@@ -124,8 +137,11 @@ class PretrainJob:
             "licence",
         )
         plain: dict[str, Any] = {}
+        own = self.own() if self.base == "none" else {}
         for name, value in asdict(self).items():
-            if name not in free and not (name in OF_THE_BASE and self.base != "none"):
+            if name in own:
+                plain[name] = own[name]
+            elif name not in (*free, *OF_A_BASE):
                 plain[name] = [str(p) for p in value] if isinstance(value, tuple) else value
         return plain
 
@@ -136,10 +152,23 @@ class PretrainJob:
 
     @property
     def config(self) -> EncoderConfig:
-        """Of the encoder."""
-        return size_config(self.size, self.arch)
+        """Of the encoder of a model without a base."""
+        own = self.own()
+        return size_config(own["size"], own["arch"])
 
     @property
     def training_folder(self) -> Path:
         """Where the checkpoints are."""
         return training_folder(self.out)
+
+
+def _paths(name: str, value: object) -> tuple[Path, ...]:
+    """Files and folders as paths, of one or several that may be strings.
+
+    Raises:
+        ConfigError: they are something else.
+    """
+    several = (value,) if isinstance(value, str | Path) else value
+    if not isinstance(several, list | tuple) or not all(isinstance(path, str | Path) for path in several):
+        raise ConfigError(f"pretraining: {name} must be files or folders, not {value!r}")
+    return tuple(map(Path, several))

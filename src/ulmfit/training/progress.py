@@ -86,7 +86,12 @@ class ProgressTable(Callback):
 
 
 class StatusLine(Callback):
-    """A line now and then: where the run is, how fast, and how long it will take."""
+    """A line now and then: where the run is, how fast, and how long it will take.
+
+    Args:
+        console: where to print.
+        seconds: between two lines; the first comes after a tenth of it.
+    """
 
     def __init__(self, console: Console, seconds: float = 60.0) -> None:
         self.console, self.seconds = console, seconds
@@ -96,7 +101,8 @@ class StatusLine(Callback):
 
     def before_fit(self, learn: Learner) -> None:
         """Start counting: what was done before an interruption does not count for the speed."""
-        self._last = self._started = time.monotonic()
+        self._started = time.monotonic()
+        self._last = self._started - 0.9 * self.seconds
         self._tokens, self._progress = learn.n_targets, learn.progress
 
     def after_batch(self, learn: Learner) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from ulmfit.arguments import check_names, checked, parameter_names
 from ulmfit.data.labelling import MULTI_LABEL, REGRESSION
 from ulmfit.errors import ConfigError, named
-from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, load_bundle
+from ulmfit.inference.bundle import Bundle
 from ulmfit.models.config import CLASSIFIER_DROPOUTS, EncoderConfig
 from ulmfit.models.core import AWD_LSTM, get_language_model, get_text_classifier
 from ulmfit.models.encoder import Encoder
@@ -168,7 +168,7 @@ def _bundle(
             raise ConfigError(
                 f"pretrained_fnames={folder!r} must be a model folder; `ulmfit convert` makes one of older files"
             )
-        return load_bundle(Path(folder), kind=LANGUAGE_MODEL)
+        return pretrained_weights.load_named(folder)
     sizes = config if isinstance(config, EncoderConfig) or config is None else get_config(arch, config)
     return pretrained_weights.find(arch.config_class.arch, backwards=dls.backwards, config=sizes, decoder=decoder)
 
