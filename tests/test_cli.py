@@ -366,7 +366,7 @@ def bad_csv(tmp_path: Path, content: str | bytes) -> Path:
         ("text,label\na,x\nb,x\nc,y\n", (), "single example: 'y'"),
         ("text,label\na,x\n,x\nc,y\n ,y\n", (), "2 rows have no text: row 2, 4"),
         (b"text,label\ncaf\xe9,x\n", (), "bad.csv: the bytes at offset 14 are not utf-8"),
-        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--base", "gpt"), "neither 'auto' nor 'none', nor a bundled model"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--base", "gpt"), "is neither a bundled model"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--size", "huge"), "choose one of base, small"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--arch", "gru"), "choose one of awd_lstm, awd_qrnn"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", ("--arch", "awd_qrnn", "--base", "en-small"), "has its own"),

@@ -89,7 +89,7 @@ def test_the_start_of_a_run(bundled):
         found = load_base(name)
         assert found is not None
         assert found.metrics["perplexity"] == 80
-    with pytest.raises(ConfigError, match="neither 'auto' nor 'none', nor a bundled model"):
+    with pytest.raises(ConfigError, match="is neither a bundled model"):
         load_base("nothing")
 
 
