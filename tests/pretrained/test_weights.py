@@ -37,6 +37,10 @@ def test_models_are_listed_and_loaded_by_name(bundled):
     assert weights.load("early").metrics["perplexity"] == 80
     with pytest.raises(ConfigError, match="no pretrained model 'best'; bundled: backward, early, late"):
         weights.load("best")
+    assert weights.load_named("early").metrics["perplexity"] == 80
+    assert weights.load_named(bundled / "late").metrics["perplexity"] == 50
+    with pytest.raises(FormatError, match="best is not a model folder"):
+        weights.load_named("best")
 
 
 def test_the_best_of_an_architecture_and_direction_is_found(bundled):

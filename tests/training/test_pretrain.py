@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -171,6 +172,19 @@ def test_a_line_tells_where_the_run_is(tmp_path, monkeypatch):
     assert shares == sorted(shares)
     assert shares[-1] > 90
     assert all(math.exp(loss) == pytest.approx(perplexity, rel=0.01) for _, loss, perplexity in lines)
+
+
+def test_the_first_line_comes_soon_and_the_others_each_minute(monkeypatch):
+    learn = SimpleNamespace(n_targets=0, progress=0.0, smooth_loss=1.0)
+    line = StatusLine(Console(file=(said := io.StringIO()), width=200))
+    shown = []
+    for second in range(131):
+        monkeypatch.setattr("ulmfit.training.progress.time.monotonic", lambda now=second: now)
+        learn.n_targets, learn.progress = 100 * second, second / 200
+        (line.after_batch if second else line.before_fit)(learn)
+        shown.append(said.getvalue().count("\n"))
+    assert [shown.index(n) for n in (1, 2, 3)] == [6, 66, 126]
+    assert "100 tokens/s" in said.getvalue()
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):

@@ -236,7 +236,7 @@ def test_arguments_that_are_not_known_or_do_not_fit(dls_lm, dls_clas):
         text_classifier_learner(dls_clas, AWD_QRNN, config={**CONFIG, "window": 1})
 
 
-def test_pretrained_weights_are_matched_by_word(dls_lm, dls_clas, tmp_path):
+def test_pretrained_weights_are_matched_by_word(dls_lm, dls_clas, tmp_path, monkeypatch):
     source = language_model_learner(dls_lm, path=tmp_path, **SMALL)
     folder = source.export("base")
     other = TextDataLoaders.from_df(
@@ -255,6 +255,9 @@ def test_pretrained_weights_are_matched_by_word(dls_lm, dls_clas, tmp_path):
     assert torch.allclose(new[name][other.text_vocab.stoi["zebra"]], old[name].mean(0), atol=1e-6)
     assert [all(p.requires_grad for p in g) for g in learn.groups] == [False, False, True]
     classifier = text_classifier_learner(dls_clas, **SMALL).load_pretrained(folder)
+    assert torch.equal(classifier.model.encoder.state_dict()[name], old[name])
+    monkeypatch.setattr("ulmfit.pretrained.weights.BUNDLED", folder.parent)
+    classifier = text_classifier_learner(dls_clas, **SMALL).load_pretrained(folder.name)  # a bundled model
     assert torch.equal(classifier.model.encoder.state_dict()[name], old[name])
 
 
