@@ -22,7 +22,7 @@ from ulmfit.data.portions import Portions
 from ulmfit.errors import ConfigError, DataError, counted, named
 from ulmfit.inference.bundle import LANGUAGE_MODEL, Bundle, save_bundle
 from ulmfit.inference.folder import check_target
-from ulmfit.models.config import size_config
+from ulmfit.models.config import EncoderConfig, size_config
 from ulmfit.models.encoder import n_parameters
 from ulmfit.models.language_model import LanguageModel
 from ulmfit.pretrained.weights import differences
@@ -160,6 +160,11 @@ def _base(job: PretrainJob) -> Bundle | None:
     return base
 
 
+def _config(job: PretrainJob, base: Bundle | None) -> EncoderConfig:
+    """Of the encoder, with the dropouts of its size."""
+    return job.config if base is None else base.config
+
+
 def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpora:
     """The corpus as stores in the user's cache, where they are found again when the run is resumed."""
     started = time.perf_counter()
@@ -234,14 +239,12 @@ def _tokenize(job: PretrainJob, base: Bundle | None, console: Console) -> _Corpo
 def _learner(job: PretrainJob, base: Bundle | None, corpora: _Corpora) -> Learner:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(job.seed)
-        model = LanguageModel(
-            len(corpora.train.vocab), (job.config if base is None else base.config).scaled(job.drop_mult)
-        )
+        model = LanguageModel(len(corpora.train.vocab), _config(job, base).scaled(job.drop_mult))
     if base is not None:
         model.load_state_dict(base.weights)
     # What the base has learned from may be these same texts: another order than its own brings others first.
-    order = job.seed + (0 if base is None else _lineage(job.base, base)["tokens_seen"])
-    train = LMDataLoader(corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=order)
+    seed = job.seed + (0 if base is None else _lineage(job.base, base)["tokens_seen"])
+    train = LMDataLoader(corpora.train, bs=job.bs, seq_len=job.bptt, shuffle=True, backwards=job.backwards, seed=seed)
     portions = max(1, min(len(train), round(corpora.train.n_tokens / _EVALUATED_EVERY)))
     valid = LMDataLoader(corpora.valid, bs=job.bs, seq_len=job.bptt, backwards=job.backwards)
     return Learner(
@@ -281,7 +284,7 @@ def _seconds_to_train(job: PretrainJob, measuring: float | None, console: Consol
 def _bundle(job: PretrainJob, base: Bundle | None, corpora: _Corpora, learn: Learner) -> Bundle:
     bundle = Bundle(
         kind=LANGUAGE_MODEL,
-        config=job.config if base is None else base.config,
+        config=_config(job, base),
         weights=learn.model.state_dict(),
         tokenizer=corpora.tokenizer,
         vocab=corpora.train.vocab,
